@@ -1,0 +1,50 @@
+# Every target does its own set-up, without root; `make doctor` shows what that takes.
+.DEFAULT_GOAL := help
+.PHONY: help doctor lint check test demo cluster torture bench apps clean
+
+CLIPPY := cargo clippy --workspace --all-targets --locked -- -D warnings
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+doctor: ## what is installed, what is missing, what to do about it
+	@scripts/doctor
+
+lint: ## formatting, clippy, licences and banned crates, Go formatting, shell scripts
+	cargo fmt --all --check
+	$(CLIPPY)
+	"$$(scripts/tool cargo-deny)" --locked --log-level error check bans licenses sources
+	scripts/lint-others
+
+check: ## while you work: formatting, clippy, unit tests and SQLite
+	cargo fmt --all --check
+	$(CLIPPY)
+	cargo build --locked -p brokkr
+	cargo test --workspace --locked
+
+test: ## everything: also PostgreSQL and a real Kubernetes API
+	cargo build --workspace --locked
+	scripts/testbed cargo test --workspace --locked -- --include-ignored
+
+demo: ## broker, agent and a cluster with a small application; Ctrl-C ends it
+	@scripts/demo
+
+cluster: ## a real cluster to play with; Ctrl-C ends it
+	@scripts/cluster
+
+torture: ## the kill tests, ten times as long
+	cargo build --release --locked -p brokkr
+	BROKKR_TORTURE=1 scripts/testbed cargo test -p brokkr-e2e --release --locked -- --include-ignored kill
+
+bench: ## the numbers of the design, measured
+	cargo build --release --locked -p brokkr
+	scripts/testbed cargo run --release --locked -p brokkr-e2e --bin bench
+
+apps: ## MANIFESTS=DIR: every file of DIR through the product onto a cluster
+	@[ -n "$(MANIFESTS)" ] || { echo 'make apps: say which folder: make apps MANIFESTS=DIR' >&2; exit 2; }
+	cargo build --locked -p brokkr
+	scripts/testbed cargo run --locked -p brokkr-e2e --bin apps -- "$(MANIFESTS)"
+
+clean: ## all builds and brought tools
+	cargo clean
+	rm -rf target
