@@ -1,0 +1,21 @@
+//! Brokkr's vocabulary: what broker, agent and command line all speak of.
+//!
+//! Nothing in here does I/O. Time and randomness come through [`ambient::Ambient`].
+
+pub mod ambient;
+pub mod digest;
+pub mod id;
+pub mod manifest;
+pub mod name;
+pub mod object;
+pub mod pak;
+pub mod plan;
+pub mod readiness;
+pub mod wire;
+
+pub use digest::Digest;
+pub use id::{
+    AgentId, AgentTargetId, DeploymentObjectId, Epoch, EventId, GeneratorId, KeyId, StackId,
+};
+pub use name::{Name, Reference};
+pub use object::{KeptKind, ObjectKey};

@@ -1,0 +1,215 @@
+//! The shape that every Kubernetes object has, and the fields that are a cluster's to set.
+
+use serde_json::{Map, Value};
+
+use super::{Manifest, ManifestError, Place};
+
+/// Reads one document, which is an object or a `v1` `List` of objects.
+pub(super) fn read(
+    (place, document): (Place, Value),
+    into: &mut Vec<(Place, Manifest)>,
+) -> Result<(), ManifestError> {
+    let Value::Object(object) = document else {
+        return Err(place.error(
+            "",
+            "a Kubernetes object is a mapping with apiVersion, kind and metadata",
+        ));
+    };
+    let is_list = object.get("kind").and_then(Value::as_str) == Some("List")
+        && object.get("apiVersion").and_then(Value::as_str) == Some("v1");
+    if !is_list {
+        into.push((place, manifest(place, "", object)?));
+        return Ok(());
+    }
+    let Some(Value::Array(items)) = object.get("items").cloned() else {
+        return Err(place.error("/items", "a List has a sequence of `items`"));
+    };
+    for (index, item) in items.into_iter().enumerate() {
+        let pointer = format!("/items/{index}");
+        let Value::Object(item) = item else {
+            return Err(place.error(pointer, "each item of a List is a Kubernetes object"));
+        };
+        into.push((place, manifest(place, &pointer, item)?));
+    }
+    Ok(())
+}
+
+fn manifest(
+    place: Place,
+    at: &str,
+    mut object: Map<String, Value>,
+) -> Result<Manifest, ManifestError> {
+    let api_version = text(place, at, "apiVersion", object.get("apiVersion"))?;
+    if !api_version.split('/').all(is_path_segment) || api_version.split('/').count() > 2 {
+        return Err(place.error(
+            format!("{at}/apiVersion"),
+            format!("`{api_version}` is not an API version: write `v1` or `group/version`"),
+        ));
+    }
+    let kind = text(place, at, "kind", object.get("kind"))?;
+    if !kind.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(place.error(format!("{at}/kind"), format!("`{kind}` is not a kind")));
+    }
+    if kind.ends_with("List") && object.contains_key("items") {
+        return Err(place.error(
+            format!("{at}/kind"),
+            format!("a {kind} cannot be applied: write its items as documents of their own, or as a `List` of `v1`"),
+        ));
+    }
+    drop_empty_status(&mut object);
+    if object.contains_key("status") {
+        return Err(place.error(format!("{at}/status"), CLUSTERS_OWN));
+    }
+    let Some(Value::Object(metadata)) = object.get_mut("metadata") else {
+        return Err(place.error(
+            format!("{at}/metadata"),
+            "metadata is missing: write at least a name",
+        ));
+    };
+    check_metadata(place, at, metadata)?;
+    let name = text(place, at, "metadata/name", metadata.get("name"))?;
+    if !is_path_segment(&name) || name.len() > 253 {
+        return Err(place.error(
+            format!("{at}/metadata/name"),
+            format!(
+                "`{}` is not a name that Kubernetes takes",
+                name.chars().take(80).collect::<String>()
+            ),
+        ));
+    }
+    let namespace = match metadata.get("namespace") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) if name.is_empty() => None,
+        Some(Value::String(name)) if is_namespace(name) => Some(name.clone()),
+        Some(_) => {
+            return Err(place.error(
+                format!("{at}/metadata/namespace"),
+                "a namespace is 1 to 63 of a-z, 0-9 and `-`, beginning and ending with a letter or digit",
+            ));
+        }
+    };
+    Ok(Manifest {
+        api_version,
+        kind,
+        namespace,
+        name,
+        object,
+    })
+}
+
+const CLUSTERS_OWN: &str = "this field is the cluster's to set: remove it (exports made with `kubectl get -o yaml` carry it)";
+
+fn check_metadata(
+    place: Place,
+    at: &str,
+    metadata: &mut Map<String, Value>,
+) -> Result<(), ManifestError> {
+    if metadata.contains_key("generateName") {
+        return Err(place.error(
+            format!("{at}/metadata/generateName"),
+            "generateName makes a new object at each apply: write a name",
+        ));
+    }
+    // Printers of Go types write this line into every manifest; it says nothing.
+    if metadata
+        .get("creationTimestamp")
+        .is_some_and(Value::is_null)
+    {
+        metadata.shift_remove("creationTimestamp");
+    }
+    for field in [
+        "managedFields",
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "generation",
+        "selfLink",
+    ] {
+        if metadata.contains_key(field) {
+            return Err(place.error(format!("{at}/metadata/{field}"), CLUSTERS_OWN));
+        }
+    }
+    for field in ["labels", "annotations"] {
+        let pointer = format!("{at}/metadata/{field}");
+        match metadata.get(field) {
+            None => {}
+            Some(Value::Null) => {
+                metadata.shift_remove(field);
+            }
+            Some(Value::Object(entries)) => {
+                if let Some((key, _)) = entries.iter().find(|(_, value)| !value.is_string()) {
+                    return Err(place.error(
+                        format!("{pointer}/{}", escape(key)),
+                        format!("the value of `{key}` must be text: put it in quotes"),
+                    ));
+                }
+            }
+            Some(_) => {
+                return Err(place.error(pointer, format!("{field} are a mapping of text to text")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Generators of definitions write a status in which nothing is said; it is left out, not refused.
+fn drop_empty_status(object: &mut Map<String, Value>) {
+    if object.get("status").is_some_and(says_nothing) {
+        object.shift_remove("status");
+    }
+}
+
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.iter().all(says_nothing),
+        Value::Object(fields) => fields.values().all(says_nothing),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn text(
+    place: Place,
+    at: &str,
+    field: &str,
+    value: Option<&Value>,
+) -> Result<String, ManifestError> {
+    match value {
+        Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
+        None | Some(Value::Null | Value::String(_)) => Err(place.error(
+            format!("{at}/{field}"),
+            format!("{} is missing", field.replace('/', ".")),
+        )),
+        Some(_) => Err(place.error(
+            format!("{at}/{field}"),
+            format!("{} must be text: put it in quotes", field.replace('/', ".")),
+        )),
+    }
+}
+
+/// Whether a text can stand in a request's path without meaning something else there
+/// (Kubernetes, `apimachinery/pkg/api/validation/path`).
+fn is_path_segment(text: &str) -> bool {
+    !text.is_empty()
+        && text != "."
+        && text != ".."
+        && !text.contains(['/', '%', '?', '#'])
+        && !text.contains(char::is_whitespace)
+        && !text.contains(char::is_control)
+}
+
+/// Whether a text is a namespace's name (RFC 1123 label).
+pub fn is_namespace(text: &str) -> bool {
+    let alphanumeric = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = text.as_bytes();
+    bytes.len() <= 63
+        && bytes.iter().all(|b| alphanumeric(b) || *b == b'-')
+        && bytes.first().is_some_and(alphanumeric)
+        && bytes.last().is_some_and(alphanumeric)
+}
+
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}

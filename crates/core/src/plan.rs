@@ -1,0 +1,215 @@
+//! What an attempt to apply or remove a stack does to each object, decided without I/O from what is
+//! wanted, what the inventory says and what was seen in the cluster.
+//!
+//! The rules that keep foreign objects safe stand here and nowhere else: an object that exists is
+//! written or deleted only if the inventory names it, and only in the incarnation that was recorded.
+
+mod fingerprint;
+mod phase;
+
+use serde::{Deserialize, Serialize};
+
+use crate::object::{KeptKind, ObjectKey};
+
+pub use fingerprint::Fingerprint;
+pub use phase::Phase;
+
+/// The field manager of everything that an agent writes.
+pub const FIELD_MANAGER: &str = "brokkr";
+/// The label that names the stack to which an object belongs.
+pub const STACK_LABEL: &str = "brokkr.io/stack";
+/// With the value `disabled`, an object is kept when its stack drops it.
+pub const PRUNE_ANNOTATION: &str = "brokkr.io/prune";
+/// With the value `keep`, an object is kept when its stack drops it.
+pub const HELM_POLICY_ANNOTATION: &str = "helm.sh/resource-policy";
+
+/// What the inventory says of an object.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ownership {
+    /// It was about to be created; whether it was, is not known.
+    Pending,
+    /// It was written, and this is what it was then.
+    Owned {
+        /// The incarnation.
+        uid: String,
+        /// What was sent.
+        manifest: Fingerprint,
+        /// What the cluster then listed as ours: it changes when somebody else changes one of our fields.
+        fields: Fingerprint,
+    },
+}
+
+/// An object as it was just seen in the cluster.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Live {
+    /// Which object, and which state of it.
+    pub incarnation: Incarnation,
+    /// The value of [`STACK_LABEL`].
+    pub stack: Option<String>,
+    /// What the cluster lists as ours; none if we never wrote it.
+    pub fields: Option<Fingerprint>,
+    /// Everybody who wrote it.
+    pub managers: Vec<String>,
+    /// Whether an annotation asks to keep it.
+    pub asks_to_stay: bool,
+    /// Its finalizers, if it is being deleted.
+    pub deleting: Option<Vec<String>>,
+}
+
+/// One incarnation of an object in one state: the precondition of every write and every delete.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Incarnation {
+    /// Tells it from another object of the same name.
+    pub uid: String,
+    /// Tells it from the same object before or after a change.
+    pub resource_version: String,
+}
+
+/// What happens to an object that is wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It is not there: create it, and nothing but create it.
+    Create,
+    /// It is ours and not as it should be.
+    Update(Incarnation),
+    /// It is ours and as it should be.
+    Leave,
+    /// It is somebody else's.
+    Conflict {
+        /// Who wrote it.
+        managers: Vec<String>,
+    },
+    /// It is ours and being deleted: it can be created again when it is gone.
+    Await {
+        /// What its deletion waits for.
+        finalizers: Vec<String>,
+    },
+}
+
+/// What happens to an object that is no longer wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Loss {
+    /// It is ours: delete it.
+    Delete(Incarnation),
+    /// It stays as it is and is nobody's from now on.
+    Keep(Keep),
+    /// Ours is gone, whatever has its name now.
+    Forget,
+    /// It is being deleted.
+    Await {
+        /// What its deletion waits for.
+        finalizers: Vec<String>,
+    },
+}
+
+/// Why an object that is no longer wanted is not deleted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keep {
+    /// Its loss would take data or a whole environment along, and nobody allowed that.
+    Kind(KeptKind),
+    /// It carries an annotation that asks for it.
+    Asked,
+    /// Somebody took our label away or put another stack's there.
+    LabelGone,
+}
+
+/// Whether the inventory is the one that was written last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Memory {
+    /// It is, so an object that is not in it is not ours.
+    Whole,
+    /// It was lost: objects that carry all our marks are taken back, and nothing is deleted.
+    Lost,
+}
+
+/// A stack's point of view, from which every object is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Judge<'a> {
+    stack: &'a str,
+    memory: Memory,
+}
+
+impl<'a> Judge<'a> {
+    /// `stack` is the stack's id as [`STACK_LABEL`] has it, `memory` how far its inventory can be trusted.
+    pub const fn new(stack: &'a str, memory: Memory) -> Self {
+        Self { stack, memory }
+    }
+
+    /// What to do about an object that is wanted as `manifest`.
+    pub fn wanted(
+        self,
+        manifest: Fingerprint,
+        ownership: Option<&Ownership>,
+        live: Option<&Live>,
+    ) -> Verdict {
+        let Some(live) = live else {
+            return Verdict::Create;
+        };
+        if !self.is_ours(ownership, live) {
+            return Verdict::Conflict {
+                managers: live.managers.clone(),
+            };
+        }
+        if let Some(finalizers) = &live.deleting {
+            return Verdict::Await {
+                finalizers: finalizers.clone(),
+            };
+        }
+        match ownership {
+            Some(Ownership::Owned {
+                manifest: sent,
+                fields,
+                ..
+            }) if *sent == manifest && live.fields == Some(*fields) => Verdict::Leave,
+            _ => Verdict::Update(live.incarnation.clone()),
+        }
+    }
+
+    /// What to do about an object of the inventory that is no longer wanted. `may_go` says whether
+    /// somebody allowed the deletion of an object of a kept kind.
+    pub fn dropped(
+        self,
+        key: &ObjectKey,
+        ownership: &Ownership,
+        live: Option<&Live>,
+        may_go: impl FnOnce(&ObjectKey, KeptKind) -> bool,
+    ) -> Loss {
+        let Some(live) = live.filter(|live| self.is_ours(Some(ownership), live)) else {
+            return Loss::Forget;
+        };
+        if live.stack.as_deref() != Some(self.stack) {
+            return Loss::Keep(Keep::LabelGone);
+        }
+        if live.asks_to_stay {
+            return Loss::Keep(Keep::Asked);
+        }
+        if let Some(kind) = key.kept_kind()
+            && !may_go(key, kind)
+        {
+            return Loss::Keep(Keep::Kind(kind));
+        }
+        match &live.deleting {
+            Some(finalizers) => Loss::Await {
+                finalizers: finalizers.clone(),
+            },
+            None => Loss::Delete(live.incarnation.clone()),
+        }
+    }
+
+    fn is_ours(self, ownership: Option<&Ownership>, live: &Live) -> bool {
+        match ownership {
+            Some(Ownership::Owned { uid, .. }) => *uid == live.incarnation.uid,
+            Some(Ownership::Pending) => self.has_our_marks(live),
+            None => self.memory == Memory::Lost && self.has_our_marks(live),
+        }
+    }
+
+    fn has_our_marks(self, live: &Live) -> bool {
+        live.stack.as_deref() == Some(self.stack) && live.fields.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,389 @@
+//! A small world of objects, changed by a stack's attempts and by strangers, in any order.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const STACK: &str = "ours";
+
+#[derive(Clone, PartialEq, Debug)]
+struct Thing {
+    live: Live,
+    /// Who brought this incarnation about.
+    made_by_us: bool,
+}
+
+#[derive(Default)]
+struct World {
+    things: BTreeMap<u8, Thing>,
+    inventory: BTreeMap<u8, Ownership>,
+    clock: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Happening {
+    /// An attempt with these objects at this version; it dies after so many writes.
+    Attempt {
+        wanted: Vec<u8>,
+        version: u8,
+        writes: usize,
+    },
+    StrangerCreates(u8),
+    StrangerEdits(u8),
+    StrangerDeletes(u8),
+    StrangerTakesLabel(u8),
+    StrangerCopiesLabel(u8),
+}
+
+fn key(index: u8) -> ObjectKey {
+    ObjectKey {
+        group: String::new(),
+        kind: if index == 0 { "Namespace" } else { "ConfigMap" }.to_owned(),
+        namespace: None,
+        name: format!("object-{index}"),
+    }
+}
+
+impl World {
+    fn tick(&mut self) -> String {
+        self.clock += 1;
+        self.clock.to_string()
+    }
+
+    fn thing(&mut self, uid: String, ours: Option<Fingerprint>) -> Thing {
+        Thing {
+            live: Live {
+                incarnation: Incarnation {
+                    uid,
+                    resource_version: self.tick(),
+                },
+                stack: ours.map(|_| STACK.to_owned()),
+                fields: ours,
+                managers: vec![ours.map_or("stranger", |_| FIELD_MANAGER).to_owned()],
+                asks_to_stay: false,
+                deleting: None,
+            },
+            made_by_us: ours.is_some(),
+        }
+    }
+
+    /// What an agent does with the verdicts; returns whether it came to the end, and its writes.
+    fn attempt(
+        &mut self,
+        memory: Memory,
+        wanted: &[u8],
+        version: u8,
+        budget: usize,
+    ) -> (bool, usize) {
+        let judge = Judge::new(STACK, memory);
+        let manifest = Fingerprint::of(&[version]);
+        let verdicts: BTreeMap<u8, Verdict> = wanted
+            .iter()
+            .map(|&i| {
+                let live = self.things.get(&i).map(|thing| &thing.live);
+                (i, judge.wanted(manifest, self.inventory.get(&i), live))
+            })
+            .collect();
+        if verdicts
+            .values()
+            .any(|v| matches!(v, Verdict::Conflict { .. }))
+        {
+            return (false, 0);
+        }
+        for (&i, verdict) in &verdicts {
+            if *verdict == Verdict::Create || !self.inventory.contains_key(&i) {
+                self.inventory.insert(i, Ownership::Pending);
+            }
+        }
+        let mut writes = 0;
+        for (i, verdict) in verdicts {
+            let uid = match verdict {
+                Verdict::Create => self.tick(),
+                Verdict::Update(incarnation) => incarnation.uid,
+                _ => continue,
+            };
+            if writes == budget {
+                return (false, writes);
+            }
+            writes += 1;
+            let thing = self.thing(uid.clone(), Some(manifest));
+            self.things.insert(i, thing);
+            // Dying between a write and its note is the hardest case: every other write goes unnoted.
+            if writes < budget || version.is_multiple_of(2) {
+                let owned = Ownership::Owned {
+                    uid,
+                    manifest,
+                    fields: manifest,
+                };
+                self.inventory.insert(i, owned);
+            }
+        }
+        if memory == Memory::Whole {
+            writes += self.prune(judge, wanted);
+        }
+        (true, writes)
+    }
+
+    fn prune(&mut self, judge: Judge<'_>, wanted: &[u8]) -> usize {
+        let dropped: Vec<_> = self
+            .inventory
+            .keys()
+            .copied()
+            .filter(|i| !wanted.contains(i))
+            .collect();
+        let mut deletes = 0;
+        for i in dropped {
+            let live = self.things.get(&i).map(|thing| &thing.live);
+            let loss = judge.dropped(&key(i), &self.inventory[&i], live, |_, _| false);
+            if let Loss::Delete(incarnation) = &loss {
+                let gone = self.things.remove(&i).expect("only what exists is deleted");
+                assert_eq!(gone.live.incarnation, *incarnation);
+                assert!(gone.made_by_us, "a stranger's object was deleted");
+                assert_ne!(i, 0, "a namespace was deleted unasked");
+                deletes += 1;
+            }
+            self.inventory.remove(&i);
+        }
+        deletes
+    }
+
+    fn happen(&mut self, happening: &Happening) {
+        match happening {
+            Happening::Attempt {
+                wanted,
+                version,
+                writes,
+            } => {
+                let strangers = self.strangers();
+                self.attempt(Memory::Whole, wanted, *version, *writes);
+                assert_eq!(
+                    self.strangers(),
+                    strangers,
+                    "a stranger's object was written"
+                );
+            }
+            Happening::StrangerCreates(i) if !self.things.contains_key(i) => {
+                let uid = self.tick();
+                let thing = self.thing(uid, None);
+                self.things.insert(*i, thing);
+            }
+            Happening::StrangerCreates(_) => {}
+            Happening::StrangerEdits(i) => {
+                let version = self.tick();
+                if let Some(thing) = self.things.get_mut(i) {
+                    thing.live.fields = thing
+                        .live
+                        .fields
+                        .map(|_| Fingerprint::of(version.as_bytes()));
+                    thing.live.incarnation.resource_version = version;
+                }
+            }
+            Happening::StrangerDeletes(i) => drop(self.things.remove(i)),
+            Happening::StrangerTakesLabel(i) => {
+                if let Some(thing) = self.things.get_mut(i) {
+                    thing.live.stack = None;
+                    thing.live.fields = thing.live.fields.map(|_| Fingerprint::of(b"less"));
+                }
+            }
+            Happening::StrangerCopiesLabel(i) => {
+                if let Some(thing) = self.things.get_mut(i) {
+                    thing.live.stack = Some(STACK.to_owned());
+                }
+            }
+        }
+    }
+
+    fn strangers(&self) -> Vec<(u8, Thing)> {
+        let strangers = self.things.iter().filter(|(_, thing)| !thing.made_by_us);
+        strangers.map(|(i, thing)| (*i, thing.clone())).collect()
+    }
+}
+
+fn wanted() -> impl Strategy<Value = Vec<u8>> {
+    proptest::sample::subsequence((0..6).collect::<Vec<u8>>(), 0..=6)
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        4 => (wanted(), 0..4u8, 0..9usize)
+            .prop_map(|(wanted, version, writes)| Happening::Attempt { wanted, version, writes }),
+        1 => (0..6u8).prop_map(Happening::StrangerCreates),
+        1 => (0..6u8).prop_map(Happening::StrangerEdits),
+        1 => (0..6u8).prop_map(Happening::StrangerDeletes),
+        1 => (0..6u8).prop_map(Happening::StrangerTakesLabel),
+        1 => (0..6u8).prop_map(Happening::StrangerCopiesLabel),
+    ]
+}
+
+proptest! {
+    /// The assertions stand in `World`: whatever happens, strangers' objects stay as they are, and
+    /// an attempt that was let finish leaves nothing to do.
+    #[test]
+    fn strangers_are_safe_and_attempts_settle(
+        happenings in proptest::collection::vec(happening(), 0..40),
+        last in wanted(),
+    ) {
+        let mut world = World::default();
+        for happening in &happenings {
+            world.happen(happening);
+        }
+        let (done, _) = world.attempt(Memory::Whole, &last, 1, usize::MAX);
+        if done {
+            prop_assert_eq!(world.attempt(Memory::Whole, &last, 1, usize::MAX), (true, 0));
+            for i in &last {
+                prop_assert!(world.things.contains_key(i));
+            }
+        }
+    }
+
+    /// A lost inventory takes back only what carries all our marks, and deletes nothing.
+    #[test]
+    fn a_lost_inventory_loses_no_object(
+        happenings in proptest::collection::vec(happening(), 0..40),
+        last in wanted(),
+    ) {
+        let mut world = World::default();
+        for happening in &happenings {
+            world.happen(happening);
+        }
+        world.inventory.clear();
+        let before: Vec<u8> = world.things.keys().copied().collect();
+        let strangers = world.strangers();
+        world.attempt(Memory::Lost, &last, 1, usize::MAX);
+        prop_assert_eq!(world.strangers(), strangers);
+        prop_assert!(before.iter().all(|i| world.things.contains_key(i)));
+    }
+}
+
+fn live(uid: &str) -> Live {
+    Live {
+        incarnation: Incarnation {
+            uid: uid.to_owned(),
+            resource_version: "7".to_owned(),
+        },
+        stack: Some(STACK.to_owned()),
+        fields: Some(Fingerprint::of(b"fields")),
+        managers: vec![FIELD_MANAGER.to_owned()],
+        asks_to_stay: false,
+        deleting: None,
+    }
+}
+
+fn owned(uid: &str) -> Ownership {
+    Ownership::Owned {
+        uid: uid.to_owned(),
+        manifest: Fingerprint::of(b"manifest"),
+        fields: Fingerprint::of(b"fields"),
+    }
+}
+
+#[test]
+fn an_object_is_written_only_if_it_is_ours_and_differs() {
+    let judge = Judge::new(STACK, Memory::Whole);
+    let same = Fingerprint::of(b"manifest");
+    let other = Fingerprint::of(b"another");
+    let update = Verdict::Update(live("a").incarnation);
+    let conflict = Verdict::Conflict {
+        managers: vec![FIELD_MANAGER.to_owned()],
+    };
+    let drifted = Live {
+        fields: Some(Fingerprint::of(b"fewer")),
+        ..live("a")
+    };
+    let unlabelled = Live {
+        stack: None,
+        ..live("a")
+    };
+    let cases = [
+        (None, None, same, Verdict::Create),
+        (Some(owned("a")), None, same, Verdict::Create),
+        (Some(owned("a")), Some(live("a")), same, Verdict::Leave),
+        (Some(owned("a")), Some(live("a")), other, update.clone()),
+        (Some(owned("a")), Some(drifted), same, update.clone()),
+        (
+            Some(Ownership::Pending),
+            Some(live("b")),
+            same,
+            Verdict::Update(live("b").incarnation),
+        ),
+        (
+            Some(Ownership::Pending),
+            Some(unlabelled),
+            same,
+            conflict.clone(),
+        ),
+        (Some(owned("a")), Some(live("b")), same, conflict.clone()),
+        (None, Some(live("a")), same, conflict),
+    ];
+    for (ownership, live, manifest, expected) in cases {
+        let verdict = judge.wanted(manifest, ownership.as_ref(), live.as_ref());
+        assert_eq!(verdict, expected, "{ownership:?} {live:?}");
+    }
+}
+
+#[test]
+fn an_object_is_deleted_only_if_everything_says_that_it_is_ours_to_delete() {
+    let judge = Judge::new(STACK, Memory::Whole);
+    let delete = Loss::Delete(live("a").incarnation);
+    let cases = [
+        (1, owned("a"), Some(live("a")), false, delete.clone()),
+        (1, owned("a"), None, false, Loss::Forget),
+        (1, owned("a"), Some(live("b")), false, Loss::Forget),
+        (
+            1,
+            Ownership::Pending,
+            Some(Live {
+                fields: None,
+                ..live("a")
+            }),
+            false,
+            Loss::Forget,
+        ),
+        (
+            1,
+            owned("a"),
+            Some(Live {
+                stack: Some("theirs".into()),
+                ..live("a")
+            }),
+            true,
+            Loss::Keep(Keep::LabelGone),
+        ),
+        (
+            1,
+            owned("a"),
+            Some(Live {
+                asks_to_stay: true,
+                ..live("a")
+            }),
+            true,
+            Loss::Keep(Keep::Asked),
+        ),
+        (
+            0,
+            owned("a"),
+            Some(live("a")),
+            false,
+            Loss::Keep(Keep::Kind(KeptKind::Namespace)),
+        ),
+        (0, owned("a"), Some(live("a")), true, delete),
+        (
+            1,
+            owned("a"),
+            Some(Live {
+                deleting: Some(vec!["f".into()]),
+                ..live("a")
+            }),
+            false,
+            Loss::Await {
+                finalizers: vec!["f".into()],
+            },
+        ),
+    ];
+    for (index, ownership, live, may_go, expected) in cases {
+        let loss = judge.dropped(&key(index), &ownership, live.as_ref(), |_, _| may_go);
+        assert_eq!(loss, expected, "{ownership:?} {live:?}");
+    }
+}

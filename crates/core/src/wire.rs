@@ -1,0 +1,42 @@
+//! What travels between broker, agent and command line, as JSON with `snake_case` fields.
+//!
+//! Requests of people and pipelines refuse unknown fields; the agent's protocol ignores them in both
+//! directions, so that brokers and agents of different versions understand each other.
+
+mod agents;
+mod deployment_objects;
+mod events;
+mod page;
+mod problem;
+mod stacks;
+mod target_state;
+mod targets;
+
+pub use agents::{
+    Agent, CreateAgent, CreateGenerator, CreatedAgent, CreatedGenerator, Generator, GeneratorScope,
+    Me,
+};
+pub use deployment_objects::{DeploymentObject, Publish, PublishOptions, Published, Rollback};
+pub use events::{
+    Action, AgentEvent, EventReport, ObjectOutcome, ObjectResult, Outcome, RecordedEvent,
+};
+pub use page::Page;
+pub use problem::{Code, Problem};
+pub use stacks::{
+    CreateStack, OnRemove, PatchStack, PatchStackOptions, Stack, StackHead, StackOptions,
+};
+pub use target_state::{
+    Confirmation, ConfirmationAnswer, ConfirmationReport, ConfirmationResult, Confirmations,
+    TargetRemoval, TargetStack, TargetState,
+};
+pub use targets::{
+    AgentTarget, CreateAgentTarget, Health, Reason, Removal, StackStatus, StatusReport, Sync,
+    TargetStatus,
+};
+
+/// Response header: how far the answering replica's view is, as a revision.
+pub const REVISION_HEADER: &str = "brokkr-revision";
+/// The longest time that a poll may wait, in seconds.
+pub const MAX_WAIT_SECONDS: u64 = 50;
+/// What this version understands in target state entries (`requires`).
+pub const FEATURES: &[&str] = &[];

@@ -1,0 +1,78 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What went wrong, as a stable word for programs. `docs/reference/errors.md` explains each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// The request cannot be read.
+    Malformed,
+    /// A field says something that cannot be.
+    Invalid,
+    /// The manifests are no snapshot.
+    InvalidManifests,
+    /// No key, or one that is not known.
+    Unauthenticated,
+    /// The key's role may not do this.
+    Forbidden,
+    /// There is no such thing, or not for this key.
+    NotFound,
+    /// The path exists, the method does not.
+    MethodNotAllowed,
+    /// The name is in use.
+    NameTaken,
+    /// The stack's head is not the one that was expected.
+    SequenceMismatch,
+    /// Something else depends on it.
+    InUse,
+    /// The body is larger than allowed.
+    TooLarge,
+    /// The body is of a kind that is not read here.
+    UnsupportedMediaType,
+    /// The broker cannot do this at the moment; repeat after the given time.
+    Unavailable,
+    /// A defect of the broker; the request id finds it in the log.
+    Internal,
+    /// A code that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+/// The body of every refusal: `application/problem+json` (RFC 9457) with a stable `code`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// The kind of problem: `urn:brokkr:problem:<code>`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The HTTP status in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable code.
+    pub code: Code,
+    /// What is wrong with this request, and what to do.
+    pub detail: String,
+    /// JSON Pointer to the cause, in the body or, with `document`, in that document of the manifests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Which document of the manifests, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<usize>,
+    /// Line of the manifests, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// Column of that line, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u64>,
+    /// Finds the request in the broker's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}

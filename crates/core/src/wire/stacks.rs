@@ -1,0 +1,114 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+use crate::digest::Digest;
+use crate::id::{DeploymentObjectId, StackId};
+use crate::name::Name;
+
+/// What happens in a cluster to the objects of a stack that is removed from it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnRemove {
+    /// They are deleted, except those of kept kinds.
+    #[default]
+    Delete,
+    /// They stay and are nobody's from then on.
+    Orphan,
+}
+
+/// How a stack behaves.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StackOptions {
+    /// The namespace of objects that name none; each deployment object keeps the one it was published with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_namespace: Option<String>,
+    /// Whether agents create the default namespace if it is missing. They never delete it.
+    pub create_namespace: bool,
+    /// What happens to the objects when the stack is removed from a cluster.
+    pub on_remove: OnRemove,
+}
+
+/// A named collection of Kubernetes objects that are managed as a unit.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Stack {
+    /// Its id.
+    pub id: StackId,
+    /// Its name, unique per owner.
+    pub name: Name,
+    /// The generator that owns it; absent if the operators do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<Name>,
+    /// How it behaves.
+    pub options: StackOptions,
+    /// Its newest deployment object; absent before the first publish.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<StackHead>,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+/// The newest deployment object of a stack.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct StackHead {
+    /// Its id.
+    pub deployment_object: DeploymentObjectId,
+    /// Its place in the stack's history, from 1.
+    pub sequence: u64,
+    /// What names its content.
+    pub digest: Digest,
+}
+
+/// Creates a stack.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateStack {
+    /// Its name.
+    pub name: Name,
+    /// How it behaves.
+    #[serde(default)]
+    pub options: StackOptions,
+}
+
+/// Changes a stack's options: JSON Merge Patch (RFC 7396).
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PatchStack {
+    /// The options to change.
+    pub options: PatchStackOptions,
+}
+
+/// The options to change; `null` clears one that may be absent.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PatchStackOptions {
+    /// For the next publish.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub default_namespace: Option<Option<String>>,
+    /// From now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub create_namespace: Option<bool>,
+    /// For removals from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_remove: Option<OnRemove>,
+}
+
+impl PatchStackOptions {
+    /// The options after this patch.
+    pub fn applied_to(self, options: StackOptions) -> StackOptions {
+        StackOptions {
+            default_namespace: self.default_namespace.unwrap_or(options.default_namespace),
+            create_namespace: self.create_namespace.unwrap_or(options.create_namespace),
+            on_remove: self.on_remove.unwrap_or(options.on_remove),
+        }
+    }
+}
+
+/// Tells `null` (clear it) from an absent field (leave it).
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}

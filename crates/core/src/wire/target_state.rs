@@ -1,0 +1,115 @@
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::stacks::OnRemove;
+use crate::digest::Digest;
+use crate::id::{DeploymentObjectId, Epoch, StackId};
+use crate::name::Name;
+use crate::object::{KeptKind, ObjectKey};
+
+/// The whole of what an agent should do: the answer to a poll.
+///
+/// A stack that is absent here is *not* to be deleted: only an entry of `removals` says so.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TargetState {
+    /// The identity of the broker's history.
+    pub epoch: Epoch,
+    /// When this agent's state last changed.
+    pub revision: u64,
+    /// Proves to the broker later on which history this answer came from; the agent keeps and returns it unread.
+    pub state_token: String,
+    /// Epochs whose history this one continues, accepted by an operator.
+    pub succeeds: Vec<Epoch>,
+    /// What should run.
+    pub stacks: Vec<TargetStack>,
+    /// What should go.
+    pub removals: Vec<TargetRemoval>,
+}
+
+/// A stack that an agent should run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TargetStack {
+    /// The stack.
+    pub stack: StackId,
+    /// Its name, for people.
+    pub name: Name,
+    /// The deployment object to apply.
+    pub deployment_object: DeploymentObjectId,
+    /// Its place in the stack's history.
+    pub sequence: u64,
+    /// What its content must hash to.
+    pub digest: Digest,
+    /// Bytes of YAML.
+    pub size: u64,
+    /// The namespace of objects that name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_namespace: Option<String>,
+    /// Whether to create the default namespace if it is missing.
+    pub create_namespace: bool,
+    /// Objects of kept kinds that may be deleted where the snapshot no longer has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_delete: Vec<ObjectKey>,
+    /// What an agent must understand to handle this entry; one that does not, holds the stack and says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
+}
+
+/// A stack that an agent should take out of its cluster.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TargetRemoval {
+    /// The stack.
+    pub stack: StackId,
+    /// Its name, for people.
+    pub name: Name,
+    /// What happens to its objects.
+    pub policy: OnRemove,
+    /// Kept kinds whose objects are deleted too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_delete: Vec<KeptKind>,
+    /// The revision of the change that asks for it; the confirmation names it.
+    pub revision: u64,
+}
+
+/// Reports removals that are done: every object answers 404 or has another UID, or was let go.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ConfirmationReport {
+    /// The removals.
+    pub removals: Vec<Confirmation>,
+}
+
+/// A removal that is done.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Confirmation {
+    /// The stack.
+    pub stack: StackId,
+    /// The removal's revision.
+    pub revision: u64,
+}
+
+/// What became of the confirmations.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Confirmations {
+    /// In the order of the report.
+    pub removals: Vec<ConfirmationAnswer>,
+}
+
+/// What became of one confirmation.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ConfirmationAnswer {
+    /// The stack.
+    pub stack: StackId,
+    /// The removal's revision.
+    pub revision: u64,
+    /// What became of it.
+    pub result: ConfirmationResult,
+}
+
+/// What became of a confirmation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfirmationResult {
+    /// The removal is closed.
+    Closed,
+    /// The removal was withdrawn or closed before; nothing changed.
+    Superseded,
+}

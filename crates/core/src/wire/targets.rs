@@ -1,0 +1,174 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::stacks::OnRemove;
+use crate::id::{AgentId, AgentTargetId, StackId};
+use crate::name::{Name, Reference};
+use crate::object::KeptKind;
+
+/// The link between an agent and a stack: the agent is responsible for the stack in its cluster.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AgentTarget {
+    /// Its id.
+    pub id: AgentTargetId,
+    /// The agent.
+    pub agent: AgentId,
+    /// The agent's name.
+    pub agent_name: Name,
+    /// The stack.
+    pub stack: StackId,
+    /// The stack's name.
+    pub stack_name: Name,
+    /// Why the agent is targeted.
+    pub reason: Reason,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+/// Why an agent is targeted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Somebody named agent and stack.
+    Direct,
+}
+
+/// Targets an agent directly.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateAgentTarget {
+    /// The agent, by id or name.
+    #[schema(value_type = String, examples("eu-west-1"))]
+    pub agent: Reference,
+    /// The stack, by id or name.
+    #[schema(value_type = String, examples("checkout", "ci:checkout"))]
+    pub stack: Reference,
+}
+
+/// A stack that an agent is to take out of its cluster, and has not confirmed yet.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Removal {
+    /// The agent target that ended.
+    pub id: AgentTargetId,
+    /// The agent.
+    pub agent: AgentId,
+    /// The agent's name.
+    pub agent_name: Name,
+    /// The stack.
+    pub stack: StackId,
+    /// The stack's name.
+    pub stack_name: Name,
+    /// What happens to the objects.
+    pub policy: OnRemove,
+    /// Kept kinds whose objects are deleted too.
+    pub allow_delete: Vec<KeptKind>,
+    /// The revision of the change that ended the target.
+    pub revision: u64,
+    /// When it ended.
+    pub since: Timestamp,
+}
+
+/// How far an agent is with what it should run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub enum Sync {
+    /// Not begun, or nothing has been published.
+    Pending,
+    /// Under way.
+    Applying,
+    /// The cluster has what is desired.
+    Synced,
+    /// The last attempt failed; it is repeated until it works or is superseded.
+    Failed,
+    /// Stopped until somebody decides.
+    Held,
+    /// Being taken out of the cluster.
+    Removing,
+    /// The agent has been silent for too long to know.
+    Unknown,
+}
+
+/// How what was applied is doing in the cluster.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, ToSchema)]
+pub enum Health {
+    /// Every object is as it should be.
+    Current,
+    /// Some object is on its way.
+    Progressing,
+    /// Some object cannot become what it should be.
+    Degraded,
+    /// Nothing is known.
+    Unknown,
+}
+
+/// The state of one agent target.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TargetStatus {
+    /// The agent.
+    pub agent: AgentId,
+    /// The agent's name.
+    pub agent_name: Name,
+    /// The sequence that should run; absent if nothing was published or the target is being removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<u64>,
+    /// The sequence that was last applied whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<u64>,
+    /// How far the agent is.
+    pub sync: Sync,
+    /// How what was applied is doing.
+    pub health: Health,
+    /// Why, if there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When the agent was last heard of; it reports every change of its status at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Timestamp>,
+}
+
+impl TargetStatus {
+    /// The status as far as it is still true: what a silent agent said last is not known any more.
+    #[must_use]
+    pub fn observed(mut self, at: Option<Timestamp>, silent: bool) -> Self {
+        self.observed_at = at;
+        if silent {
+            self.health = Health::Unknown;
+            self.reason = Some(match at {
+                Some(at) => format!("the agent has been silent since {at}"),
+                None => "the agent has never polled".to_owned(),
+            });
+            // That a removal or a first apply has not been confirmed is the broker's own knowledge.
+            if !matches!(self.sync, Sync::Removing | Sync::Pending) {
+                self.sync = Sync::Unknown;
+            }
+        }
+        self
+    }
+}
+
+/// What an agent reports of its stacks. Stacks that are not listed keep what was reported before.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct StatusReport {
+    /// One entry a stack.
+    pub stacks: Vec<StackStatus>,
+}
+
+/// What an agent reports of one stack.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct StackStatus {
+    /// The stack.
+    pub stack: StackId,
+    /// The sequence that this is said about: the newest one that the agent has seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
+    /// The sequence that was last applied whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<u64>,
+    /// How far the agent is.
+    pub sync: Sync,
+    /// How what was applied is doing.
+    pub health: Health,
+    /// Why, if there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
