@@ -1,0 +1,105 @@
+use std::time::Duration;
+
+use brokkr_core::id::DeploymentObjectId;
+use brokkr_core::wire::{
+    AgentEvent, Confirmation, ConfirmationReport, Confirmations, EventReport, StackStatus,
+    StatusReport, TargetState,
+};
+use reqwest::Method;
+use reqwest::header::{ETAG, IF_NONE_MATCH};
+
+use crate::{Client, Error, Result};
+
+/// What a poll brought.
+#[derive(Debug)]
+pub enum Poll {
+    /// Nothing new since the given `ETag`.
+    Unchanged,
+    /// The whole target state.
+    Changed {
+        /// Names this state in the next poll.
+        etag: String,
+        /// The state.
+        state: Box<TargetState>,
+    },
+}
+
+/// What a poll may take beyond its wait.
+const POLL_GRACE: Duration = Duration::from_secs(20);
+
+/// What an agent asks and says.
+impl Client {
+    /// Asks for the target state. With `wait`, the broker answers at the next change or when the wait is over;
+    /// `interval` is how soon the next poll will come, by which the broker tells a silent agent.
+    pub async fn target_state(
+        &self,
+        etag: Option<&str>,
+        wait: Duration,
+        interval: Duration,
+    ) -> Result<Poll> {
+        let mut request = self
+            .request(Method::GET, &["agent", "target-state"])
+            .query(&[
+                ("wait", wait.as_secs()),
+                ("interval", interval.as_secs().max(1)),
+            ])
+            .timeout(wait + POLL_GRACE);
+        if let Some(etag) = etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        let response = self.send(request).await?;
+        let status = response.status();
+        if status == reqwest::StatusCode::NOT_MODIFIED {
+            return Ok(Poll::Unchanged);
+        }
+        let not_a_broker = || Error::NotABroker {
+            status: status.as_u16(),
+        };
+        let etag = response
+            .headers()
+            .get(ETAG)
+            .and_then(|value| value.to_str().ok());
+        let etag = etag.ok_or_else(not_a_broker)?.to_owned();
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let state = serde_json::from_slice(&body).map_err(|_| not_a_broker())?;
+        Ok(Poll::Changed { etag, state })
+    }
+
+    /// Fetches the YAML of a deployment object. Check its digest before use.
+    pub async fn manifests(&self, id: DeploymentObjectId) -> Result<String> {
+        let request = self.request(
+            Method::GET,
+            &["deployment-objects", &id.to_string(), "manifests"],
+        );
+        let response = self.send(request).await?;
+        response
+            .text()
+            .await
+            .map_err(|error| self.unreachable(&error))
+    }
+
+    /// Reports removals that are done.
+    pub async fn confirm_removals(&self, removals: Vec<Confirmation>) -> Result<Confirmations> {
+        self.post(&["agent", "removals"], &ConfirmationReport { removals })
+            .await
+    }
+
+    /// Reports outcomes; repeating a report is harmless.
+    pub async fn report_events(&self, events: Vec<AgentEvent>) -> Result<()> {
+        let request = self
+            .request(Method::POST, &["agent", "events"])
+            .json(&EventReport { events });
+        self.send(request).await.map(drop)
+    }
+
+    /// Reports how stacks are doing.
+    pub async fn report_status(&self, stacks: Vec<StackStatus>) -> Result<()> {
+        let request = self
+            .request(Method::PUT, &["agent", "status"])
+            .json(&StatusReport { stacks });
+        self.send(request).await.map(drop)
+    }
+}

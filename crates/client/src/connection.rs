@@ -1,0 +1,211 @@
+use std::time::Duration;
+
+use brokkr_core::pak::Pak;
+use brokkr_core::wire::Page;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Method, RequestBuilder, Response, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Error, Result};
+
+/// A connection to one broker with one key.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    server: Url,
+    pak: Pak,
+}
+
+/// Whether a key may travel unencrypted beyond this machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PlainHttp {
+    /// Only to a loopback address.
+    LoopbackOnly,
+    /// Anywhere, because somebody said so.
+    Anywhere,
+}
+
+/// How long a request other than a poll may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const PAGE_SIZE: usize = 500;
+
+impl Client {
+    /// Prepares a connection; nothing is sent yet.
+    pub fn new(server: &str, pak: Pak, plain: PlainHttp) -> Result<Self> {
+        let server: Url = server.parse().map_err(|_| {
+            Error::Setup(format!(
+                "`{server}` is not an address: write https://host[:port]"
+            ))
+        })?;
+        refuse_plain_http(&server, plain)?;
+        // The answer to a second caller's installation is the first one's provider: the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("brokkr/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|error| Error::Setup(format!("no HTTP client can be made: {error}")))?;
+        Ok(Self { http, server, pak })
+    }
+
+    /// The broker's address.
+    pub fn server(&self) -> &Url {
+        &self.server
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let mut url = self.server.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["api", "v1"]).extend(path);
+        }
+        self.http
+            .request(method, url)
+            .timeout(REQUEST_TIMEOUT)
+            .bearer_auth(self.pak.expose())
+            .header(ACCEPT, "application/json")
+    }
+
+    /// Sends a request and tells a broker's answer from everything else.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        if status.is_success() || status == reqwest::StatusCode::NOT_MODIFIED {
+            return Ok(response);
+        }
+        let is_problem = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"));
+        let not_a_broker = Error::NotABroker {
+            status: status.as_u16(),
+        };
+        if !is_problem {
+            return Err(not_a_broker);
+        }
+        Err(response
+            .json()
+            .await
+            .map_or(not_a_broker, |problem| Error::Refused(Box::new(problem))))
+    }
+
+    /// Sends a request and reads the answer, which must be JSON of the expected shape.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let response = self.send(request).await?;
+        let status = response.status().as_u16();
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        serde_json::from_slice(&body).map_err(|_| Error::NotABroker { status })
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T> {
+        self.json(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T> {
+        self.json(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Reads a list to its end, page by page.
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        filter: &[(&str, String)],
+    ) -> Result<Vec<T>> {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let mut request = self
+                .request(Method::GET, path)
+                .query(filter)
+                .query(&[("limit", PAGE_SIZE)]);
+            if let Some(cursor) = &cursor {
+                request = request.query(&[("cursor", cursor)]);
+            }
+            let page: Page<T> = self.json(request).await?;
+            items.extend(page.items);
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    pub(crate) fn unreachable(&self, error: &reqwest::Error) -> Error {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        Error::Unreachable {
+            server: self.server.to_string(),
+            cause: cause.to_string(),
+        }
+    }
+}
+
+fn refuse_plain_http(server: &Url, plain: PlainHttp) -> Result<()> {
+    let host = server
+        .host_str()
+        .unwrap_or_default()
+        .trim_matches(['[', ']']);
+    let is_loopback = host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    match server.scheme() {
+        "https" => Ok(()),
+        "http" if is_loopback || plain == PlainHttp::Anywhere => Ok(()),
+        "http" => Err(Error::Setup(format!(
+            "{server} is not encrypted, so the key could be read on its way: use https://, or say --plain-http if you must"
+        ))),
+        other => Err(Error::Setup(format!(
+            "`{other}` is not a scheme for a broker's address: use https://"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use brokkr_core::ambient::System;
+    use brokkr_core::pak::Role;
+
+    use super::*;
+
+    #[test]
+    fn a_key_leaves_the_machine_encrypted_or_not_at_all() {
+        let connect =
+            |server, plain| Client::new(server, Pak::generate(Role::Agent, &System), plain);
+        for server in [
+            "https://broker.example",
+            "http://127.0.0.1:8080",
+            "http://localhost",
+            "http://[::1]:1",
+        ] {
+            assert!(connect(server, PlainHttp::LoopbackOnly).is_ok(), "{server}");
+        }
+        for server in [
+            "http://broker.example",
+            "http://10.0.0.1",
+            "ftp://localhost",
+            "broker.example",
+        ] {
+            assert!(
+                connect(server, PlainHttp::LoopbackOnly).is_err(),
+                "{server}"
+            );
+        }
+        assert!(connect("http://broker.example", PlainHttp::Anywhere).is_ok());
+    }
+}

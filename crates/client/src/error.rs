@@ -1,0 +1,45 @@
+use brokkr_core::wire::{Code, Problem};
+
+/// Why a request did not come to an answer that counts.
+///
+/// For an agent they all mean the same: carry on with what was accepted last.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The broker refused the request and says why.
+    #[error("{}", .0.detail)]
+    Refused(Box<Problem>),
+    /// Something answered that is not a broker, or is one in trouble.
+    #[error(
+        "the server answered {status}, which is not an answer of a Brokkr broker: is the address right?"
+    )]
+    NotABroker {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// There was no whole answer.
+    #[error("the broker at {server} cannot be reached: {cause}")]
+    Unreachable {
+        /// The broker's address.
+        server: String,
+        /// Why.
+        cause: String,
+    },
+    /// The address or the key cannot be used.
+    #[error("{0}")]
+    Setup(String),
+}
+
+impl Error {
+    /// The broker's own code for it, if it was the broker that refused.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Refused(problem) => Some(problem.code),
+            _ => None,
+        }
+    }
+
+    /// Whether there is no such thing, or not for this key.
+    pub fn is_not_found(&self) -> bool {
+        self.code() == Some(Code::NotFound)
+    }
+}

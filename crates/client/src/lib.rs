@@ -1,0 +1,14 @@
+//! Typed HTTP client of the Brokkr API, for the agent, the command line and the tests.
+
+mod agent;
+mod connection;
+mod error;
+mod operator;
+
+pub use agent::Poll;
+pub use connection::{Client, PlainHttp};
+pub use error::Error;
+pub use operator::EventFilter;
+
+/// What a request to the broker comes to.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,218 @@
+use brokkr_core::id::{AgentTargetId, DeploymentObjectId};
+use brokkr_core::name::Reference;
+use brokkr_core::object::KeptKind;
+use brokkr_core::wire::{
+    Agent, AgentTarget, CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack, CreatedAgent,
+    CreatedGenerator, DeploymentObject, Generator, Me, OnRemove, PatchStack, Publish, Published,
+    RecordedEvent, Removal, Rollback, Stack, TargetStatus,
+};
+use reqwest::Method;
+
+use crate::{Client, Result};
+
+/// Which events to list; absent fields do not restrict.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Of this stack.
+    pub stack: Option<Reference>,
+    /// Of this agent.
+    pub agent: Option<Reference>,
+}
+
+/// What operators and generators do.
+impl Client {
+    /// Who this key belongs to.
+    pub async fn me(&self) -> Result<Me> {
+        self.get(&["me"]).await
+    }
+
+    /// Registers an agent; the answer holds its key.
+    pub async fn create_agent(&self, create: &CreateAgent) -> Result<CreatedAgent> {
+        self.post(&["agents"], create).await
+    }
+
+    /// All agents.
+    pub async fn agents(&self) -> Result<Vec<Agent>> {
+        self.list(&["agents"], &[]).await
+    }
+
+    /// One agent.
+    pub async fn agent(&self, agent: &Reference) -> Result<Agent> {
+        self.get(&["agents", &agent.to_string()]).await
+    }
+
+    /// Deletes an agent that has nothing left to run or to remove.
+    pub async fn delete_agent(&self, agent: &Reference) -> Result<()> {
+        self.send(self.request(Method::DELETE, &["agents", &agent.to_string()]))
+            .await
+            .map(drop)
+    }
+
+    /// Registers a generator; the answer holds its key.
+    pub async fn create_generator(&self, create: &CreateGenerator) -> Result<CreatedGenerator> {
+        self.post(&["generators"], create).await
+    }
+
+    /// All generators.
+    pub async fn generators(&self) -> Result<Vec<Generator>> {
+        self.list(&["generators"], &[]).await
+    }
+
+    /// One generator.
+    pub async fn generator(&self, generator: &Reference) -> Result<Generator> {
+        self.get(&["generators", &generator.to_string()]).await
+    }
+
+    /// Deletes a generator that has no stacks left.
+    pub async fn delete_generator(&self, generator: &Reference) -> Result<()> {
+        self.send(self.request(Method::DELETE, &["generators", &generator.to_string()]))
+            .await
+            .map(drop)
+    }
+
+    /// Creates a stack.
+    pub async fn create_stack(&self, create: &CreateStack) -> Result<Stack> {
+        self.post(&["stacks"], create).await
+    }
+
+    /// All stacks that the caller may see.
+    pub async fn stacks(&self) -> Result<Vec<Stack>> {
+        self.list(&["stacks"], &[]).await
+    }
+
+    /// One stack.
+    pub async fn stack(&self, stack: &Reference) -> Result<Stack> {
+        self.get(&["stacks", &stack.to_string()]).await
+    }
+
+    /// Changes a stack's options.
+    pub async fn patch_stack(&self, stack: &Reference, patch: &PatchStack) -> Result<Stack> {
+        self.json(
+            self.request(Method::PATCH, &["stacks", &stack.to_string()])
+                .json(patch),
+        )
+        .await
+    }
+
+    /// Deletes a stack: its agents remove it, by the stack's policy unless `policy` says another.
+    pub async fn delete_stack(
+        &self,
+        stack: &Reference,
+        policy: Option<OnRemove>,
+        allow_delete: &[KeptKind],
+    ) -> Result<()> {
+        let request = self.request(Method::DELETE, &["stacks", &stack.to_string()]);
+        self.send(request.query(&removal_query(policy, allow_delete)))
+            .await
+            .map(drop)
+    }
+
+    /// Publishes a snapshot.
+    pub async fn publish(&self, stack: &Reference, publish: &Publish) -> Result<Published> {
+        self.post(
+            &["stacks", &stack.to_string(), "deployment-objects"],
+            publish,
+        )
+        .await
+    }
+
+    /// Publishes an older snapshot's content again.
+    pub async fn rollback(&self, stack: &Reference, rollback: &Rollback) -> Result<Published> {
+        self.post(&["stacks", &stack.to_string(), "rollback"], rollback)
+            .await
+    }
+
+    /// The snapshots of a stack, newest first.
+    pub async fn history(&self, stack: &Reference) -> Result<Vec<DeploymentObject>> {
+        self.list(&["stacks", &stack.to_string(), "deployment-objects"], &[])
+            .await
+    }
+
+    /// One snapshot; [`Client::manifests`] has its content.
+    pub async fn deployment_object(&self, id: DeploymentObjectId) -> Result<DeploymentObject> {
+        self.get(&["deployment-objects", &id.to_string()]).await
+    }
+
+    /// How a stack is doing at each of its agents.
+    pub async fn stack_status(&self, stack: &Reference) -> Result<Vec<TargetStatus>> {
+        self.list(&["stacks", &stack.to_string(), "status"], &[])
+            .await
+    }
+
+    /// Makes an agent responsible for a stack.
+    pub async fn create_agent_target(&self, create: &CreateAgentTarget) -> Result<AgentTarget> {
+        self.post(&["agent-targets"], create).await
+    }
+
+    /// The agent targets of a stack or an agent, or all of them.
+    pub async fn agent_targets(
+        &self,
+        stack: Option<&Reference>,
+        agent: Option<&Reference>,
+    ) -> Result<Vec<AgentTarget>> {
+        self.list(&["agent-targets"], &stack_and_agent(stack, agent))
+            .await
+    }
+
+    /// Ends an agent target: the agent removes the stack, by the stack's policy unless `policy` says another.
+    pub async fn delete_agent_target(
+        &self,
+        target: AgentTargetId,
+        policy: Option<OnRemove>,
+        allow_delete: &[KeptKind],
+    ) -> Result<()> {
+        let request = self.request(Method::DELETE, &["agent-targets", &target.to_string()]);
+        self.send(request.query(&removal_query(policy, allow_delete)))
+            .await
+            .map(drop)
+    }
+
+    /// Removals that agents have not confirmed yet.
+    pub async fn removals(
+        &self,
+        stack: Option<&Reference>,
+        agent: Option<&Reference>,
+    ) -> Result<Vec<Removal>> {
+        self.list(&["removals"], &stack_and_agent(stack, agent))
+            .await
+    }
+
+    /// The newest events, newest first, at most `limit`.
+    pub async fn events(&self, filter: &EventFilter, limit: usize) -> Result<Vec<RecordedEvent>> {
+        let request = self
+            .request(Method::GET, &["events"])
+            .query(&stack_and_agent(
+                filter.stack.as_ref(),
+                filter.agent.as_ref(),
+            ))
+            .query(&[("limit", limit)]);
+        let page: brokkr_core::wire::Page<RecordedEvent> = self.json(request).await?;
+        Ok(page.items)
+    }
+}
+
+fn stack_and_agent(
+    stack: Option<&Reference>,
+    agent: Option<&Reference>,
+) -> Vec<(&'static str, String)> {
+    let named = |key, value: Option<&Reference>| value.map(|value| (key, value.to_string()));
+    named("stack", stack)
+        .into_iter()
+        .chain(named("agent", agent))
+        .collect()
+}
+
+/// The query of a request that ends targets. Several kinds stand in one parameter, separated by commas.
+fn removal_query(
+    policy: Option<OnRemove>,
+    allow_delete: &[KeptKind],
+) -> Vec<(&'static str, String)> {
+    let policy = policy.map(|policy| match policy {
+        OnRemove::Delete => "delete",
+        OnRemove::Orphan => "orphan",
+    });
+    let kinds: Vec<String> = allow_delete.iter().map(ToString::to_string).collect();
+    let policy = policy.map(|policy| ("policy", policy.to_owned()));
+    let kinds = (!kinds.is_empty()).then(|| ("allow_delete", kinds.join(",")));
+    policy.into_iter().chain(kinds).collect()
+}
