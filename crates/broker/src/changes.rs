@@ -1,0 +1,13 @@
+//! What can be changed, one type a change: its fields are what was asked, its `apply` decides and writes.
+//!
+//! Everything that a decision rests on is read inside of `apply`, in the writer's transaction.
+
+pub(crate) mod agents;
+pub(crate) mod generators;
+pub(crate) mod heartbeats;
+pub(crate) mod keys;
+pub(crate) mod publish;
+pub(crate) mod removals;
+pub(crate) mod reports;
+pub(crate) mod stacks;
+pub(crate) mod targets;

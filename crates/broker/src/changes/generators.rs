@@ -1,0 +1,50 @@
+use brokkr_core::GeneratorId;
+use brokkr_core::name::Reference;
+use brokkr_core::pak::{Pak, Role};
+use brokkr_core::wire::{CreateGenerator, Generator};
+
+use super::keys;
+use crate::error::{Error, Result};
+use crate::store::changes::Touched;
+use crate::store::{generators, stacks};
+use crate::writer::{Change, Mutation};
+
+impl Mutation for CreateGenerator {
+    type Output = (Generator, Pak);
+
+    async fn apply(&self, change: &mut Change) -> Result<Self::Output> {
+        let generator = Generator {
+            id: GeneratorId::generate(&*change.ambient),
+            name: self.name.clone(),
+            scope: self.scope,
+            created_at: change.now,
+        };
+        generators::insert(&generator, &mut change.tx).await?;
+        let pak = keys::issue(Role::Generator, generator.id.uuid(), change).await?;
+        change.touch(Touched::Generator(generator.id));
+        Ok((generator, pak))
+    }
+}
+
+/// Deletes a generator that owns nothing.
+pub(crate) struct DeleteGenerator {
+    pub(crate) generator: Reference,
+}
+
+impl Mutation for DeleteGenerator {
+    type Output = ();
+
+    async fn apply(&self, change: &mut Change) -> Result<()> {
+        let generator = generators::find(&self.generator, &mut change.tx).await?;
+        if stacks::any_of(generator.id.uuid(), &mut change.tx).await? {
+            return Err(Error::InUse(format!(
+                "generator {} still owns stacks: delete them first",
+                generator.name
+            )));
+        }
+        keys::revoke_all_of(generator.id.uuid(), change).await?;
+        generators::delete(generator.id, change.now, &mut change.tx).await?;
+        change.touch(Touched::Generator(generator.id));
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+use brokkr_core::name::Reference;
+use brokkr_core::wire::{DeploymentObject, PublishOptions, Published};
+use brokkr_core::{DeploymentObjectId, Digest, ObjectKey};
+
+use crate::error::{Error, Result};
+use crate::scope::Scope;
+use crate::snapshot::{Snapshot, approved_losses};
+use crate::store::changes::Touched;
+use crate::store::contents;
+use crate::store::deployment_objects::{self, DeploymentObjectRow};
+use crate::store::stacks::{self, StackRow};
+use crate::writer::{Change, Mutation};
+
+/// Publishes a snapshot as the stack's new head.
+pub(crate) struct PublishSnapshot {
+    pub(crate) scope: Scope,
+    pub(crate) stack: Reference,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) options: PublishOptions,
+}
+
+/// What became of a publish.
+pub(crate) enum PublishOutcome {
+    Published(Published),
+    /// The stack's default namespace changed since the snapshot was read for it: read it again.
+    NamespaceChanged,
+}
+
+impl Mutation for PublishSnapshot {
+    type Output = PublishOutcome;
+
+    async fn apply(&self, change: &mut Change) -> Result<PublishOutcome> {
+        let stack = stacks::find(&self.stack, &self.scope, &mut change.tx).await?;
+        let snapshot = &self.snapshot;
+        if stack.stack.options.default_namespace != snapshot.default_namespace {
+            return Ok(PublishOutcome::NamespaceChanged);
+        }
+        contents::insert(
+            stack.owner,
+            &snapshot.digest,
+            &snapshot.compressed,
+            &snapshot.objects,
+            &mut change.tx,
+        )
+        .await?;
+        let content = Content {
+            digest: snapshot.digest,
+            size: snapshot.size,
+            objects: &snapshot.objects,
+            default_namespace: snapshot.default_namespace.clone(),
+        };
+        advance(&stack, content, &self.options, &self.scope, change)
+            .await
+            .map(PublishOutcome::Published)
+    }
+}
+
+/// Publishes an older snapshot's content again.
+pub(crate) struct RollBack {
+    pub(crate) scope: Scope,
+    pub(crate) stack: Reference,
+    pub(crate) to: u64,
+    pub(crate) options: PublishOptions,
+}
+
+impl Mutation for RollBack {
+    type Output = Published;
+
+    async fn apply(&self, change: &mut Change) -> Result<Published> {
+        let stack = stacks::find(&self.stack, &self.scope, &mut change.tx).await?;
+        let older =
+            deployment_objects::by_sequence(stack.stack.id, self.to, &mut change.tx).await?;
+        let objects = contents::objects(older.owner, &older.object.digest, &mut change.tx).await?;
+        let content = Content {
+            digest: older.object.digest,
+            size: older.object.size,
+            objects: &objects,
+            default_namespace: older.object.default_namespace,
+        };
+        let mut options = self.options.clone();
+        options
+            .message
+            .get_or_insert_with(|| format!("rollback to {}", self.to));
+        advance(&stack, content, &options, &self.scope, change).await
+    }
+}
+
+/// A content that lies in the store.
+struct Content<'a> {
+    digest: Digest,
+    size: u64,
+    objects: &'a [ObjectKey],
+    default_namespace: Option<String>,
+}
+
+/// Makes a content the stack's head, unless it is already.
+async fn advance(
+    stack: &StackRow,
+    content: Content<'_>,
+    options: &PublishOptions,
+    scope: &Scope,
+    change: &mut Change,
+) -> Result<Published> {
+    let StackRow { stack, owner } = stack;
+    let found = stack.head.as_ref().map_or(0, |head| head.sequence);
+    if let Some(expected) = options.expect_sequence
+        && expected != found
+    {
+        return Err(Error::SequenceMismatch { expected, found });
+    }
+    let head = match found {
+        0 => None,
+        sequence => {
+            Some(deployment_objects::by_sequence(stack.id, sequence, &mut change.tx).await?)
+        }
+    };
+    let allow_delete = match head {
+        None => Vec::new(),
+        Some(head) if head.object.digest == content.digest => {
+            return Ok(Published {
+                deployment_object: head.object,
+                unchanged: true,
+            });
+        }
+        Some(head) => {
+            let before = contents::objects(head.owner, &head.object.digest, &mut change.tx).await?;
+            approved_losses(
+                &head.allow_delete,
+                &before,
+                content.objects,
+                &options.allow_delete,
+            )
+        }
+    };
+    let row = DeploymentObjectRow {
+        object: DeploymentObject {
+            id: DeploymentObjectId::generate(&*change.ambient),
+            stack: stack.id,
+            sequence: found + 1,
+            digest: content.digest,
+            size: content.size,
+            objects: u32::try_from(content.objects.len()).unwrap_or(u32::MAX),
+            default_namespace: content.default_namespace,
+            author: scope.author(),
+            message: options.message.clone(),
+            created_at: change.now,
+        },
+        owner: *owner,
+        allow_delete,
+    };
+    deployment_objects::insert(&row, &mut change.tx).await?;
+    stacks::set_head(
+        stack.id,
+        row.object.id,
+        row.object.sequence,
+        change.revision,
+        &mut change.tx,
+    )
+    .await?;
+    change.touch(Touched::Stack(stack.id));
+    Ok(Published {
+        deployment_object: row.object,
+        unchanged: false,
+    })
+}

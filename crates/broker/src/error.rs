@@ -1,0 +1,189 @@
+//! Every way in which a request can fail: one closed enum, one status and one code each.
+
+use axum::response::{IntoResponse, Response};
+use brokkr_core::manifest::ManifestError;
+use brokkr_core::wire::{Code, Problem};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+/// Why a request is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{0}")]
+    Malformed(String),
+    #[error("{reason}")]
+    Invalid { pointer: String, reason: String },
+    #[error("{0}")]
+    Manifests(ManifestError),
+    /// One message for every cause, so that an answer tells nothing about keys.
+    #[error(
+        "a valid key is needed: send it as `Authorization: Bearer <key>`; keys are made by `brokkr agent create`, `brokkr generator create`, and the broker's first start"
+    )]
+    Unauthenticated,
+    #[error("{0}")]
+    Forbidden(String),
+    /// What is foreign and what is missing read the same.
+    #[error("there is no {0} of this name or id, or it is not yours to see")]
+    NotFound(&'static str),
+    #[error("nothing is here: see /api/v1/openapi.json for what there is")]
+    NoRoute,
+    #[error("this path does not take this method")]
+    MethodNotAllowed,
+    #[error("the name `{0}` is in use: choose another")]
+    NameTaken(String),
+    #[error(
+        "the stack's head has sequence {found}, not {expected}: look at its history, then publish again"
+    )]
+    SequenceMismatch { expected: u64, found: u64 },
+    #[error("{0}")]
+    InUse(String),
+    #[error("{0}")]
+    TooLarge(String),
+    #[error("{0}")]
+    UnsupportedMediaType(String),
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("the database cannot be reached or is busy; repeat the request")]
+    Database(#[source] sqlx::Error),
+    #[error("the broker has a defect; its log has the details under this request's id")]
+    Internal(#[source] anyhow::Error),
+}
+
+impl Error {
+    pub(crate) fn internal(cause: impl Into<anyhow::Error>) -> Self {
+        Self::Internal(cause.into())
+    }
+
+    pub(crate) fn invalid(pointer: &str, reason: impl Into<String>) -> Self {
+        Self::Invalid {
+            pointer: pointer.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Memory is too old to be served from.
+    pub(crate) fn database_lost() -> Self {
+        Self::Unavailable(
+            "the database has not answered for too long; repeat the request".to_owned(),
+        )
+    }
+
+    fn status_and_code(&self) -> (StatusCode, Code) {
+        match self {
+            Self::Malformed(_) => (StatusCode::BAD_REQUEST, Code::Malformed),
+            Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, Code::Invalid),
+            Self::Manifests(_) => (StatusCode::UNPROCESSABLE_ENTITY, Code::InvalidManifests),
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, Code::Unauthenticated),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, Code::Forbidden),
+            Self::NotFound(_) | Self::NoRoute => (StatusCode::NOT_FOUND, Code::NotFound),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed),
+            Self::NameTaken(_) => (StatusCode::CONFLICT, Code::NameTaken),
+            Self::SequenceMismatch { .. } => (StatusCode::CONFLICT, Code::SequenceMismatch),
+            Self::InUse(_) => (StatusCode::CONFLICT, Code::InUse),
+            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge),
+            Self::UnsupportedMediaType(_) => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                Code::UnsupportedMediaType,
+            ),
+            Self::Unavailable(_) | Self::Database(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable)
+            }
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),
+        }
+    }
+
+    /// The body of the answer.
+    pub(crate) fn problem(&self) -> Problem {
+        let (status, code) = self.status_and_code();
+        let mut problem = Problem {
+            kind: format!("urn:brokkr:problem:{code}"),
+            title: status.canonical_reason().unwrap_or_default().to_owned(),
+            status: status.as_u16(),
+            code,
+            detail: self.to_string(),
+            pointer: None,
+            document: None,
+            line: None,
+            column: None,
+            request_id: None,
+        };
+        match self {
+            Self::Invalid { pointer, .. } => problem.pointer = Some(pointer.clone()),
+            Self::Manifests(error) => {
+                problem.pointer.clone_from(&error.pointer);
+                problem.document = error.document;
+                problem.line = error.line;
+                problem.column = error.column;
+            }
+            _ => {}
+        }
+        problem
+    }
+}
+
+/// A unique index, and nothing else, says that a name is taken.
+pub(crate) fn name_taken(name: &brokkr_core::Name) -> impl FnOnce(sqlx::Error) -> Error {
+    let name = name.to_string();
+    move |error| match &error {
+        sqlx::Error::Database(cause) if cause.is_unique_violation() => Error::NameTaken(name),
+        _ => Error::from(error),
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            // The text of a row is not what this version wrote: no retry will mend it.
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::internal(error),
+            error => Self::Database(error),
+        }
+    }
+}
+
+impl From<ManifestError> for Error {
+    fn from(error: ManifestError) -> Self {
+        Self::Manifests(error)
+    }
+}
+
+/// How long a caller should wait before it repeats a request that could not be served.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
+
+/// The cause of a failure that is the broker's own, for the log line of the request.
+#[derive(Clone)]
+pub(crate) struct Cause(pub(crate) std::sync::Arc<Error>);
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let mut response = problem_response(&self.problem());
+        let headers = response.headers_mut();
+        match &self {
+            Self::Unauthenticated => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Unavailable(_) | Self::Database(_) => {
+                headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+            }
+            Self::MethodNotAllowed => {
+                headers.insert(ALLOW, HeaderValue::from_static("GET, POST, PATCH, DELETE"));
+            }
+            _ => {}
+        }
+        if matches!(self, Self::Database(_) | Self::Internal(_)) {
+            response
+                .extensions_mut()
+                .insert(Cause(std::sync::Arc::new(self)));
+        }
+        response
+    }
+}
+
+/// A problem as a response.
+pub(crate) fn problem_response(problem: &Problem) -> Response {
+    let body = serde_json::to_vec(problem).unwrap_or_default();
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let kind = HeaderValue::from_static("application/problem+json");
+    (status, [(CONTENT_TYPE, kind)], body).into_response()
+}

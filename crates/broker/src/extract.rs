@@ -1,0 +1,151 @@
+//! Reading requests: bodies, queries and paths whose mistakes become problems with a pointer.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::response::{IntoResponse, Response};
+use brokkr_core::name::Reference;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+
+/// A JSON body.
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        if !has_type(
+            request.headers(),
+            &["application/json", "application/merge-patch+json"],
+        ) {
+            return Err(Error::UnsupportedMediaType(
+                "send JSON, with `Content-Type: application/json`".to_owned(),
+            ));
+        }
+        json(&body(request, state).await?).map(Self)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+/// The whole body, up to the route's limit.
+pub(crate) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| match rejection {
+            BytesRejection::FailedToBufferBody(cause)
+                if cause.status() == StatusCode::PAYLOAD_TOO_LARGE =>
+            {
+                Error::TooLarge("the body is larger than this route takes".to_owned())
+            }
+            _ => Error::Malformed("the body broke off".to_owned()),
+        })
+}
+
+/// Reads JSON; unknown fields are refused where the type says so.
+pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value =
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refusal(&error))?;
+    deserializer.end().map_err(|error| {
+        Error::Malformed(format!("after the JSON stands something else: {error}"))
+    })?;
+    Ok(value)
+}
+
+fn refusal(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+    if !error.inner().is_data() {
+        return Error::Malformed(format!("the body is not JSON: {}", error.inner()));
+    }
+    let pointer: String = error
+        .path()
+        .iter()
+        .map(|segment| match segment {
+            serde_path_to_error::Segment::Seq { index } => format!("/{index}"),
+            serde_path_to_error::Segment::Map { key } => {
+                format!("/{}", key.replace('~', "~0").replace('/', "~1"))
+            }
+            serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => {
+                String::new()
+            }
+        })
+        .collect();
+    Error::invalid(&pointer, error.inner().to_string())
+}
+
+/// Whether a body is said to be of one of these types; parameters such as a character set do not count.
+pub(crate) fn has_type(headers: &HeaderMap, types: &[&str]) -> bool {
+    let said = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let said = said.split(';').next().unwrap_or_default().trim();
+    types.iter().any(|kind| said.eq_ignore_ascii_case(kind))
+}
+
+/// The query string.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        axum::extract::Query::try_from_uri(&parts.uri)
+            .map(|axum::extract::Query(query)| Self(query))
+            .map_err(|rejection| {
+                Error::invalid(
+                    "",
+                    format!("the query cannot be read: {}", rejection.body_text()),
+                )
+            })
+    }
+}
+
+/// The one parameter of a path: an id or a name. A text that is neither names nothing.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: FromPath> FromRequestParts<S> for Path<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let text = axum::extract::Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Error::NoRoute)?;
+        T::from_path(&text.0)
+            .map(Self)
+            .ok_or(Error::NotFound("such thing"))
+    }
+}
+
+/// What can stand in a path.
+pub(crate) trait FromPath: Sized {
+    fn from_path(text: &str) -> Option<Self>;
+}
+
+impl FromPath for Reference {
+    fn from_path(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl FromPath for brokkr_core::AgentTargetId {
+    fn from_path(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl FromPath for brokkr_core::DeploymentObjectId {
+    fn from_path(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}

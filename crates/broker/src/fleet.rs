@@ -1,0 +1,167 @@
+//! What memory holds of the fleet: all that a poll reads, so that no poll waits for the database.
+//!
+//! The index has one writer, the follower, which moves it from one revision to the next; a reader sees
+//! one revision whole.
+
+mod freshness;
+mod index;
+mod seat;
+mod token;
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use brokkr_core::AgentId;
+use brokkr_core::pak::{Pak, Role};
+use brokkr_core::wire::TargetState;
+use tokio::sync::watch;
+
+pub(crate) use freshness::Freshness;
+use freshness::LastStep;
+pub(crate) use index::{Index, Update};
+pub(crate) use seat::{Etag, Seat};
+
+use crate::scope::{Caller, Identity};
+
+/// The fleet index, shared by all requests.
+pub(crate) struct Fleet {
+    index: RwLock<Index>,
+    revision: watch::Sender<u64>,
+    last_step: LastStep,
+}
+
+impl Fleet {
+    pub(crate) fn new(index: Index) -> Self {
+        let revision = watch::Sender::new(index.revision());
+        Self {
+            index: RwLock::new(index),
+            revision,
+            last_step: LastStep::now(),
+        }
+    }
+
+    /// The database was seen, whether or not anything had changed.
+    pub(crate) fn followed(&self) {
+        self.last_step.touch();
+    }
+
+    /// How well the index is known to follow the database.
+    pub(crate) fn freshness(&self) -> Freshness {
+        self.last_step.freshness()
+    }
+
+    /// How far the index is.
+    pub(crate) fn revision(&self) -> u64 {
+        *self.revision.borrow()
+    }
+
+    /// Waits until the index has reached a revision.
+    pub(crate) async fn reached(&self, revision: u64) {
+        // The sender lives as long as the fleet, so waiting cannot fail.
+        let _ = self
+            .revision
+            .subscribe()
+            .wait_for(|reached| *reached >= revision)
+            .await;
+    }
+
+    /// Who a key belongs to; nobody if it is unknown, revoked or has a wrong secret.
+    pub(crate) fn authenticate(&self, pak: &Pak) -> Option<Caller> {
+        let index = self.read();
+        let key = index.key(pak.id())?;
+        if key.hash != pak.hash() {
+            return None;
+        }
+        let identity = match (key.role, key.owner) {
+            (Role::Admin, _) => Identity::Admin,
+            (Role::Agent, Some(id)) => Identity::Agent(id.into()),
+            (Role::Generator, Some(id)) => {
+                Identity::Generator(id.into(), index.generator(id.into())?.clone())
+            }
+            (Role::Agent | Role::Generator, None) => return None,
+        };
+        Some(Caller {
+            key: key.id,
+            identity,
+        })
+    }
+
+    /// Whether a key is still good.
+    pub(crate) fn is_key_good(&self, caller: &Caller) -> bool {
+        self.read().key(caller.key).is_some()
+    }
+
+    /// Where an agent's polls wait.
+    pub(crate) fn seat(&self, agent: AgentId) -> Option<Arc<Seat>> {
+        self.read().seat(agent)
+    }
+
+    /// All seats with their agents.
+    pub(crate) fn seats(&self) -> Vec<(AgentId, Arc<Seat>)> {
+        self.read().seats()
+    }
+
+    /// What names an agent's target state at present.
+    pub(crate) fn etag(&self, agent: AgentId, seat: &Seat) -> Option<Etag> {
+        let index = self.read();
+        // Computed under the read lock: the follower cannot invalidate it between reading and keeping.
+        seat.etag_or(|| index.etag(agent))
+    }
+
+    /// An agent's whole target state, what names it, and the revision that it was read at.
+    pub(crate) fn target_state(&self, agent: AgentId) -> Option<(TargetState, Etag)> {
+        let index = self.read();
+        let state = index.target_state(agent)?;
+        let etag = Etag::of(&state);
+        Some((state, etag))
+    }
+
+    /// Whether an agent runs a stack.
+    pub(crate) fn runs(&self, agent: AgentId, stack: brokkr_core::StackId) -> bool {
+        self.read().runs(agent, stack)
+    }
+
+    /// Moves the index to a later revision and wakes the agents whose state changed.
+    pub(crate) fn apply(&self, update: Update) {
+        let (revision, woken) = {
+            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+            let woken = index.apply(update);
+            for seat in &woken {
+                seat.invalidate();
+            }
+            (index.revision(), woken)
+        };
+        self.publish(revision, &woken);
+    }
+
+    /// Replaces the whole index; polls that wait keep their seats.
+    pub(crate) fn replace(&self, mut index: Index) {
+        let revision = index.revision();
+        let woken: Vec<_> = {
+            let mut current = self.index.write().unwrap_or_else(PoisonError::into_inner);
+            let orphaned = index.take_seats_of(&current);
+            *current = index;
+            current
+                .seats()
+                .into_iter()
+                .map(|(_, seat)| seat)
+                .chain(orphaned)
+                .collect()
+        };
+        for seat in &woken {
+            seat.invalidate();
+        }
+        self.publish(revision, &woken);
+    }
+
+    fn publish(&self, revision: u64, woken: &[Arc<Seat>]) {
+        self.revision.send_replace(revision);
+        for seat in woken {
+            seat.wake();
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Index> {
+        // A panic of another reader leaves the index whole; the writer changes it by plain assignments.
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,299 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use brokkr_core::wire::{TargetRemoval, TargetStack, TargetState};
+use brokkr_core::{AgentId, GeneratorId, KeyId, Name, StackId};
+use uuid::Uuid;
+
+use super::seat::{Etag, Seat};
+use super::token::state_token;
+use crate::error::Result;
+use crate::store::agent_targets::{self, OpenTarget};
+use crate::store::agents::{self, AgentRow};
+use crate::store::broker::{self, Identity};
+use crate::store::changes::{self, Touched};
+use crate::store::keys::{self, Key};
+use crate::store::stacks::{self, IndexRow};
+use crate::store::{Tx, generators};
+
+/// The fleet at one revision.
+pub(crate) struct Index {
+    identity: Identity,
+    revision: u64,
+    lineage: Uuid,
+    keys: HashMap<KeyId, Key>,
+    generators: HashMap<GeneratorId, Name>,
+    agents: HashMap<AgentId, Agent>,
+    stacks: HashMap<StackId, Stack>,
+}
+
+struct Agent {
+    changed_revision: u64,
+    /// Ordered, so that every replica writes the same answer.
+    links: BTreeMap<StackId, Link>,
+    seat: Arc<Seat>,
+}
+
+enum Link {
+    Active,
+    Removing(TargetRemoval),
+}
+
+#[derive(Default)]
+struct Stack {
+    changed_revision: u64,
+    entry: Option<TargetStack>,
+    /// The agents that run it, which a publish concerns.
+    agents: HashSet<AgentId>,
+}
+
+/// What changes between two revisions: the rows as they are at the later one.
+#[derive(Default)]
+pub(crate) struct Update {
+    revision: u64,
+    lineage: Uuid,
+    keys: Vec<(KeyId, Option<Key>)>,
+    generators: Vec<(GeneratorId, Option<Name>)>,
+    agents: Vec<(AgentId, Option<AgentRow>)>,
+    stacks: Vec<(StackId, Option<IndexRow>)>,
+    targets: Vec<(AgentId, StackId, u64, Option<OpenTarget>)>,
+}
+
+impl Update {
+    /// Reads what was touched, each with the last revision that did, at the snapshot's own revision.
+    pub(crate) async fn read(
+        revision: u64,
+        touched: HashMap<Touched, u64>,
+        tx: &mut Tx,
+    ) -> Result<Self> {
+        let mut update = Self {
+            revision,
+            lineage: changes::lineage(revision, tx).await?,
+            ..Self::default()
+        };
+        for (row, changed) in touched {
+            match row {
+                Touched::Key(id) => update.keys.push((id, keys::find(id, tx).await?)),
+                Touched::Generator(id) => update
+                    .generators
+                    .push((id, generators::name(id, tx).await?)),
+                Touched::Agent(id) => update.agents.push((id, agents::by_id(id, tx).await?)),
+                Touched::Stack(id) => update.stacks.push((id, stacks::index_row(id, tx).await?)),
+                Touched::Target(agent, stack) => {
+                    let target = agent_targets::between(agent, stack, tx).await?;
+                    update.targets.push((agent, stack, changed, target));
+                }
+            }
+        }
+        Ok(update)
+    }
+}
+
+impl Index {
+    /// Reads everything, in one snapshot.
+    pub(crate) async fn load(identity: Identity, tx: &mut Tx) -> Result<Self> {
+        let revision = broker::revision(tx).await?;
+        let mut index = Self {
+            identity,
+            revision,
+            lineage: changes::lineage(revision, tx).await?,
+            keys: keys::all(tx)
+                .await?
+                .into_iter()
+                .map(|key| (key.id, key))
+                .collect(),
+            generators: generators::names(tx).await?.into_iter().collect(),
+            agents: HashMap::new(),
+            stacks: HashMap::new(),
+        };
+        for row in agents::all(tx).await? {
+            index.put_agent(row.id, Some(row));
+        }
+        for row in stacks::index_rows(tx).await? {
+            index.put_stack(row.id, Some(row));
+        }
+        for target in agent_targets::all(tx).await? {
+            index.put_target(target.agent(), target.stack(), 0, Some(target));
+        }
+        Ok(index)
+    }
+
+    pub(crate) const fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub(super) fn key(&self, id: KeyId) -> Option<&Key> {
+        self.keys.get(&id)
+    }
+
+    pub(super) fn generator(&self, id: GeneratorId) -> Option<&Name> {
+        self.generators.get(&id)
+    }
+
+    pub(super) fn seat(&self, id: AgentId) -> Option<Arc<Seat>> {
+        self.agents.get(&id).map(|agent| Arc::clone(&agent.seat))
+    }
+
+    pub(super) fn seats(&self) -> Vec<(AgentId, Arc<Seat>)> {
+        self.agents
+            .iter()
+            .map(|(id, agent)| (*id, Arc::clone(&agent.seat)))
+            .collect()
+    }
+
+    pub(super) fn runs(&self, agent: AgentId, stack: StackId) -> bool {
+        self.stacks
+            .get(&stack)
+            .is_some_and(|stack| stack.agents.contains(&agent))
+    }
+
+    pub(super) fn etag(&self, agent: AgentId) -> Option<Etag> {
+        self.target_state(agent).as_ref().map(Etag::of)
+    }
+
+    /// What an agent should do: a function of the history up to this revision, and of nothing else.
+    pub(super) fn target_state(&self, id: AgentId) -> Option<TargetState> {
+        let agent = self.agents.get(&id)?;
+        let mut revision = agent.changed_revision;
+        let mut running = Vec::new();
+        let mut removals = Vec::new();
+        for (stack, link) in &agent.links {
+            match link {
+                Link::Removing(removal) => removals.push(removal.clone()),
+                Link::Active => {
+                    if let Some(stack) = self.stacks.get(stack) {
+                        revision = revision.max(stack.changed_revision);
+                        running.extend(stack.entry.clone());
+                    }
+                }
+            }
+        }
+        let Identity { epoch, token_key } = &self.identity;
+        Some(TargetState {
+            epoch: *epoch,
+            revision,
+            state_token: state_token(token_key, id, *epoch, self.revision, self.lineage),
+            succeeds: Vec::new(),
+            stacks: running,
+            removals,
+        })
+    }
+
+    /// Moves to a later revision and answers the seats of agents whose state may differ or whose key is gone.
+    pub(super) fn apply(&mut self, update: Update) -> Vec<Arc<Seat>> {
+        self.revision = update.revision;
+        self.lineage = update.lineage;
+        let mut affected = HashSet::new();
+        let mut woken = Vec::new();
+        for (id, key) in update.keys {
+            let before = match key {
+                Some(key) => self.keys.insert(id, key),
+                None => self.keys.remove(&id),
+            };
+            affected.extend(before.and_then(|key| key.owner).map(AgentId::from));
+        }
+        for (id, name) in update.generators {
+            match name {
+                Some(name) => self.generators.insert(id, name),
+                None => self.generators.remove(&id),
+            };
+        }
+        for (id, row) in update.agents {
+            woken.extend(self.put_agent(id, row));
+            affected.insert(id);
+        }
+        for (id, row) in update.stacks {
+            self.put_stack(id, row);
+            affected.extend(
+                self.stacks
+                    .get(&id)
+                    .into_iter()
+                    .flat_map(|stack| &stack.agents),
+            );
+        }
+        for (agent, stack, changed, target) in update.targets {
+            self.put_target(agent, stack, changed, target);
+            affected.insert(agent);
+        }
+        woken.extend(affected.into_iter().filter_map(|id| self.seat(id)));
+        woken
+    }
+
+    /// Takes over the seats of an index that this one replaces; answers those of agents that are gone.
+    pub(super) fn take_seats_of(&mut self, current: &Self) -> Vec<Arc<Seat>> {
+        let mut orphaned = Vec::new();
+        for (id, agent) in &current.agents {
+            match self.agents.get_mut(id) {
+                Some(own) => own.seat = Arc::clone(&agent.seat),
+                None => orphaned.push(Arc::clone(&agent.seat)),
+            }
+        }
+        orphaned
+    }
+
+    /// Answers the seat of an agent that is gone.
+    fn put_agent(&mut self, id: AgentId, row: Option<AgentRow>) -> Option<Arc<Seat>> {
+        let Some(row) = row else {
+            return self.agents.remove(&id).map(|agent| agent.seat);
+        };
+        let agent = self.agents.entry(id).or_insert_with(|| Agent {
+            changed_revision: 0,
+            links: BTreeMap::new(),
+            seat: Arc::default(),
+        });
+        agent.changed_revision = row.changed_revision;
+        None
+    }
+
+    fn put_stack(&mut self, id: StackId, row: Option<IndexRow>) {
+        let stack = self.stacks.entry(id).or_default();
+        // The agents of a stack that is gone are told by their removals, which the same revision made.
+        (stack.changed_revision, stack.entry) =
+            row.map_or((0, None), |row| (row.changed_revision, row.entry));
+        self.drop_if_gone(id);
+    }
+
+    fn put_target(
+        &mut self,
+        agent: AgentId,
+        stack: StackId,
+        changed: u64,
+        target: Option<OpenTarget>,
+    ) {
+        let link = target.map(|target| match target {
+            OpenTarget::Active(_) => Link::Active,
+            OpenTarget::Removing(removal) => Link::Removing(TargetRemoval {
+                stack,
+                name: removal.stack_name,
+                policy: removal.policy,
+                allow_delete: removal.allow_delete,
+                revision: removal.revision,
+            }),
+        });
+        let agents = &mut self.stacks.entry(stack).or_default().agents;
+        if matches!(link, Some(Link::Active)) {
+            agents.insert(agent)
+        } else {
+            agents.remove(&agent)
+        };
+        self.drop_if_gone(stack);
+        if let Some(entry) = self.agents.get_mut(&agent) {
+            entry.changed_revision = entry.changed_revision.max(changed);
+            match link {
+                Some(link) => entry.links.insert(stack, link),
+                None => entry.links.remove(&stack),
+            };
+        }
+    }
+
+    /// Forgets a stack that was deleted once no agent runs it; one that lives has a revision.
+    fn drop_if_gone(&mut self, id: StackId) {
+        if self
+            .stacks
+            .get(&id)
+            .is_some_and(|stack| stack.changed_revision == 0 && stack.agents.is_empty())
+        {
+            self.stacks.remove(&id);
+        }
+    }
+}

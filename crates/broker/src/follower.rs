@@ -1,0 +1,119 @@
+//! Keeps the fleet index at the database's revision: one consistent read snapshot a step.
+//!
+//! Commits of this replica nudge it; it looks once a second anyway, because another process may have
+//! written. A gap in the changes, or one that this version cannot read, means a full reload.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Result;
+use crate::fleet::{Fleet, Index, Update};
+use crate::store::broker::Identity;
+use crate::store::changes::{self, CHANNEL, Touched};
+use crate::store::{self, Db, Tx};
+
+/// How stale the index can be when no hint arrives.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The one writer of the fleet index.
+pub(crate) struct Follower {
+    pub(crate) db: Arc<Db>,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) identity: Identity,
+    /// Somebody here or at another replica has committed.
+    pub(crate) committed: Arc<Notify>,
+}
+
+impl Follower {
+    /// Follows until the broker stops.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.committed.notified() => {}
+                _ = tick.tick() => {}
+                () = shutdown.cancelled() => return,
+            }
+            match self.step().await {
+                Ok(()) => self.fleet.followed(),
+                Err(error) => {
+                    tracing::warn!(%error, cause = ?error, "the fleet index could not be brought up to date");
+                }
+            }
+        }
+    }
+
+    /// Moves the index to the revision that the database has.
+    pub(crate) async fn step(&self) -> Result<()> {
+        let mut tx = self.db.snapshot().await?;
+        let behind = self.fleet.revision();
+        let ahead = store::broker::revision(&mut tx).await?;
+        if ahead == behind {
+            return Ok(());
+        }
+        match touched_between(behind, ahead, &mut tx).await? {
+            Some(touched) => self
+                .fleet
+                .apply(Update::read(ahead, touched, &mut tx).await?),
+            None => self
+                .fleet
+                .replace(Index::load(self.identity.clone(), &mut tx).await?),
+        }
+        Ok(())
+    }
+}
+
+/// What was touched after one revision up to another, each with the last revision that did; nothing if
+/// that cannot be told.
+async fn touched_between(
+    behind: u64,
+    ahead: u64,
+    tx: &mut Tx,
+) -> Result<Option<HashMap<Touched, u64>>> {
+    let changes = changes::since(behind, tx).await?;
+    if ahead < behind || changes.len() as u64 != ahead - behind {
+        return Ok(None);
+    }
+    let mut last = HashMap::new();
+    for (revision, touched) in changes {
+        let Some(touched) = touched else {
+            return Ok(None);
+        };
+        last.extend(touched.into_iter().map(|row| (row, revision)));
+    }
+    Ok(Some(last))
+}
+
+/// Listens for the commits of other replicas. It is a hint: when the connection breaks, the follower's tick
+/// bounds how stale the index gets until listening works again.
+pub(crate) async fn listen(db: Arc<Db>, committed: Arc<Notify>, shutdown: CancellationToken) {
+    let Some(pool) = db.postgres() else { return };
+    while !shutdown.is_cancelled() {
+        let heard = tokio::select! {
+            heard = hear(pool, &committed) => heard,
+            () = shutdown.cancelled() => return,
+        };
+        if let Err(error) = heard {
+            tracing::warn!(%error, "listening for the commits of other brokers broke off");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TICK) => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+async fn hear(pool: &sqlx::PgPool, committed: &Notify) -> std::result::Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(CHANNEL).await?;
+    loop {
+        listener.recv().await?;
+        committed.notify_one();
+    }
+}

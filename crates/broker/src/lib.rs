@@ -1,0 +1,229 @@
+//! Brokkr's control plane: the source of truth, asked by agents, told by people and pipelines.
+//!
+//! A change flows: [`routes`] → [`writer`] (one transaction, [`changes`] decide, [`store`] writes) → commit →
+//! [`follower`] moves the [`fleet`] index → polls that wait wake up. Polls read the index and nothing else.
+
+mod admin_key;
+mod auth;
+mod changes;
+mod error;
+mod extract;
+mod fleet;
+mod follower;
+mod heartbeats;
+mod listener;
+mod page;
+mod routes;
+mod scope;
+mod snapshot;
+mod store;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use brokkr_core::ambient::Ambient;
+use brokkr_core::wire::{Agent, TargetStatus};
+use jiff::SignedDuration;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Result;
+use crate::fleet::{Fleet, Index};
+use crate::follower::Follower;
+use crate::store::Db;
+use crate::store::agents::{AgentRow, Heartbeat};
+use crate::store::target_status::StatusRow;
+use crate::writer::{Mutation, Writer};
+
+/// How a broker is set up.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `sqlite:FILE` or `postgres://…`.
+    pub database: String,
+    /// Where the first start with an empty database puts the first admin key, or finds it.
+    pub admin_key_file: PathBuf,
+}
+
+/// Why a broker cannot start or go on: what, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub struct StartError(#[from] anyhow::Error);
+
+/// A broker.
+pub struct Broker {
+    db: Arc<Db>,
+    writer: Writer,
+    fleet: Arc<Fleet>,
+    ambient: Arc<dyn Ambient>,
+    /// Cancelled when no new work is to begin.
+    stopping: CancellationToken,
+    /// Cancelled when the last request is done.
+    stopped: CancellationToken,
+    tasks: Mutex<JoinSet<()>>,
+    parsing: Semaphore,
+}
+
+/// How long a write waits for its own replica's index. It is durable by then in any case.
+const OWN_INDEX: Duration = Duration::from_secs(2);
+/// How many snapshots are read at once.
+const PARSERS: usize = 2;
+/// An agent that polled less long ago than this is never called silent.
+const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(150);
+
+/// The OpenAPI document of the API, as the broker serves it.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes::openapi()
+}
+
+impl Broker {
+    /// Opens the database, brings it up to date, loads the fleet index, and makes sure that there is an
+    /// admin key.
+    pub async fn open(
+        settings: &Settings,
+        ambient: Arc<dyn Ambient>,
+    ) -> std::result::Result<Arc<Self>, StartError> {
+        let db = Arc::new(Db::open(&settings.database).await?);
+        let identity = changes::keys::give_identity(&db, &*ambient)
+            .await
+            .context("the database cannot be written")?;
+        let index = {
+            let mut tx = db.snapshot().await.map_err(anyhow::Error::from)?;
+            Index::load(identity.clone(), &mut tx)
+                .await
+                .context("the fleet cannot be read from the database")?
+        };
+        let fleet = Arc::new(Fleet::new(index));
+        let committed = Arc::new(Notify::new());
+        let stopped = CancellationToken::new();
+        let (writer, writing) = Writer::new(
+            Arc::clone(&db),
+            Arc::clone(&ambient),
+            Arc::clone(&committed),
+            stopped.clone(),
+        );
+        let follower = Follower {
+            db: Arc::clone(&db),
+            fleet: Arc::clone(&fleet),
+            identity,
+            committed: Arc::clone(&committed),
+        };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(writing);
+        tasks.spawn(follower.run(stopped.clone()));
+        tasks.spawn(follower::listen(
+            Arc::clone(&db),
+            committed,
+            stopped.clone(),
+        ));
+        let broker = Arc::new(Self {
+            db,
+            writer,
+            fleet,
+            ambient,
+            stopping: CancellationToken::new(),
+            stopped,
+            tasks: Mutex::new(tasks),
+            parsing: Semaphore::new(PARSERS),
+        });
+        admin_key::ensure(&broker, &settings.admin_key_file).await?;
+        Ok(broker)
+    }
+
+    /// Serves requests until `shutdown`, then lets those under way finish.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> std::result::Result<(), StartError> {
+        let heartbeats = tokio::spawn(heartbeats::keep(Arc::clone(&self)));
+        let router = routes::router(Arc::clone(&self));
+        let stopping = self.stopping.clone();
+        tokio::spawn(async move {
+            shutdown.cancelled().await;
+            stopping.cancel();
+        });
+        listener::serve(listener, router, self.stopping.clone()).await;
+        heartbeats.await.context("a task of the broker died")?;
+        self.close().await
+    }
+
+    /// Stops the broker's own tasks, after all that is queued is written.
+    async fn close(&self) -> std::result::Result<(), StartError> {
+        self.stopped.cancel();
+        let mut tasks =
+            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        while let Some(outcome) = tasks.join_next().await {
+            outcome.context("a task of the broker died")?;
+        }
+        self.db.close().await;
+        Ok(())
+    }
+
+    /// How many times requests have read the database. Polls of unchanged agents never do.
+    pub fn database_reads(&self) -> u64 {
+        self.db.reads()
+    }
+
+    /// Makes a change, and answers once it is durable and this replica's own polls see it.
+    async fn change<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
+        let (output, revision) = self.writer.change(mutation).await?;
+        if M::LANE == writer::Lane::Desired {
+            // Late is fine: it is durable, and the index gets there.
+            let _ = tokio::time::timeout(OWN_INDEX, self.fleet.reached(revision)).await;
+        }
+        Ok(output)
+    }
+
+    /// An agent with what is known of its polls here and in the database.
+    fn agent(&self, row: AgentRow) -> Agent {
+        let heartbeat = self.heartbeat(row.id, row.heartbeat);
+        Agent {
+            id: row.id,
+            name: row.name,
+            created_at: row.created_at,
+            last_seen: heartbeat.map(|heartbeat| heartbeat.at),
+            silent: self.is_silent(heartbeat),
+        }
+    }
+
+    fn heartbeat(
+        &self,
+        agent: brokkr_core::AgentId,
+        stored: Option<Heartbeat>,
+    ) -> Option<Heartbeat> {
+        let here = self.fleet.seat(agent).and_then(|seat| seat.heartbeat());
+        [here, stored]
+            .into_iter()
+            .flatten()
+            .max_by_key(|heartbeat| heartbeat.at)
+    }
+
+    fn is_silent(&self, heartbeat: Option<Heartbeat>) -> bool {
+        heartbeat.is_none_or(
+            |Heartbeat {
+                 at,
+                 interval_seconds,
+             }| {
+                let promised = i64::try_from(interval_seconds)
+                    .unwrap_or(i64::MAX)
+                    .saturating_mul(3);
+                self.ambient.now().duration_since(at)
+                    > SILENT_AFTER.max(SignedDuration::from_secs(promised))
+            },
+        )
+    }
+
+    /// A status as far as it is still known to be true.
+    fn observed(&self, row: StatusRow) -> TargetStatus {
+        let heartbeat = self.heartbeat(row.status.agent, row.heartbeat);
+        row.status.observed(
+            heartbeat.map(|heartbeat| heartbeat.at),
+            self.is_silent(heartbeat),
+        )
+    }
+}

@@ -1,0 +1,156 @@
+//! The index of the API: who asks what, and where the answer is written.
+
+mod agent;
+mod agents;
+mod deployment_objects;
+mod events;
+mod generators;
+mod me;
+mod probes;
+mod removal_query;
+mod stacks;
+mod targets;
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
+use brokkr_core::manifest::MAX_BYTES;
+use brokkr_core::wire::Problem;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{
+    ContentBuilder, InfoBuilder, OpenApi, Ref, ResponseBuilder, SecurityRequirement,
+};
+use utoipa::{OpenApi as _, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Broker;
+use crate::error::Error;
+
+/// JSON may escape every byte of a text; what the text itself may have is checked when it is read.
+const PUBLISH_BODY: usize = 2 * MAX_BYTES + 64 * 1024;
+/// A batch of events with all their objects.
+const EVENTS_BODY: usize = 8 * 1024 * 1024;
+const BODY: usize = 1024 * 1024;
+
+/// Everything that the broker answers.
+pub(crate) fn router(broker: Arc<Broker>) -> axum::Router {
+    let (router, document) = api().split_for_parts();
+    let document = Arc::new(finish(document));
+    router
+        .route(
+            "/api/v1/openapi.json",
+            get(async move || axum::Json((*document).clone())),
+        )
+        .route("/healthz", get(probes::healthz))
+        .route("/readyz", get(probes::readyz))
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .fallback(async || Error::NoRoute)
+        .with_state(broker)
+}
+
+/// The OpenAPI document, as it is served and committed.
+pub(crate) fn openapi() -> OpenApi {
+    finish(api().split_for_parts().1)
+}
+
+fn api() -> OpenApiRouter<Arc<Broker>> {
+    let publish = OpenApiRouter::new()
+        .routes(routes!(
+            deployment_objects::publish,
+            deployment_objects::history
+        ))
+        .layer(DefaultBodyLimit::max(PUBLISH_BODY));
+    let events = OpenApiRouter::new()
+        .routes(routes!(agent::report_events))
+        .layer(DefaultBodyLimit::max(EVENTS_BODY));
+    let rest = OpenApiRouter::new()
+        // everyone
+        .routes(routes!(me::me))
+        // operators
+        .routes(routes!(agents::list, agents::create))
+        .routes(routes!(agents::get, agents::delete))
+        .routes(routes!(generators::list, generators::create))
+        .routes(routes!(generators::get, generators::delete))
+        // operators and generators
+        .routes(routes!(stacks::list, stacks::create))
+        .routes(routes!(stacks::get, stacks::patch, stacks::delete))
+        .routes(routes!(stacks::status))
+        .routes(routes!(deployment_objects::rollback))
+        .routes(routes!(deployment_objects::get))
+        .routes(routes!(targets::list, targets::create))
+        .routes(routes!(targets::delete))
+        .routes(routes!(targets::removals))
+        .routes(routes!(events::list))
+        // operators, generators, and agents that run the stack
+        .routes(routes!(deployment_objects::manifests))
+        // the agent itself
+        .routes(routes!(agent::target_state))
+        .routes(routes!(agent::confirm_removals))
+        .routes(routes!(agent::report_status))
+        .layer(DefaultBodyLimit::max(BODY));
+    let api = OpenApiRouter::with_openapi(Document::openapi())
+        .merge(rest)
+        .merge(publish)
+        .merge(events);
+    OpenApiRouter::new().nest("/api/v1", api)
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(tags(
+    (name = "me", description = "Who the caller is"),
+    (name = "agents", description = "One agent per cluster"),
+    (name = "generators", description = "External systems that own stacks"),
+    (name = "stacks", description = "Collections of Kubernetes objects that are managed as a unit"),
+    (name = "deployment objects", description = "Immutable snapshots of stacks"),
+    (name = "agent targets", description = "Which agent runs which stack"),
+    (name = "events", description = "What agents did"),
+    (name = "agent protocol", description = "What an agent asks and reports"),
+))]
+struct Document;
+
+/// What all operations share: the key that they need, and the form of every refusal.
+fn finish(mut document: OpenApi) -> OpenApi {
+    document.info = InfoBuilder::new()
+        .title("Brokkr")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("The REST API of the Brokkr broker."))
+        .build();
+    let components = document.components.get_or_insert_default();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("PAK")
+        .build();
+    components.add_security_scheme("pak", SecurityScheme::Http(bearer));
+    let mut schemas = vec![(
+        Problem::name().into_owned(),
+        <Problem as utoipa::PartialSchema>::schema(),
+    )];
+    Problem::schemas(&mut schemas);
+    components.schemas.extend(schemas);
+    document.security = Some(vec![SecurityRequirement::new("pak", Vec::<String>::new())]);
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .build();
+    let refusal = ResponseBuilder::new()
+        .description("Refused: the problem says why and what to do")
+        .content("application/problem+json", content)
+        .build();
+    for item in document.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.delete,
+            &mut item.patch,
+        ];
+        for operation in operations.into_iter().flatten() {
+            operation
+                .responses
+                .responses
+                .insert("default".to_owned(), refusal.clone().into());
+        }
+    }
+    document
+}

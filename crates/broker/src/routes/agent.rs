@@ -1,0 +1,182 @@
+//! The agent's protocol. Unknown fields are ignored, so that versions may differ.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use brokkr_core::AgentId;
+use brokkr_core::wire::{
+    ConfirmationReport, Confirmations, EventReport, MAX_WAIT_SECONDS, REVISION_HEADER,
+    StatusReport, TargetState,
+};
+use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Deserialize;
+use tokio::time::Instant;
+use utoipa::IntoParams;
+
+use crate::Broker;
+use crate::changes::removals::ConfirmRemovals;
+use crate::changes::reports::{RecordEvents, RecordStatus};
+use crate::error::{Error, Result};
+use crate::extract::{Json, Query};
+use crate::fleet::{Etag, Freshness, Seat};
+use crate::scope::Caller;
+
+/// How an agent polls.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Poll {
+    /// Answer at the next change, or after so many seconds (at most 50). 0 answers at once.
+    #[serde(default)]
+    wait: u64,
+    /// How soon the agent polls again, in seconds; it counts as silent after three of them, and 150 s at least.
+    #[serde(default)]
+    interval: u64,
+}
+
+/// The whole of what the agent should do. With the `ETag` of what it has, it learns of changes only.
+#[utoipa::path(get, path = "/agent/target-state", tag = "agent protocol", params(Poll),
+    responses((status = 200, body = TargetState), (status = 304, description = "Nothing new")))]
+pub(super) async fn target_state(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Query(poll): Query<Poll>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let agent = caller.agent()?;
+    if broker.fleet.freshness() == Freshness::Lost {
+        return Err(Error::database_lost());
+    }
+    let seat = broker.fleet.seat(agent).ok_or(Error::Unauthenticated)?;
+    let known = headers.get(IF_NONE_MATCH).and_then(Etag::read);
+    drop(headers);
+    poll.note(&seat, &broker);
+    if poll.wait > 0 {
+        wait_for_news(&broker, &caller, agent, &seat, known, &poll).await?;
+    }
+    let etag = broker
+        .fleet
+        .etag(agent, &seat)
+        .ok_or(Error::Unauthenticated)?;
+    if known == Some(etag) {
+        return Ok((StatusCode::NOT_MODIFIED, poll_headers(&broker, etag)).into_response());
+    }
+    let (state, etag) = broker
+        .fleet
+        .target_state(agent)
+        .ok_or(Error::Unauthenticated)?;
+    Ok((poll_headers(&broker, etag), Json(state)).into_response())
+}
+
+/// Returns when the agent's state is not the one that it knows, or when waiting is over.
+async fn wait_for_news(
+    broker: &Broker,
+    caller: &Caller,
+    agent: AgentId,
+    seat: &Seat,
+    known: Option<Etag>,
+    poll: &Poll,
+) -> Result<()> {
+    let deadline = Instant::now() + broker.spread(poll.wait.min(MAX_WAIT_SECONDS));
+    loop {
+        let mut changed = pin!(seat.changed());
+        // A change between reading the tag and waiting must not be missed.
+        changed.as_mut().enable();
+        if broker.fleet.etag(agent, seat) != known {
+            return Ok(());
+        }
+        tokio::select! {
+            () = changed => {}
+            () = tokio::time::sleep_until(deadline) => return Ok(()),
+            () = broker.stopping.cancelled() => return Ok(()),
+        }
+        if !broker.fleet.is_key_good(caller) {
+            return Err(Error::Unauthenticated);
+        }
+        poll.note(seat, broker);
+    }
+}
+
+impl Poll {
+    /// Who polls, or still waits, is there.
+    fn note(&self, seat: &Seat, broker: &Broker) {
+        seat.beat(broker.ambient.now(), self.interval.max(self.wait));
+    }
+}
+
+fn poll_headers(broker: &Broker, etag: Etag) -> [(HeaderName, HeaderValue); 3] {
+    [
+        (ETAG, etag.header()),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (
+            HeaderName::from_static(REVISION_HEADER),
+            HeaderValue::from(broker.fleet.revision()),
+        ),
+    ]
+}
+
+/// Reports removals that are done.
+#[utoipa::path(post, path = "/agent/removals", tag = "agent protocol", request_body = ConfirmationReport,
+    responses((status = 200, body = Confirmations)))]
+pub(super) async fn confirm_removals(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Json(ConfirmationReport { removals }): Json<ConfirmationReport>,
+) -> Result<Json<Confirmations>> {
+    let agent = caller.agent()?;
+    bounded("/removals", removals.len(), 1_000)?;
+    Ok(Json(
+        broker.change(ConfirmRemovals { agent, removals }).await?,
+    ))
+}
+
+/// Reports outcomes. They are durable when this answers; repeating a report changes nothing.
+#[utoipa::path(post, path = "/agent/events", tag = "agent protocol", request_body = EventReport,
+    responses((status = 204)))]
+pub(super) async fn report_events(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Json(EventReport { events }): Json<EventReport>,
+) -> Result<StatusCode> {
+    let agent = caller.agent()?;
+    bounded("/events", events.len(), 100)?;
+    broker.change(RecordEvents { agent, events }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Reports how stacks are doing. Stacks that are not listed keep what was reported before.
+#[utoipa::path(put, path = "/agent/status", tag = "agent protocol", request_body = StatusReport,
+    responses((status = 204)))]
+pub(super) async fn report_status(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Json(StatusReport { stacks }): Json<StatusReport>,
+) -> Result<StatusCode> {
+    let agent = caller.agent()?;
+    bounded("/stacks", stacks.len(), 1_000)?;
+    broker.change(RecordStatus { agent, stacks }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn bounded(pointer: &str, found: usize, most: usize) -> Result<()> {
+    if found > most {
+        return Err(Error::invalid(
+            pointer,
+            format!("a report has at most {most} entries: send several"),
+        ));
+    }
+    Ok(())
+}
+
+impl Broker {
+    /// A wait of so many seconds, up to a tenth shorter or longer, so that agents that came together do not
+    /// come back together.
+    fn spread(&self, seconds: u64) -> Duration {
+        let mut byte = [0];
+        self.ambient.fill(&mut byte);
+        Duration::from_secs(seconds).mul_f64(0.9 + 0.2 * f64::from(byte[0]) / 255.0)
+    }
+}

@@ -1,0 +1,282 @@
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use brokkr_core::DeploymentObjectId;
+use brokkr_core::KeptKind;
+use brokkr_core::name::Reference;
+use brokkr_core::wire::{DeploymentObject, Page, Publish, PublishOptions, Published, Rollback};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::Broker;
+use crate::changes::publish::{PublishOutcome, PublishSnapshot, RollBack};
+use crate::error::{Error, Result};
+use crate::extract::{self, Json, Path, Query};
+use crate::page::{self, PageQuery};
+use crate::scope::{Caller, Identity, Scope};
+use crate::snapshot;
+use crate::store::deployment_objects::{self, DeploymentObjectRow};
+use crate::store::{contents, stacks};
+
+/// How a raw YAML upload is published.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PublishQuery {
+    /// Why, in the author's words.
+    message: Option<String>,
+    /// Refuse unless the head has this sequence (0: no head yet).
+    expect_sequence: Option<u64>,
+    /// Kept kinds whose objects may be deleted where this snapshot drops them, separated by commas.
+    allow_delete: Option<String>,
+}
+
+impl PublishQuery {
+    fn options(self) -> Result<PublishOptions> {
+        let kinds = self.allow_delete.unwrap_or_default();
+        let kinds = kinds
+            .split(',')
+            .filter(|kind| !kind.is_empty())
+            .map(str::parse::<KeptKind>);
+        let allow_delete = kinds
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|reason| Error::invalid("/allow_delete", reason))?;
+        Ok(PublishOptions {
+            message: self.message,
+            expect_sequence: self.expect_sequence,
+            allow_delete,
+        })
+    }
+}
+
+/// Publishes a snapshot: JSON with the manifests as text, or the raw YAML with the options in the query.
+/// 201 if it is the stack's new head, 200 if the head has this content already.
+#[utoipa::path(post, path = "/stacks/{stack}/deployment-objects", tag = "deployment objects",
+    params(("stack" = String, Path, description = "Id, name or generator:name"), PublishQuery),
+    request_body(content((Publish = "application/json"), (String = "application/yaml"))),
+    responses((status = 201, body = Published), (status = 200, body = Published)))]
+pub(super) async fn publish(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Path(stack): Path<Reference>,
+    Query(query): Query<PublishQuery>,
+    request: Request,
+) -> Result<Response> {
+    let scope = caller.scope()?;
+    let Publish { manifests, options } = read_publish(&broker, query, request).await?;
+    check_message(&options)?;
+    let mut namespace = default_namespace(&broker, &stack, &scope).await?;
+    loop {
+        let snapshot = snapshot::prepare(manifests.clone(), namespace, &broker.parsing).await?;
+        let publish = PublishSnapshot {
+            scope: scope.clone(),
+            stack: stack.clone(),
+            snapshot,
+            options: options.clone(),
+        };
+        match broker.change(publish).await? {
+            PublishOutcome::Published(published) => return Ok(answer(published)),
+            PublishOutcome::NamespaceChanged => {
+                namespace = default_namespace(&broker, &stack, &scope).await?;
+            }
+        }
+    }
+}
+
+async fn default_namespace(
+    broker: &Broker,
+    stack: &Reference,
+    scope: &Scope,
+) -> Result<Option<String>> {
+    let stack = stacks::find(stack, scope, &mut broker.db.read().await?)
+        .await?
+        .stack;
+    Ok(stack.options.default_namespace)
+}
+
+async fn read_publish(
+    broker: &Arc<Broker>,
+    query: PublishQuery,
+    request: Request,
+) -> Result<Publish> {
+    let headers = request.headers();
+    if extract::has_type(
+        headers,
+        &["application/yaml", "application/x-yaml", "text/yaml"],
+    ) {
+        let body = extract::body(request, broker).await?;
+        let manifests = String::from_utf8(body.to_vec())
+            .map_err(|_| Error::Malformed("the manifests are not UTF-8 text".to_owned()))?;
+        return Ok(Publish {
+            manifests,
+            options: query.options()?,
+        });
+    }
+    if extract::has_type(headers, &["application/json"]) {
+        return extract::json(&extract::body(request, broker).await?);
+    }
+    Err(Error::UnsupportedMediaType(
+        "send JSON (`Content-Type: application/json`) or raw YAML (`application/yaml`)".to_owned(),
+    ))
+}
+
+/// Publishes an older snapshot's content again, as a new deployment object.
+#[utoipa::path(post, path = "/stacks/{stack}/rollback", tag = "deployment objects", request_body = Rollback,
+    params(("stack" = String, Path, description = "Id, name or generator:name")),
+    responses((status = 201, body = Published), (status = 200, body = Published)))]
+pub(super) async fn rollback(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Path(stack): Path<Reference>,
+    Json(Rollback { to, options }): Json<Rollback>,
+) -> Result<Response> {
+    let scope = caller.scope()?;
+    check_message(&options)?;
+    Ok(answer(
+        broker
+            .change(RollBack {
+                scope,
+                stack,
+                to,
+                options,
+            })
+            .await?,
+    ))
+}
+
+/// Longer messages belong beside the manifests' source.
+const MAX_MESSAGE: usize = 4_096;
+
+fn check_message(options: &PublishOptions) -> Result<()> {
+    if options
+        .message
+        .as_ref()
+        .is_some_and(|message| message.len() > MAX_MESSAGE)
+    {
+        return Err(Error::invalid(
+            "/options/message",
+            format!("a message has at most {MAX_MESSAGE} bytes"),
+        ));
+    }
+    Ok(())
+}
+
+fn answer(published: Published) -> Response {
+    let status = if published.unchanged {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    (status, Json(published)).into_response()
+}
+
+/// Lists the snapshots of a stack, newest first.
+#[utoipa::path(get, path = "/stacks/{stack}/deployment-objects", tag = "deployment objects",
+    params(("stack" = String, Path, description = "Id, name or generator:name"), PageQuery),
+    responses((status = 200, body = Page<DeploymentObject>)))]
+pub(super) async fn history(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Path(stack): Path<Reference>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<DeploymentObject>>> {
+    let scope = caller.scope()?;
+    let limit = page::limit(query.limit)?;
+    let below = match &query.cursor {
+        None => u64::MAX,
+        Some(cursor) => cursor.parse().map_err(|_| page::invalid_cursor())?,
+    };
+    let mut tx = broker.db.read().await?;
+    let stack = stacks::find(&stack, &scope, &mut tx).await?.stack;
+    let rows = deployment_objects::history(stack.id, below, limit + 1, &mut tx).await?;
+    Ok(Json(page::paged(rows, limit, |object| {
+        object.sequence.to_string()
+    })))
+}
+
+/// Shows a snapshot.
+#[utoipa::path(get, path = "/deployment-objects/{id}", tag = "deployment objects",
+    params(("id" = DeploymentObjectId, Path)), responses((status = 200, body = DeploymentObject)))]
+pub(super) async fn get(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Path(id): Path<DeploymentObjectId>,
+) -> Result<Json<DeploymentObject>> {
+    let scope = caller.scope()?;
+    Ok(Json(
+        deployment_objects::find(id, &scope, &mut broker.db.read().await?)
+            .await?
+            .object,
+    ))
+}
+
+/// The manifests of a snapshot, as they were published. An agent reads those of the stacks that it runs.
+#[utoipa::path(get, path = "/deployment-objects/{id}/manifests", tag = "deployment objects",
+    params(("id" = DeploymentObjectId, Path)),
+    responses((status = 200, body = String, content_type = "application/yaml")))]
+pub(super) async fn manifests(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Path(id): Path<DeploymentObjectId>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let mut tx = broker.db.read().await?;
+    let row = visible(&broker, &caller, id, &mut tx).await?;
+    let digest = row.object.digest;
+    let body = contents::body(row.owner, &digest, &mut tx).await?;
+    drop(tx);
+    let namespace = row.object.default_namespace;
+    let (text, body) = tokio::task::spawn_blocking(move || {
+        snapshot::restore(&body, &digest, namespace.as_deref()).map(|text| (text, body))
+    })
+    .await
+    .map_err(Error::internal)??;
+    let etag = HeaderValue::try_from(format!("\"{digest}\"")).map_err(Error::internal)?;
+    let common: [(HeaderName, HeaderValue); 4] = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/yaml")),
+        (
+            CACHE_CONTROL,
+            HeaderValue::from_static("private, max-age=31536000, immutable"),
+        ),
+        (VARY, HeaderValue::from_static("accept-encoding")),
+        (ETAG, etag),
+    ];
+    if accepts_zstd(&headers) {
+        return Ok((
+            common,
+            [(CONTENT_ENCODING, HeaderValue::from_static("zstd"))],
+            body,
+        )
+            .into_response());
+    }
+    Ok((common, text).into_response())
+}
+
+async fn visible(
+    broker: &Broker,
+    caller: &Caller,
+    id: DeploymentObjectId,
+    tx: &mut crate::store::Tx,
+) -> Result<DeploymentObjectRow> {
+    let Identity::Agent(agent) = caller.identity else {
+        return deployment_objects::find(id, &caller.scope()?, tx).await;
+    };
+    let row = deployment_objects::find(id, &Scope::All, tx).await?;
+    if broker.fleet.runs(agent, row.object.stack) {
+        return Ok(row);
+    }
+    Err(Error::NotFound("deployment object"))
+}
+
+fn accepts_zstd(headers: &HeaderMap) -> bool {
+    let accepted = headers
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    accepted
+        .split(',')
+        .any(|coding| coding.split(';').next().unwrap_or_default().trim() == "zstd")
+}

@@ -1,0 +1,76 @@
+use std::sync::Arc;
+
+use axum::extract::State;
+use brokkr_core::name::Reference;
+use brokkr_core::wire::{CreateGenerator, CreatedGenerator, Generator, Page};
+use http::StatusCode;
+
+use crate::Broker;
+use crate::changes;
+use crate::error::Result;
+use crate::extract::{Json, Path, Query};
+use crate::page::PageQuery;
+use crate::scope::Caller;
+use crate::store::generators;
+
+/// Lists generators.
+#[utoipa::path(get, path = "/generators", tag = "generators", params(PageQuery),
+    responses((status = 200, body = Page<Generator>)))]
+pub(super) async fn list(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<Generator>>> {
+    caller.admin()?;
+    let window = page.window()?;
+    let rows = generators::list(&window, &mut broker.db.read().await?).await?;
+    Ok(Json(window.page(rows, |generator| generator.id.uuid())))
+}
+
+/// Registers a generator. The answer holds its key, which is shown this once.
+#[utoipa::path(post, path = "/generators", tag = "generators", request_body = CreateGenerator,
+    responses((status = 201, body = CreatedGenerator)))]
+pub(super) async fn create(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Json(create): Json<CreateGenerator>,
+) -> Result<(StatusCode, Json<CreatedGenerator>)> {
+    caller.admin()?;
+    let (generator, pak) = broker.change(create).await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(CreatedGenerator {
+            generator,
+            pak: pak.expose().to_owned(),
+        }),
+    ))
+}
+
+/// Shows a generator.
+#[utoipa::path(get, path = "/generators/{generator}", tag = "generators",
+    params(("generator" = String, Path, description = "Id or name")), responses((status = 200, body = Generator)))]
+pub(super) async fn get(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Path(generator): Path<Reference>,
+) -> Result<Json<Generator>> {
+    caller.admin()?;
+    Ok(Json(
+        generators::find(&generator, &mut broker.db.read().await?).await?,
+    ))
+}
+
+/// Deletes a generator that owns no stacks. Its keys die with it.
+#[utoipa::path(delete, path = "/generators/{generator}", tag = "generators",
+    params(("generator" = String, Path, description = "Id or name")), responses((status = 204)))]
+pub(super) async fn delete(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Path(generator): Path<Reference>,
+) -> Result<StatusCode> {
+    caller.admin()?;
+    broker
+        .change(changes::generators::DeleteGenerator { generator })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

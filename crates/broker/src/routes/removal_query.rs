@@ -1,0 +1,31 @@
+use brokkr_core::KeptKind;
+use brokkr_core::wire::OnRemove;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::error::{Error, Result};
+
+/// How a removal goes.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RemovalQuery {
+    /// What happens to the objects; the stack's own policy if absent.
+    pub(super) policy: Option<OnRemove>,
+    /// Kept kinds whose objects are deleted too, separated by commas.
+    allow_delete: Option<String>,
+}
+
+impl RemovalQuery {
+    pub(super) fn allow_delete(&self) -> Result<Vec<KeptKind>> {
+        let kinds = self.allow_delete.as_deref().unwrap_or_default();
+        kinds
+            .split(',')
+            .filter(|kind| !kind.is_empty())
+            .map(|kind| {
+                kind.parse()
+                    .map_err(|reason: String| Error::invalid("/allow_delete", reason))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,136 @@
+use std::sync::Arc;
+
+use axum::extract::State;
+use brokkr_core::name::Reference;
+use brokkr_core::wire::{CreateStack, Page, PatchStack, Stack, TargetStatus};
+use http::StatusCode;
+
+use super::removal_query::RemovalQuery;
+use crate::Broker;
+use crate::changes;
+use crate::error::Result;
+use crate::extract::{Json, Path, Query};
+use crate::page::PageQuery;
+use crate::scope::Caller;
+use crate::store::{stacks, target_status};
+
+/// Lists the caller's stacks; an admin sees all.
+#[utoipa::path(get, path = "/stacks", tag = "stacks", params(PageQuery),
+    responses((status = 200, body = Page<Stack>)))]
+pub(super) async fn list(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<Stack>>> {
+    let scope = caller.scope()?;
+    let window = page.window()?;
+    let rows = stacks::list(&scope, &window, &mut broker.db.read().await?).await?;
+    Ok(Json(window.page(rows, |stack| stack.id.uuid())))
+}
+
+/// Creates a stack.
+#[utoipa::path(post, path = "/stacks", tag = "stacks", request_body = CreateStack,
+    responses((status = 201, body = Stack)))]
+pub(super) async fn create(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Json(CreateStack { name, options }): Json<CreateStack>,
+) -> Result<(StatusCode, Json<Stack>)> {
+    let scope = caller.scope()?;
+    let stack = broker
+        .change(changes::stacks::CreateStack {
+            scope,
+            name,
+            options,
+        })
+        .await?;
+    Ok((StatusCode::CREATED, Json(stack)))
+}
+
+/// Shows a stack.
+#[utoipa::path(get, path = "/stacks/{stack}", tag = "stacks",
+    params(("stack" = String, Path, description = "Id, name or generator:name")),
+    responses((status = 200, body = Stack)))]
+pub(super) async fn get(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Path(stack): Path<Reference>,
+) -> Result<Json<Stack>> {
+    let scope = caller.scope()?;
+    Ok(Json(
+        stacks::find(&stack, &scope, &mut broker.db.read().await?)
+            .await?
+            .stack,
+    ))
+}
+
+/// Changes a stack's options (JSON Merge Patch).
+#[utoipa::path(patch, path = "/stacks/{stack}", tag = "stacks", request_body = PatchStack,
+    params(("stack" = String, Path, description = "Id, name or generator:name")),
+    responses((status = 200, body = Stack)))]
+pub(super) async fn patch(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Path(stack): Path<Reference>,
+    Json(PatchStack { options }): Json<PatchStack>,
+) -> Result<Json<Stack>> {
+    let scope = caller.scope()?;
+    Ok(Json(
+        broker
+            .change(changes::stacks::PatchStack {
+                scope,
+                stack,
+                options,
+            })
+            .await?,
+    ))
+}
+
+/// Deletes a stack. Its agents remove it from their clusters and confirm that; its history stays.
+#[utoipa::path(delete, path = "/stacks/{stack}", tag = "stacks",
+    params(("stack" = String, Path, description = "Id, name or generator:name"), RemovalQuery),
+    responses((status = 204)))]
+pub(super) async fn delete(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Path(stack): Path<Reference>,
+    Query(removal): Query<RemovalQuery>,
+) -> Result<StatusCode> {
+    let scope = caller.scope()?;
+    let allow_delete = removal.allow_delete()?;
+    let delete = changes::stacks::DeleteStack {
+        scope,
+        stack,
+        policy: removal.policy,
+        allow_delete,
+    };
+    broker.change(delete).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Shows how a stack is doing at each of its agents.
+#[utoipa::path(get, path = "/stacks/{stack}/status", tag = "stacks",
+    params(("stack" = String, Path, description = "Id, name or generator:name"), PageQuery),
+    responses((status = 200, body = Page<TargetStatus>)))]
+pub(super) async fn status(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Path(stack): Path<Reference>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<TargetStatus>>> {
+    let scope = caller.scope()?;
+    let window = page.window()?;
+    let mut tx = broker.db.read().await?;
+    let stack = stacks::find(&stack, &scope, &mut tx).await?.stack;
+    let rows = target_status::of_stack(stack.id, &window, &mut tx).await?;
+    let page = window.page(rows, |row| row.target);
+    let items = page
+        .items
+        .into_iter()
+        .map(|row| broker.observed(row))
+        .collect();
+    Ok(Json(Page {
+        items,
+        next: page.next,
+    }))
+}

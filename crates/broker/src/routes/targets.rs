@@ -1,0 +1,144 @@
+use std::sync::Arc;
+
+use axum::extract::State;
+use brokkr_core::AgentTargetId;
+use brokkr_core::name::Reference;
+use brokkr_core::wire::{AgentTarget, CreateAgentTarget, Page, Removal};
+use http::StatusCode;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::removal_query::RemovalQuery;
+use crate::Broker;
+use crate::changes;
+use crate::error::Result;
+use crate::extract::{Json, Path, Query};
+use crate::page::{PageQuery, Window};
+use crate::scope::{Caller, Scope};
+use crate::store::agent_targets::{self, Filter, OpenTarget, State as TargetState};
+use crate::store::{Tx, agents, stacks};
+
+/// Which links between agents and stacks to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LinkQuery {
+    /// Of this agent: id or name.
+    #[param(value_type = Option<String>)]
+    agent: Option<Reference>,
+    /// Of this stack: id, name or generator:name.
+    #[param(value_type = Option<String>)]
+    stack: Option<Reference>,
+    /// At most so many rows: 1 to 500, 100 if absent.
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
+impl LinkQuery {
+    fn window(&self) -> Result<Window> {
+        PageQuery {
+            limit: self.limit,
+            cursor: self.cursor.clone(),
+        }
+        .window()
+    }
+
+    async fn filter(&self, state: TargetState, scope: &Scope, tx: &mut Tx) -> Result<Filter> {
+        let mut filter = Filter {
+            state: Some(state),
+            ..Filter::default()
+        };
+        if let Some(agent) = &self.agent {
+            filter.agent = Some(agents::find(agent, tx).await?.id);
+        }
+        if let Some(stack) = &self.stack {
+            filter.stack = Some(stacks::find(stack, scope, tx).await?.stack.id);
+        }
+        Ok(filter)
+    }
+}
+
+/// Lists which agents run which stacks.
+#[utoipa::path(get, path = "/agent-targets", tag = "agent targets", params(LinkQuery),
+    responses((status = 200, body = Page<AgentTarget>)))]
+pub(super) async fn list(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Query(query): Query<LinkQuery>,
+) -> Result<Json<Page<AgentTarget>>> {
+    let scope = caller.scope()?;
+    let window = query.window()?;
+    let mut tx = broker.db.read().await?;
+    let filter = query.filter(TargetState::Active, &scope, &mut tx).await?;
+    let rows = agent_targets::list(&filter, &scope, &window, &mut tx).await?;
+    let items = rows.into_iter().filter_map(|row| match row {
+        OpenTarget::Active(target) => Some(target),
+        OpenTarget::Removing(_) => None,
+    });
+    Ok(Json(
+        window.page(items.collect(), |target| target.id.uuid()),
+    ))
+}
+
+/// Makes an agent responsible for a stack. A removal that the agent has not confirmed yet is withdrawn.
+#[utoipa::path(post, path = "/agent-targets", tag = "agent targets", request_body = CreateAgentTarget,
+    responses((status = 201, body = AgentTarget)))]
+pub(super) async fn create(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Json(CreateAgentTarget { agent, stack }): Json<CreateAgentTarget>,
+) -> Result<(StatusCode, Json<AgentTarget>)> {
+    let scope = caller.scope()?;
+    let target = broker
+        .change(changes::targets::CreateAgentTarget {
+            scope,
+            agent,
+            stack,
+        })
+        .await?;
+    Ok((StatusCode::CREATED, Json(target)))
+}
+
+/// Ends an agent target. The agent removes the stack from its cluster and confirms that.
+#[utoipa::path(delete, path = "/agent-targets/{target}", tag = "agent targets",
+    params(("target" = AgentTargetId, Path), RemovalQuery), responses((status = 204)))]
+pub(super) async fn delete(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Path(target): Path<AgentTargetId>,
+    Query(removal): Query<RemovalQuery>,
+) -> Result<StatusCode> {
+    let scope = caller.scope()?;
+    let allow_delete = removal.allow_delete()?;
+    let end = changes::targets::EndAgentTarget {
+        scope,
+        target,
+        policy: removal.policy,
+        allow_delete,
+    };
+    broker.change(end).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists removals that agents have not confirmed yet.
+#[utoipa::path(get, path = "/removals", tag = "agent targets", params(LinkQuery),
+    responses((status = 200, body = Page<Removal>)))]
+pub(super) async fn removals(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Query(query): Query<LinkQuery>,
+) -> Result<Json<Page<Removal>>> {
+    let scope = caller.scope()?;
+    let window = query.window()?;
+    let mut tx = broker.db.read().await?;
+    let filter = query.filter(TargetState::Removing, &scope, &mut tx).await?;
+    let rows = agent_targets::list(&filter, &scope, &window, &mut tx).await?;
+    let items = rows.into_iter().filter_map(|row| match row {
+        OpenTarget::Removing(removal) => Some(removal),
+        OpenTarget::Active(_) => None,
+    });
+    Ok(Json(
+        window.page(items.collect(), |removal| removal.id.uuid()),
+    ))
+}

@@ -1,0 +1,48 @@
+//! The truth: one SQL text for SQLite and PostgreSQL, one file per table.
+//!
+//! Every function takes the transaction it works in, so that reading back happens in the same one.
+//! No function outside of [`crate::writer`] begins a transaction that writes.
+
+pub(crate) mod agent_events;
+pub(crate) mod agent_targets;
+pub(crate) mod agents;
+pub(crate) mod broker;
+pub(crate) mod changes;
+pub(crate) mod contents;
+mod db;
+pub(crate) mod deployment_objects;
+pub(crate) mod generators;
+pub(crate) mod keys;
+pub(crate) mod stacks;
+pub(crate) mod target_status;
+mod word;
+
+pub(crate) use db::{Db, Tx};
+pub(crate) use word::Word;
+
+/// Runs a statement on whichever engine the transaction is of; the text and the types are the same.
+macro_rules! on {
+    ($tx:expr, |$connection:ident| $statement:expr) => {
+        match $tx {
+            $crate::store::Tx::Sqlite(tx) => {
+                let $connection = &mut **tx;
+                $statement
+            }
+            $crate::store::Tx::Postgres(tx) => {
+                let $connection = &mut **tx;
+                $statement
+            }
+        }
+    };
+}
+pub(crate) use on;
+
+/// A number as SQL keeps it. Counters here never come near the limit.
+pub(crate) fn sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number as it was kept by [`sql`].
+pub(crate) fn number(sql: i64) -> u64 {
+    u64::try_from(sql).unwrap_or(0)
+}

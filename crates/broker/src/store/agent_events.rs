@@ -1,0 +1,151 @@
+use brokkr_core::wire::{Action, AgentEvent, ObjectOutcome, Outcome, RecordedEvent};
+use brokkr_core::{AgentId, Name, StackId};
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::{Tx, Word, number, on, sql};
+use crate::error::Result;
+use crate::scope::Scope;
+
+/// A place in the feed of events: the number of the group that recorded it, then the event's id.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Position {
+    pub(crate) ingest: u64,
+    pub(crate) id: Uuid,
+}
+
+/// An event and its place in the feed.
+pub(crate) struct EventRow {
+    pub(crate) position: Position,
+    pub(crate) event: RecordedEvent,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    agent_id: Uuid,
+    agent_name: Word<Name>,
+    id: Uuid,
+    stack_id: Uuid,
+    stack_name: Word<Name>,
+    deployment_object_id: Option<Uuid>,
+    sequence: Option<i64>,
+    action: Word<Action>,
+    outcome: Word<Outcome>,
+    reason: Option<String>,
+    objects: Json<Vec<ObjectOutcome>>,
+    count: i64,
+    first_at: jiff_sqlx::Timestamp,
+    last_at: jiff_sqlx::Timestamp,
+    recorded_at: jiff_sqlx::Timestamp,
+    ingest: i64,
+}
+
+impl From<Row> for EventRow {
+    fn from(row: Row) -> Self {
+        let event = AgentEvent {
+            id: row.id.into(),
+            stack: row.stack_id.into(),
+            deployment_object: row.deployment_object_id.map(Into::into),
+            sequence: row.sequence.map(number),
+            action: row.action.0,
+            outcome: row.outcome.0,
+            reason: row.reason,
+            objects: row.objects.0,
+            count: number(row.count),
+            first: row.first_at.to_jiff(),
+            last: row.last_at.to_jiff(),
+        };
+        Self {
+            position: Position {
+                ingest: number(row.ingest),
+                id: row.id,
+            },
+            event: RecordedEvent {
+                agent: row.agent_id.into(),
+                agent_name: row.agent_name.0,
+                stack_name: row.stack_name.0,
+                recorded_at: row.recorded_at.to_jiff(),
+                event,
+            },
+        }
+    }
+}
+
+/// Records an event. One that is there already only grows its count; nothing is recorded of stacks that were
+/// never this agent's.
+pub(crate) async fn record(
+    agent: AgentId,
+    event: &AgentEvent,
+    ingest: u64,
+    now: Timestamp,
+    tx: &mut Tx,
+) -> Result<()> {
+    on!(tx, |c| {
+        sqlx::query(
+        "insert into agent_events (agent_id, id, stack_id, deployment_object_id, sequence, action, outcome,
+             reason, objects, count, first_at, last_at, recorded_at, ingest)
+         select $1, $2, s.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 from stacks s
+         where s.id = $3 and exists
+             (select 1 from agent_targets t where t.agent_id = $1 and t.stack_id = s.id)
+         on conflict (agent_id, id) do update set count = excluded.count, last_at = excluded.last_at
+         where excluded.count > agent_events.count"
+    )
+    .bind(agent.uuid())
+    .bind(event.id.uuid())
+    .bind(event.stack.uuid())
+    .bind(event.deployment_object.map(brokkr_core::DeploymentObjectId::uuid))
+    .bind(event.sequence.map(sql))
+    .bind(Word(event.action))
+    .bind(Word(event.outcome))
+    .bind(event.reason.as_deref())
+    .bind(Json(&event.objects))
+    .bind(sql(event.count))
+    .bind(event.first.to_sqlx())
+    .bind(event.last.to_sqlx())
+    .bind(now.to_sqlx())
+    .bind(sql(ingest))
+    .execute(c)
+    .await
+    .map(drop)
+    })?;
+    Ok(())
+}
+
+/// Which events a question is about; an absent part does not restrict.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Filter {
+    pub(crate) agent: Option<AgentId>,
+    pub(crate) stack: Option<StackId>,
+}
+
+/// Events within a scope, newest first, before a place in the feed.
+pub(crate) async fn list(
+    filter: Filter,
+    scope: &Scope,
+    before: Position,
+    rows: usize,
+    tx: &mut Tx,
+) -> Result<Vec<EventRow>> {
+    let rows: Vec<Row> = on!(tx, |c| {
+        sqlx::query_as(
+        "select e.agent_id, a.name as agent_name, e.id, e.stack_id, s.name as stack_name,
+                e.deployment_object_id, e.sequence, e.action, e.outcome, e.reason, e.objects, e.count,
+                e.first_at, e.last_at, e.recorded_at, e.ingest
+         from agent_events e join agents a on a.id = e.agent_id join stacks s on s.id = e.stack_id
+         where ($1 is null or e.agent_id = $1) and ($2 is null or e.stack_id = $2)
+           and ($3 is null or s.owner_id = $3) and (e.ingest, e.id) < ($4, $5)
+         order by e.ingest desc, e.id desc limit $6"
+    )
+    .bind(filter.agent.map(AgentId::uuid))
+    .bind(filter.stack.map(StackId::uuid))
+    .bind(scope.only())
+    .bind(sql(before.ingest))
+    .bind(before.id)
+    .bind(i64::try_from(rows).unwrap_or(i64::MAX))
+    .fetch_all(c)
+    .await
+    })?;
+    Ok(rows.into_iter().map(EventRow::from).collect())
+}

@@ -1,0 +1,272 @@
+use brokkr_core::wire::{AgentTarget, OnRemove, Reason, Removal};
+use brokkr_core::{AgentId, AgentTargetId, KeptKind, Name, StackId};
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::{Tx, Word, number, on, sql};
+use crate::error::{Error, Result};
+use crate::page::Window;
+use crate::scope::Scope;
+
+/// How an agent target stands. It is never deleted; the last two states are for the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    /// The agent runs the stack.
+    Active,
+    /// The agent is to remove it and has not confirmed that it has.
+    Removing,
+    /// The agent has confirmed.
+    Confirmed,
+    /// The agent was targeted again before it confirmed.
+    Withdrawn,
+}
+
+/// How a target ends.
+#[derive(Debug, Clone)]
+pub(crate) struct Ending {
+    pub(crate) policy: OnRemove,
+    pub(crate) allow_delete: Vec<KeptKind>,
+    pub(crate) revision: u64,
+    pub(crate) now: Timestamp,
+}
+
+/// An agent target that is not closed.
+#[derive(Debug, Clone)]
+pub(crate) enum OpenTarget {
+    Active(AgentTarget),
+    Removing(Removal),
+}
+
+impl OpenTarget {
+    pub(crate) const fn agent(&self) -> AgentId {
+        match self {
+            Self::Active(target) => target.agent,
+            Self::Removing(removal) => removal.agent,
+        }
+    }
+
+    pub(crate) const fn stack(&self) -> StackId {
+        match self {
+            Self::Active(target) => target.stack,
+            Self::Removing(removal) => removal.stack,
+        }
+    }
+
+    /// The revision that asked for the removal, if this is one.
+    pub(crate) const fn removal_revision(&self) -> Option<u64> {
+        match self {
+            Self::Active(_) => None,
+            Self::Removing(removal) => Some(removal.revision),
+        }
+    }
+
+    pub(crate) const fn id(&self) -> AgentTargetId {
+        match self {
+            Self::Active(target) => target.id,
+            Self::Removing(removal) => removal.id,
+        }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    agent_id: Uuid,
+    agent_name: Word<Name>,
+    stack_id: Uuid,
+    stack_name: Word<Name>,
+    reason: Word<Reason>,
+    created_at: jiff_sqlx::Timestamp,
+    policy: Option<Word<OnRemove>>,
+    allow_delete: Json<Vec<KeptKind>>,
+    removal_revision: Option<i64>,
+    ended_at: Option<jiff_sqlx::Timestamp>,
+}
+
+impl From<Row> for OpenTarget {
+    fn from(row: Row) -> Self {
+        let (agent, agent_name) = (row.agent_id.into(), row.agent_name.0);
+        let (stack, stack_name) = (row.stack_id.into(), row.stack_name.0);
+        let (id, created_at) = (row.id.into(), row.created_at.to_jiff());
+        match (row.policy, row.removal_revision, row.ended_at) {
+            (Some(Word(policy)), Some(revision), Some(ended_at)) => Self::Removing(Removal {
+                id,
+                agent,
+                agent_name,
+                stack,
+                stack_name,
+                policy,
+                allow_delete: row.allow_delete.0,
+                revision: number(revision),
+                since: ended_at.to_jiff(),
+            }),
+            _ => Self::Active(AgentTarget {
+                id,
+                agent,
+                agent_name,
+                stack,
+                stack_name,
+                reason: row.reason.0,
+                created_at,
+            }),
+        }
+    }
+}
+
+/// Which open targets a question is about; an absent part does not restrict.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Filter {
+    pub(crate) id: Option<AgentTargetId>,
+    pub(crate) agent: Option<AgentId>,
+    pub(crate) stack: Option<StackId>,
+    pub(crate) state: Option<State>,
+}
+
+/// Open targets within a scope.
+pub(crate) async fn list(
+    filter: &Filter,
+    scope: &Scope,
+    window: &Window,
+    tx: &mut Tx,
+) -> Result<Vec<OpenTarget>> {
+    let rows: Vec<Row> = on!(tx, |c| {
+        sqlx::query_as(
+        "select t.id, t.agent_id, a.name as agent_name, t.stack_id, s.name as stack_name, t.reason,
+                t.created_at, t.policy, t.allow_delete, t.removal_revision, t.ended_at
+         from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
+         where t.state in ('active', 'removing')
+           and ($1 is null or t.id = $1) and ($2 is null or t.agent_id = $2)
+           and ($3 is null or t.stack_id = $3) and ($4 is null or t.state = $4)
+           and ($5 is null or s.owner_id = $5) and t.id > $6
+         order by t.id limit $7"
+    )
+    .bind(filter.id.map(AgentTargetId::uuid))
+    .bind(filter.agent.map(AgentId::uuid))
+    .bind(filter.stack.map(StackId::uuid))
+    .bind(filter.state.map(Word))
+    .bind(scope.only())
+    .bind(window.after)
+    .bind(window.rows())
+    .fetch_all(c)
+    .await
+    })?;
+    Ok(rows.into_iter().map(OpenTarget::from).collect())
+}
+
+/// The open target between an agent and a stack, if there is one.
+pub(crate) async fn between(
+    agent: AgentId,
+    stack: StackId,
+    tx: &mut Tx,
+) -> Result<Option<OpenTarget>> {
+    let row: Option<Row> = on!(tx, |c| {
+        sqlx::query_as(
+        "select t.id, t.agent_id, a.name as agent_name, t.stack_id, s.name as stack_name, t.reason,
+                t.created_at, t.policy, t.allow_delete, t.removal_revision, t.ended_at
+         from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
+         where t.agent_id = $1 and t.stack_id = $2 and t.state in ('active', 'removing')"
+    )
+    .bind(agent.uuid())
+    .bind(stack.uuid())
+    .fetch_optional(c)
+    .await
+    })?;
+    Ok(row.map(OpenTarget::from))
+}
+
+/// The agents that run a stack.
+pub(crate) async fn agents_of(
+    stack: StackId,
+    tx: &mut Tx,
+) -> Result<Vec<(AgentTargetId, AgentId)>> {
+    let rows: Vec<(Uuid, Uuid)> = on!(tx, |c| sqlx::query_as(
+        "select id, agent_id from agent_targets where stack_id = $1 and state = 'active'"
+    )
+    .bind(stack.uuid())
+    .fetch_all(c)
+    .await)?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, agent)| (id.into(), agent.into()))
+        .collect())
+}
+
+/// Every open target.
+pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<OpenTarget>> {
+    let rows: Vec<Row> = on!(tx, |c| {
+        sqlx::query_as(
+        "select t.id, t.agent_id, a.name as agent_name, t.stack_id, s.name as stack_name, t.reason,
+                t.created_at, t.policy, t.allow_delete, t.removal_revision, t.ended_at
+         from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
+         where t.state in ('active', 'removing')"
+    )
+    .fetch_all(c)
+    .await
+    })?;
+    Ok(rows.into_iter().map(OpenTarget::from).collect())
+}
+
+pub(crate) async fn insert(target: &AgentTarget, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| {
+        sqlx::query(
+        "insert into agent_targets (id, agent_id, stack_id, reason, state, created_at, allow_delete)
+         values ($1, $2, $3, $4, $5, $6, $7)"
+    )
+    .bind(target.id.uuid())
+    .bind(target.agent.uuid())
+    .bind(target.stack.uuid())
+    .bind(Word(target.reason))
+    .bind(Word(State::Active))
+    .bind(target.created_at.to_sqlx())
+    .bind(Json(Vec::<KeptKind>::new()))
+    .execute(c)
+    .await
+    .map(drop)
+    })?;
+    Ok(())
+}
+
+/// Turns an active target into a removal.
+pub(crate) async fn end(id: AgentTargetId, ending: &Ending, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| {
+        sqlx::query(
+        "update agent_targets
+         set state = 'removing', policy = $2, allow_delete = $3, removal_revision = $4, ended_at = $5
+         where id = $1 and state = 'active'"
+    )
+    .bind(id.uuid())
+    .bind(Word(ending.policy))
+    .bind(Json(&ending.allow_delete))
+    .bind(sql(ending.revision))
+    .bind(ending.now.to_sqlx())
+    .execute(c)
+    .await
+    .map(drop)
+    })?;
+    Ok(())
+}
+
+/// Closes a removal.
+pub(crate) async fn close(
+    id: AgentTargetId,
+    state: State,
+    now: Timestamp,
+    tx: &mut Tx,
+) -> Result<()> {
+    on!(tx, |c| sqlx::query(
+        "update agent_targets set state = $2, closed_at = $3 where id = $1 and state = 'removing'"
+    )
+    .bind(id.uuid())
+    .bind(Word(state))
+    .bind(now.to_sqlx())
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+/// What a target that is not there answers.
+pub(crate) const MISSING: Error = Error::NotFound("agent target");

@@ -1,0 +1,73 @@
+use brokkr_core::Epoch;
+use brokkr_core::ambient::Ambient;
+use uuid::Uuid;
+
+use super::{Tx, number, on};
+use crate::error::Result;
+
+/// Whose history this database is.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    pub(crate) epoch: Epoch,
+    /// The key of the state tokens' MAC.
+    pub(crate) token_key: Vec<u8>,
+}
+
+/// The identity, if the database has been given one.
+pub(crate) async fn identity(tx: &mut Tx) -> Result<Option<Identity>> {
+    let row: Option<(Uuid, Vec<u8>)> = on!(tx, |c| sqlx::query_as(
+        "select epoch, token_key from broker"
+    )
+    .fetch_optional(c)
+    .await)?;
+    Ok(row.map(|(epoch, token_key)| Identity {
+        epoch: epoch.into(),
+        token_key,
+    }))
+}
+
+/// Gives an empty database its identity; of two replicas that try at once, one succeeds.
+pub(crate) async fn give_identity(tx: &mut Tx, ambient: &dyn Ambient) -> Result<()> {
+    let mut token_key = vec![0; 32];
+    ambient.fill(&mut token_key);
+    on!(tx, |c| sqlx::query(
+        "insert into broker (id, epoch, token_key, revision, ingest) values (1, $1, $2, 0, 0)
+         on conflict (id) do nothing"
+    )
+    .bind(Epoch::generate(ambient).uuid())
+    .bind(token_key)
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+/// Takes the next revision, and with it the row that serialises all writers.
+pub(crate) async fn next_revision(tx: &mut Tx) -> Result<u64> {
+    let (revision,): (i64,) = on!(tx, |c| sqlx::query_as(
+        "update broker set revision = revision + 1 where id = 1 returning revision"
+    )
+    .fetch_one(c)
+    .await)?;
+    Ok(number(revision))
+}
+
+/// Takes the next number of the feed of reports.
+pub(crate) async fn next_ingest(tx: &mut Tx) -> Result<u64> {
+    let (ingest,): (i64,) = on!(tx, |c| sqlx::query_as(
+        "update broker set ingest = ingest + 1 where id = 1 returning ingest"
+    )
+    .fetch_one(c)
+    .await)?;
+    Ok(number(ingest))
+}
+
+/// The revision of this moment.
+pub(crate) async fn revision(tx: &mut Tx) -> Result<u64> {
+    let (revision,): (i64,) = on!(tx, |c| sqlx::query_as(
+        "select revision from broker where id = 1"
+    )
+    .fetch_one(c)
+    .await)?;
+    Ok(number(revision))
+}

@@ -1,0 +1,92 @@
+use brokkr_core::ambient::Ambient;
+use brokkr_core::{AgentId, GeneratorId, KeyId, StackId};
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use serde::{Deserialize, Serialize};
+use sqlx::types::Json;
+use uuid::{Builder, Uuid};
+
+use super::{Tx, number, on, sql};
+use crate::error::Result;
+
+/// A row that the followers must read again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Touched {
+    /// The agent itself, not its targets.
+    Agent(AgentId),
+    Generator(GeneratorId),
+    Key(KeyId),
+    /// The stack itself, not its targets.
+    Stack(StackId),
+    /// What links this agent to this stack.
+    Target(AgentId, StackId),
+}
+
+/// The channel on which a `PostgreSQL` replica hears that another one has committed.
+pub(crate) const CHANNEL: &str = "brokkr_changes";
+
+/// Writes down what a revision touched, and its random id.
+pub(crate) async fn record(
+    revision: u64,
+    touched: &[Touched],
+    now: Timestamp,
+    ambient: &dyn Ambient,
+    tx: &mut Tx,
+) -> Result<()> {
+    let mut id = [0; 16];
+    ambient.fill(&mut id);
+    on!(tx, |c| sqlx::query(
+        "insert into lineage (revision, id) values ($1, $2)"
+    )
+    .bind(sql(revision))
+    .bind(Builder::from_random_bytes(id).into_uuid())
+    .execute(c)
+    .await
+    .map(drop))?;
+    on!(tx, |c| sqlx::query(
+        "insert into changes (revision, touched, created_at) values ($1, $2, $3)"
+    )
+    .bind(sql(revision))
+    .bind(Json(touched))
+    .bind(now.to_sqlx())
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+/// Wakes the followers of other replicas when the transaction commits. It is a hint: they look once a
+/// second anyway.
+pub(crate) async fn notify(tx: &mut Tx) -> Result<()> {
+    match tx {
+        Tx::Sqlite(_) => Ok(()),
+        Tx::Postgres(_) => tx.execute("notify brokkr_changes").await,
+    }
+}
+
+/// What the revisions after `revision` touched, in their order; nothing where this version cannot
+/// read what another one wrote.
+pub(crate) async fn since(revision: u64, tx: &mut Tx) -> Result<Vec<(u64, Option<Vec<Touched>>)>> {
+    let rows: Vec<(i64, Json<serde_json::Value>)> = on!(tx, |c| sqlx::query_as(
+        "select revision, touched from changes where revision > $1 order by revision"
+    )
+    .bind(sql(revision))
+    .fetch_all(c)
+    .await)?;
+    Ok(rows
+        .into_iter()
+        .map(|(revision, Json(touched))| (number(revision), serde_json::from_value(touched).ok()))
+        .collect())
+}
+
+/// The random id of a revision; nil for the beginning, which has none.
+pub(crate) async fn lineage(revision: u64, tx: &mut Tx) -> Result<Uuid> {
+    let row: Option<(Uuid,)> = on!(tx, |c| sqlx::query_as(
+        "select id from lineage where revision = $1"
+    )
+    .bind(sql(revision))
+    .fetch_optional(c)
+    .await)?;
+    Ok(row.map_or(Uuid::nil(), |(id,)| id))
+}

@@ -1,0 +1,254 @@
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use sqlx::migrate::Migrator;
+use sqlx::pool::PoolOptions;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+
+use super::on;
+use crate::error::Result;
+
+static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
+
+/// The first version of SQLite that keeps what it acknowledged in WAL mode under every
+/// interleaving of checkpoints (sqlite.org, "WAL-reset bug", fixed in 3.51.3).
+const SQLITE_AT_LEAST: (u32, u32, u32) = (3, 51, 3);
+
+/// Connections for reads. Writers have one more, which is the writer task's alone.
+const READERS: u32 = 4;
+
+/// The database.
+pub(crate) struct Db {
+    pools: Pools,
+    reads: AtomicU64,
+}
+
+enum Pools {
+    Sqlite {
+        read: SqlitePool,
+        write: SqlitePool,
+        /// Held for as long as the broker runs: a second one would have its own view of the truth.
+        _lock: File,
+    },
+    Postgres {
+        read: PgPool,
+        write: PgPool,
+    },
+}
+
+/// A transaction on either engine.
+pub(crate) enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Db {
+    /// Opens the database that a URL names (`sqlite:FILE` or `postgres://…`), and brings its tables up to date.
+    pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
+        let pools = if let Some(file) = url.strip_prefix("sqlite:") {
+            open_sqlite(Path::new(file)).await?
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            open_postgres(url).await?
+        } else {
+            bail!("the database must be `sqlite:FILE` or `postgres://…`");
+        };
+        Ok(Self {
+            pools,
+            reads: AtomicU64::new(0),
+        })
+    }
+
+    /// A read-only view of one moment.
+    pub(crate) async fn read(&self) -> Result<Tx> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.snapshot().await
+    }
+
+    /// What [`Db::read`] gives, for the follower, which is nobody's request.
+    pub(crate) async fn snapshot(&self) -> Result<Tx> {
+        Ok(match &self.pools {
+            Pools::Sqlite { read, .. } => Tx::Sqlite(read.begin().await?),
+            Pools::Postgres { read, .. } => Tx::Postgres(
+                read.begin_with("begin isolation level repeatable read read only")
+                    .await?,
+            ),
+        })
+    }
+
+    /// A transaction that writes; only the writer task asks for one.
+    pub(crate) async fn write(&self) -> Result<Tx> {
+        Ok(match &self.pools {
+            // A deferred transaction that turns to writing fails at once when another one wrote meanwhile.
+            Pools::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("begin immediate").await?),
+            Pools::Postgres { write, .. } => Tx::Postgres(write.begin().await?),
+        })
+    }
+
+    /// How many reads requests have made: a poll of an unchanged agent makes none.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    /// The `PostgreSQL` pool to listen on for other replicas' changes.
+    pub(crate) fn postgres(&self) -> Option<&PgPool> {
+        match &self.pools {
+            Pools::Sqlite { .. } => None,
+            Pools::Postgres { read, .. } => Some(read),
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { read, write, .. } => {
+                read.close().await;
+                write.close().await;
+            }
+            Pools::Postgres { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+        }
+    }
+}
+
+impl Tx {
+    pub(crate) async fn commit(self) -> Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+
+    /// Marks the point to which a refused change is undone.
+    pub(crate) async fn savepoint(&mut self) -> Result<()> {
+        self.execute("savepoint change").await
+    }
+
+    /// Keeps what was done since the savepoint.
+    pub(crate) async fn release(&mut self) -> Result<()> {
+        self.execute("release savepoint change").await
+    }
+
+    /// Undoes what was done since the savepoint.
+    pub(crate) async fn undo(&mut self) -> Result<()> {
+        self.execute("rollback to savepoint change").await?;
+        self.release().await
+    }
+
+    pub(crate) async fn execute(&mut self, statement: &'static str) -> Result<()> {
+        on!(self, |c| sqlx::query(statement).execute(c).await.map(drop))?;
+        Ok(())
+    }
+}
+
+async fn open_sqlite(file: &Path) -> anyhow::Result<Pools> {
+    if file.as_os_str().is_empty() || file == Path::new(":memory:") {
+        bail!("the database must be a file: write `sqlite:FILE`");
+    }
+    let lock = lock(file)?;
+    let options = SqliteConnectOptions::from_str(&format!("sqlite:{}", file.display()))
+        .unwrap_or_else(|_| SqliteConnectOptions::new())
+        .filename(file)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5))
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("cell_size_check", "on")
+        .pragma("cache_size", "-65536");
+    let write = SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect_with(options.clone().create_if_missing(true))
+        .await
+        .with_context(|| format!("the database file {} cannot be opened", file.display()))?;
+    let (version,): (String,) = sqlx::query_as("select sqlite_version()")
+        .fetch_one(&write)
+        .await?;
+    check_sqlite(&version)?;
+    SQLITE
+        .run(&write)
+        .await
+        .context("the database's tables cannot be brought up to date")?;
+    let read = bounded(READERS)
+        .connect_with(options.read_only(true))
+        .await?;
+    Ok(Pools::Sqlite {
+        read,
+        write,
+        _lock: lock,
+    })
+}
+
+fn lock(database: &Path) -> anyhow::Result<File> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .with_context(|| {
+            format!(
+                "{} cannot be written: does its folder exist?",
+                path.display()
+            )
+        })?;
+    if file.try_lock().is_err() {
+        bail!(
+            "another broker has {} open: stop it first, or use PostgreSQL for several brokers",
+            database.display()
+        );
+    }
+    Ok(file)
+}
+
+fn check_sqlite(version: &str) -> anyhow::Result<()> {
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    let found: (u32, u32, u32) = (next(), next(), next());
+    if found < SQLITE_AT_LEAST {
+        bail!("SQLite {version} may lose acknowledged writes: build with 3.51.3 or newer");
+    }
+    Ok(())
+}
+
+async fn open_postgres(url: &str) -> anyhow::Result<Pools> {
+    // The URL may hold a password: it is in no message.
+    let cannot =
+        "the PostgreSQL database cannot be reached: check the URL, the server and its users";
+    let write: PgPool = PgPoolOptions::new()
+        .max_connections(2)
+        .connect(url)
+        .await
+        .context(cannot)?;
+    let (version,): (i32,) = sqlx::query_as("select current_setting('server_version_num')::int")
+        .fetch_one(&write)
+        .await?;
+    if version < 150_000 {
+        bail!(
+            "PostgreSQL 15 or newer is needed; this server is of version {}",
+            version / 10_000
+        );
+    }
+    POSTGRES
+        .run(&write)
+        .await
+        .context("the database's tables cannot be brought up to date")?;
+    let read = bounded(READERS + 1).connect(url).await.context(cannot)?;
+    Ok(Pools::Postgres { read, write })
+}
+
+/// A pool whose callers would rather hear "busy" than queue for long.
+fn bounded<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {
+    PoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(5))
+}

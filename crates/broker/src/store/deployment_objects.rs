@@ -1,0 +1,142 @@
+use brokkr_core::wire::DeploymentObject;
+use brokkr_core::{DeploymentObjectId, Digest, ObjectKey, StackId};
+use jiff_sqlx::ToSqlx;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::{Tx, number, on, sql};
+use crate::error::{Error, Result};
+use crate::scope::Scope;
+
+/// A deployment object as the database keeps it.
+#[derive(Debug, Clone)]
+pub(crate) struct DeploymentObjectRow {
+    /// What everybody may read of it.
+    pub(crate) object: DeploymentObject,
+    pub(crate) owner: Uuid,
+    /// Objects of kept kinds that may be deleted where they are no longer in the content.
+    pub(crate) allow_delete: Vec<ObjectKey>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    stack_id: Uuid,
+    owner_id: Uuid,
+    sequence: i64,
+    digest: Vec<u8>,
+    size: i64,
+    object_count: i64,
+    default_namespace: Option<String>,
+    allow_delete: Json<Vec<ObjectKey>>,
+    author: String,
+    message: Option<String>,
+    created_at: jiff_sqlx::Timestamp,
+}
+
+impl TryFrom<Row> for DeploymentObjectRow {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let object = DeploymentObject {
+            id: row.id.into(),
+            stack: row.stack_id.into(),
+            sequence: number(row.sequence),
+            digest: Digest::try_from(row.digest).map_err(Error::internal)?,
+            size: number(row.size),
+            objects: u32::try_from(row.object_count).unwrap_or(u32::MAX),
+            default_namespace: row.default_namespace,
+            author: row.author,
+            message: row.message,
+            created_at: row.created_at.to_jiff(),
+        };
+        Ok(Self {
+            object,
+            owner: row.owner_id,
+            allow_delete: row.allow_delete.0,
+        })
+    }
+}
+
+pub(crate) async fn insert(row: &DeploymentObjectRow, tx: &mut Tx) -> Result<()> {
+    let object = &row.object;
+    on!(tx, |c| {
+        sqlx::query(
+        "insert into deployment_objects (id, stack_id, owner_id, sequence, digest, size, object_count,
+             default_namespace, allow_delete, author, message, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    )
+    .bind(object.id.uuid())
+    .bind(object.stack.uuid())
+    .bind(row.owner)
+    .bind(sql(object.sequence))
+    .bind(object.digest.as_bytes().as_slice())
+    .bind(sql(object.size))
+    .bind(i64::from(object.objects))
+    .bind(object.default_namespace.as_deref())
+    .bind(Json(&row.allow_delete))
+    .bind(object.author.as_str())
+    .bind(object.message.as_deref())
+    .bind(object.created_at.to_sqlx())
+    .execute(c)
+    .await
+    .map(drop)
+    })?;
+    Ok(())
+}
+
+pub(crate) async fn find(
+    id: DeploymentObjectId,
+    scope: &Scope,
+    tx: &mut Tx,
+) -> Result<DeploymentObjectRow> {
+    let row: Option<Row> = on!(tx, |c| sqlx::query_as(
+        "select * from deployment_objects where id = $1 and ($2 is null or owner_id = $2)"
+    )
+    .bind(id.uuid())
+    .bind(scope.only())
+    .fetch_optional(c)
+    .await)?;
+    row.map(DeploymentObjectRow::try_from)
+        .transpose()?
+        .ok_or(Error::NotFound("deployment object"))
+}
+
+/// One snapshot of a stack that the caller was found to see.
+pub(crate) async fn by_sequence(
+    stack: StackId,
+    sequence: u64,
+    tx: &mut Tx,
+) -> Result<DeploymentObjectRow> {
+    let row: Option<Row> = on!(tx, |c| sqlx::query_as(
+        "select * from deployment_objects where stack_id = $1 and sequence = $2"
+    )
+    .bind(stack.uuid())
+    .bind(sql(sequence))
+    .fetch_optional(c)
+    .await)?;
+    row.map(DeploymentObjectRow::try_from)
+        .transpose()?
+        .ok_or(Error::NotFound("deployment object"))
+}
+
+/// Snapshots of a stack that the caller was found to see, newest first, below a sequence.
+pub(crate) async fn history(
+    stack: StackId,
+    below: u64,
+    rows: usize,
+    tx: &mut Tx,
+) -> Result<Vec<DeploymentObject>> {
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(
+        "select * from deployment_objects where stack_id = $1 and sequence < $2
+         order by sequence desc limit $3"
+    )
+    .bind(stack.uuid())
+    .bind(sql(below))
+    .bind(i64::try_from(rows).unwrap_or(i64::MAX))
+    .fetch_all(c)
+    .await)?;
+    rows.into_iter()
+        .map(|row| Ok(DeploymentObjectRow::try_from(row)?.object))
+        .collect()
+}

@@ -1,0 +1,115 @@
+use brokkr_core::name::Reference;
+use brokkr_core::wire::{Generator, GeneratorScope};
+use brokkr_core::{GeneratorId, Name};
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::{Tx, Word, on};
+use crate::error::{Error, Result, name_taken};
+use crate::page::Window;
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    name: Word<Name>,
+    scope: Json<GeneratorScope>,
+    created_at: jiff_sqlx::Timestamp,
+}
+
+impl From<Row> for Generator {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id.into(),
+            name: row.name.0,
+            scope: row.scope.0,
+            created_at: row.created_at.to_jiff(),
+        }
+    }
+}
+
+pub(crate) async fn insert(generator: &Generator, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| sqlx::query(
+        "insert into generators (id, name, scope, created_at) values ($1, $2, $3, $4)"
+    )
+    .bind(generator.id.uuid())
+    .bind(generator.name.as_str())
+    .bind(Json(generator.scope))
+    .bind(generator.created_at.to_sqlx())
+    .execute(c)
+    .await
+    .map(drop))
+    .map_err(name_taken(&generator.name))
+}
+
+pub(crate) async fn find(reference: &Reference, tx: &mut Tx) -> Result<Generator> {
+    let row: Option<Row> = match reference {
+        Reference::Id(id) => on!(tx, |c| {
+            sqlx::query_as(
+                "select id, name, scope, created_at from generators where id = $1 and deleted_at is null"
+            )
+            .bind(id)
+            .fetch_optional(c)
+            .await
+        })?,
+        Reference::Named { owner: Some(_), .. } => None,
+        Reference::Named { owner: None, name } => on!(tx, |c| {
+            sqlx::query_as(
+                "select id, name, scope, created_at from generators where name = $1 and deleted_at is null"
+            )
+            .bind(name.as_str())
+            .fetch_optional(c)
+            .await
+        })?,
+    };
+    row.map(Generator::from).ok_or(Error::NotFound("generator"))
+}
+
+pub(crate) async fn list(window: &Window, tx: &mut Tx) -> Result<Vec<Generator>> {
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(
+        "select id, name, scope, created_at from generators
+         where deleted_at is null and id > $1 order by id limit $2"
+    )
+    .bind(window.after)
+    .bind(window.rows())
+    .fetch_all(c)
+    .await)?;
+    Ok(rows.into_iter().map(Generator::from).collect())
+}
+
+pub(crate) async fn delete(id: GeneratorId, now: Timestamp, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| sqlx::query(
+        "update generators set deleted_at = $2 where id = $1"
+    )
+    .bind(id.uuid())
+    .bind(now.to_sqlx())
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+/// A generator's name, if it has not been deleted.
+pub(crate) async fn name(id: GeneratorId, tx: &mut Tx) -> Result<Option<Name>> {
+    let row: Option<(Word<Name>,)> = on!(tx, |c| sqlx::query_as(
+        "select name from generators where id = $1 and deleted_at is null"
+    )
+    .bind(id.uuid())
+    .fetch_optional(c)
+    .await)?;
+    Ok(row.map(|(name,)| name.0))
+}
+
+/// Every generator's name.
+pub(crate) async fn names(tx: &mut Tx) -> Result<Vec<(GeneratorId, Name)>> {
+    let rows: Vec<(Uuid, Word<Name>)> = on!(tx, |c| sqlx::query_as(
+        "select id, name from generators where deleted_at is null"
+    )
+    .fetch_all(c)
+    .await)?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, name)| (id.into(), name.0))
+        .collect())
+}

@@ -1,0 +1,136 @@
+use brokkr_core::wire::{Health, StackStatus, Sync, TargetStatus};
+use brokkr_core::{AgentId, Name, StackId};
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use uuid::Uuid;
+
+use super::agent_targets::State;
+use super::agents::Heartbeat;
+use super::{Tx, Word, number, on, sql};
+use crate::error::Result;
+use crate::page::Window;
+
+/// The state of one agent target, and what its page is ordered by.
+pub(crate) struct StatusRow {
+    pub(crate) target: Uuid,
+    pub(crate) status: TargetStatus,
+    /// The agent's last poll that the database knows of.
+    pub(crate) heartbeat: Option<Heartbeat>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    target: Uuid,
+    agent_id: Uuid,
+    agent_name: Word<Name>,
+    state: Word<State>,
+    head_sequence: i64,
+    seen: Option<i64>,
+    applied: Option<i64>,
+    sync: Option<Word<Sync>>,
+    health: Option<Word<Health>>,
+    reason: Option<String>,
+    last_seen: Option<jiff_sqlx::Timestamp>,
+    interval_seconds: i64,
+}
+
+impl From<Row> for StatusRow {
+    fn from(row: Row) -> Self {
+        let is_removing = row.state.0 == State::Removing;
+        let desired = (row.head_sequence > 0 && !is_removing).then(|| number(row.head_sequence));
+        // What was said of an older version says nothing about the newest one.
+        let is_of_head = row.seen == Some(row.head_sequence);
+        let reported = row.sync.map_or(Sync::Pending, |sync| sync.0);
+        let sync = match (is_removing, is_of_head) {
+            (true, _) => Sync::Removing,
+            (false, true) => reported,
+            (false, false) => Sync::Pending,
+        };
+        let status = TargetStatus {
+            agent: row.agent_id.into(),
+            agent_name: row.agent_name.0,
+            desired,
+            applied: row.applied.map(number),
+            sync,
+            health: row.health.map_or(Health::Unknown, |health| health.0),
+            reason: row.reason.filter(|_| is_removing || is_of_head),
+            observed_at: None,
+        };
+        let interval_seconds = number(row.interval_seconds);
+        let heartbeat = row.last_seen.map(|at| Heartbeat {
+            at: at.to_jiff(),
+            interval_seconds,
+        });
+        Self {
+            target: row.target,
+            status,
+            heartbeat,
+        }
+    }
+}
+
+/// Keeps what an agent reports of a stack. Nothing is kept of stacks that it does not run.
+pub(crate) async fn report(
+    agent: AgentId,
+    status: &StackStatus,
+    now: Timestamp,
+    tx: &mut Tx,
+) -> Result<()> {
+    on!(tx, |c| {
+        sqlx::query(
+        "insert into target_status (agent_id, stack_id, seen, applied, sync, health, reason, reported_at)
+         select $1, stack_id, $3, $4, $5, $6, $7, $8 from agent_targets
+         where agent_id = $1 and stack_id = $2 and state in ('active', 'removing')
+         on conflict (agent_id, stack_id) do update set seen = excluded.seen, applied = excluded.applied,
+             sync = excluded.sync, health = excluded.health, reason = excluded.reason,
+             reported_at = excluded.reported_at"
+    )
+    .bind(agent.uuid())
+    .bind(status.stack.uuid())
+    .bind(status.seen.map(sql))
+    .bind(status.applied.map(sql))
+    .bind(Word(status.sync))
+    .bind(Word(status.health))
+    .bind(status.reason.as_deref())
+    .bind(now.to_sqlx())
+    .execute(c)
+    .await
+    .map(drop)
+    })?;
+    Ok(())
+}
+
+/// Forgets what was reported of a stack that the agent no longer has.
+pub(crate) async fn forget(agent: AgentId, stack: StackId, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| sqlx::query(
+        "delete from target_status where agent_id = $1 and stack_id = $2"
+    )
+    .bind(agent.uuid())
+    .bind(stack.uuid())
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+/// The state of each open target of a stack that the caller was found to see.
+pub(crate) async fn of_stack(
+    stack: StackId,
+    window: &Window,
+    tx: &mut Tx,
+) -> Result<Vec<StatusRow>> {
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(
+        "select t.id as target, t.agent_id, a.name as agent_name, t.state, s.head_sequence,
+                r.seen, r.applied, r.sync, r.health, r.reason, a.last_seen, a.interval_seconds
+         from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
+              left join target_status r on r.agent_id = t.agent_id and r.stack_id = t.stack_id
+         where t.stack_id = $1 and t.state in ('active', 'removing') and t.id > $2
+         order by t.id limit $3"
+    )
+    .bind(stack.uuid())
+    .bind(window.after)
+    .bind(window.rows())
+    .fetch_all(c)
+    .await)?;
+    Ok(rows.into_iter().map(StatusRow::from).collect())
+}

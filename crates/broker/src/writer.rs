@@ -1,0 +1,293 @@
+//! The one way in which anything is written.
+//!
+//! A replica has one writer task. It folds queued changes into one transaction, each under a savepoint
+//! and with a revision of its own, so that a refused change costs only itself, and answers after the
+//! commit. The revision row is taken before a change reads anything that it decides upon: that
+//! serialises the writers of all replicas, so that commit order is revision order. The task owns the
+//! work: a client that hangs up cancels nothing half-way.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use brokkr_core::ambient::Ambient;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{Error, Result};
+use crate::store::changes::Touched;
+use crate::store::{self, Db, Tx};
+
+/// A change of what the broker keeps. It may run twice, if the database asks for a repetition.
+pub(crate) trait Mutation: Send + Sync + 'static {
+    /// What the caller learns once it is durable.
+    type Output: Send + 'static;
+
+    /// Which queue it stands in.
+    const LANE: Lane = Lane::Desired;
+
+    /// Decides and writes. It awaits nothing but its transaction; an error undoes all of it.
+    fn apply(&self, change: &mut Change) -> impl Future<Output = Result<Self::Output>> + Send;
+}
+
+/// Desired state goes before what agents report; the two never share a transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Lane {
+    /// What should run where, and who may say so. Each change is a revision.
+    Desired,
+    /// What agents report. A group of reports shares one number of the feed.
+    Ingest,
+}
+
+/// A change under way.
+pub(crate) struct Change {
+    /// The transaction; everything is read and written in it.
+    pub(crate) tx: Tx,
+    /// This change's revision, or in the ingest lane the group's number in the feed.
+    pub(crate) revision: u64,
+    /// When it happens.
+    pub(crate) now: Timestamp,
+    /// Where new ids and keys come from.
+    pub(crate) ambient: Arc<dyn Ambient>,
+    touched: Vec<Touched>,
+}
+
+impl Change {
+    /// Tells the followers of all replicas to read this row again.
+    pub(crate) fn touch(&mut self, touched: Touched) {
+        if !self.touched.contains(&touched) {
+            self.touched.push(touched);
+        }
+    }
+}
+
+/// Hands changes to the writer task.
+pub(crate) struct Writer {
+    desired: mpsc::Sender<Box<dyn Queued>>,
+    ingest: mpsc::Sender<Box<dyn Queued>>,
+}
+
+/// A full queue is an overload: better to say so than to let memory grow.
+const QUEUE: usize = 1_024;
+/// How many changes share a transaction at the most, which bounds how long a later one waits.
+const GROUP: usize = 32;
+
+impl Writer {
+    /// The writer, and the task that does its work until `shutdown` and the last queued change.
+    pub(crate) fn new(
+        db: Arc<Db>,
+        ambient: Arc<dyn Ambient>,
+        committed: Arc<Notify>,
+        shutdown: CancellationToken,
+    ) -> (Self, impl Future<Output = ()> + Send) {
+        let (desired, desired_queue) = mpsc::channel(QUEUE);
+        let (ingest, ingest_queue) = mpsc::channel(QUEUE);
+        let task = Task {
+            db,
+            ambient,
+            committed,
+        };
+        (
+            Self { desired, ingest },
+            task.run(desired_queue, ingest_queue, shutdown),
+        )
+    }
+
+    /// Makes a change and waits until it is durable.
+    pub(crate) async fn change<M: Mutation>(&self, mutation: M) -> Result<(M::Output, u64)> {
+        let (answer, outcome) = oneshot::channel();
+        let queue = match M::LANE {
+            Lane::Desired => &self.desired,
+            Lane::Ingest => &self.ingest,
+        };
+        queue
+            .try_send(Box::new(Pending {
+                mutation,
+                output: None,
+                answer,
+            }))
+            .map_err(|_| {
+                Error::Unavailable(
+                    "the broker is too busy or stopping; repeat the request".to_owned(),
+                )
+            })?;
+        outcome
+            .await
+            .map_err(|_| Error::internal(anyhow!("the writer dropped a change")))?
+    }
+}
+
+/// A change in the queue, whatever its type.
+trait Queued: Send {
+    fn run<'a>(&'a mut self, change: &'a mut Change) -> BoxFuture<'a, Result<()>>;
+    fn finish(self: Box<Self>, outcome: Result<u64>);
+}
+
+struct Pending<M: Mutation> {
+    mutation: M,
+    output: Option<M::Output>,
+    answer: oneshot::Sender<Result<(M::Output, u64)>>,
+}
+
+impl<M: Mutation> Queued for Pending<M> {
+    fn run<'a>(&'a mut self, change: &'a mut Change) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.output = Some(self.mutation.apply(change).await?);
+            Ok(())
+        })
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<u64>) {
+        let Self { output, answer, .. } = *self;
+        let missing = || Error::internal(anyhow!("a change was committed without an outcome"));
+        let outcome = outcome
+            .and_then(|revision| output.map(|output| (output, revision)).ok_or_else(missing));
+        // Nobody is there when the client hung up; the change stands all the same.
+        let _ = answer.send(outcome);
+    }
+}
+
+struct Task {
+    db: Arc<Db>,
+    ambient: Arc<dyn Ambient>,
+    committed: Arc<Notify>,
+}
+
+impl Task {
+    async fn run(
+        self,
+        mut desired: mpsc::Receiver<Box<dyn Queued>>,
+        mut ingest: mpsc::Receiver<Box<dyn Queued>>,
+        shutdown: CancellationToken,
+    ) {
+        loop {
+            let (lane, first) = tokio::select! {
+                biased;
+                Some(first) = desired.recv() => (Lane::Desired, first),
+                Some(first) = ingest.recv() => (Lane::Ingest, first),
+                () = shutdown.cancelled() => return,
+            };
+            let queue = if lane == Lane::Desired {
+                &mut desired
+            } else {
+                &mut ingest
+            };
+            let mut group = vec![first];
+            while group.len() < GROUP
+                && let Ok(next) = queue.try_recv()
+            {
+                group.push(next);
+            }
+            self.write(lane, group).await;
+        }
+    }
+
+    /// Writes a group; one that the database wants repeated is repeated one change at a time.
+    async fn write(&self, lane: Lane, mut group: Vec<Box<dyn Queued>>) {
+        match self.attempt(lane, &mut group).await {
+            Err(error) if wants_repetition(&error) => {
+                for change in group {
+                    let mut alone = vec![change];
+                    let outcome = self.attempt(lane, &mut alone).await;
+                    self.answer(alone, outcome);
+                }
+            }
+            outcome => self.answer(group, outcome),
+        }
+    }
+
+    /// One transaction over the group: each change's own outcome, or the error that failed them all.
+    async fn attempt(&self, lane: Lane, group: &mut [Box<dyn Queued>]) -> Result<Vec<Result<u64>>> {
+        let mut change = Change {
+            tx: self.db.write().await?,
+            revision: 0,
+            now: self.ambient.now(),
+            ambient: Arc::clone(&self.ambient),
+            touched: Vec::new(),
+        };
+        if lane == Lane::Ingest {
+            change.revision = store::broker::next_ingest(&mut change.tx).await?;
+        }
+        let mut outcomes = Vec::with_capacity(group.len());
+        for queued in group.iter_mut() {
+            change.tx.savepoint().await?;
+            match self.step(lane, queued.as_mut(), &mut change).await {
+                Err(Error::Database(error)) => return Err(Error::Database(error)),
+                Ok(()) => {
+                    change.tx.release().await?;
+                    outcomes.push(Ok(change.revision));
+                }
+                Err(refusal) => {
+                    change.tx.undo().await?;
+                    outcomes.push(Err(refusal));
+                }
+            }
+        }
+        if lane == Lane::Desired {
+            store::changes::notify(&mut change.tx).await?;
+        }
+        change
+            .tx
+            .commit()
+            .await
+            .map_err(|error| unknown_outcome(&error))?;
+        Ok(outcomes)
+    }
+
+    async fn step(&self, lane: Lane, queued: &mut dyn Queued, change: &mut Change) -> Result<()> {
+        if lane == Lane::Desired {
+            change.touched.clear();
+            change.revision = store::broker::next_revision(&mut change.tx).await?;
+        }
+        let run = AssertUnwindSafe(queued.run(change)).catch_unwind();
+        run.await
+            .unwrap_or_else(|_| Err(Error::internal(anyhow!("a change panicked"))))?;
+        if lane == Lane::Desired {
+            store::changes::record(
+                change.revision,
+                &change.touched,
+                change.now,
+                &*self.ambient,
+                &mut change.tx,
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    fn answer(&self, group: Vec<Box<dyn Queued>>, outcome: Result<Vec<Result<u64>>>) {
+        match outcome {
+            Ok(outcomes) => {
+                self.committed.notify_one();
+                for (change, outcome) in group.into_iter().zip(outcomes) {
+                    change.finish(outcome);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, cause = ?error, changes = group.len(), "a group of changes failed");
+                let reason = error.to_string();
+                for change in group {
+                    change.finish(Err(Error::Unavailable(reason.clone())));
+                }
+            }
+        }
+    }
+}
+
+/// Two replicas met: `PostgreSQL`'s `deadlock_detected` and `serialization_failure`.
+fn wants_repetition(error: &Error) -> bool {
+    let Error::Database(sqlx::Error::Database(cause)) = error else {
+        return false;
+    };
+    matches!(cause.code().as_deref(), Some("40P01" | "40001"))
+}
+
+fn unknown_outcome(error: &Error) -> Error {
+    tracing::error!(cause = ?error, "a commit failed");
+    Error::Unavailable(
+        "the database broke off while it committed: the change may or may not stand; repeat the request".to_owned(),
+    )
+}

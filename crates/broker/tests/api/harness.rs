@@ -1,0 +1,187 @@
+//! A broker on a free port with a database of its own, and clients for it.
+
+use std::sync::Arc;
+
+use brokkr_broker::{Broker, Settings};
+use brokkr_client::{Client, PlainHttp};
+use brokkr_core::ambient::{Ambient, System};
+use brokkr_core::name::Reference;
+use brokkr_core::pak::Pak;
+use brokkr_core::wire::{
+    CreateAgent, CreateAgentTarget, CreateStack, Publish, PublishOptions, Published, StackOptions,
+};
+use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Where the truth lies.
+#[derive(Clone, Copy, Debug)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// A database of the test's own.
+pub struct Database {
+    pub url: String,
+    folder: TempDir,
+}
+
+/// A broker that can be stopped and started again on the same database.
+pub struct TestBroker {
+    pub broker: Arc<Broker>,
+    pub server: String,
+    shutdown: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl Database {
+    /// A new one. `PostgreSQL` is the one that `make test` starts.
+    pub async fn create(engine: Engine) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let url = match engine {
+            Engine::Sqlite => format!("sqlite:{}", folder.path().join("broker.db").display()),
+            Engine::Postgres => create_postgres().await,
+        };
+        Self { url, folder }
+    }
+
+    /// Starts a broker on it.
+    pub async fn start(&self) -> TestBroker {
+        let settings = Settings {
+            database: self.url.clone(),
+            admin_key_file: self.folder.path().join("admin.key"),
+        };
+        let broker = Broker::open(&settings, Arc::new(System))
+            .await
+            .expect("the broker starts");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let server = format!("http://{}", listener.local_addr().expect("an address"));
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn({
+            let (broker, shutdown) = (Arc::clone(&broker), shutdown.clone());
+            async move {
+                broker
+                    .serve(listener, shutdown)
+                    .await
+                    .expect("the broker ends well");
+            }
+        });
+        TestBroker {
+            broker,
+            server,
+            shutdown,
+            serving,
+        }
+    }
+
+    /// The admin's key, which the first start wrote.
+    pub fn admin_key(&self) -> Pak {
+        let text =
+            std::fs::read_to_string(self.folder.path().join("admin.key")).expect("the admin key");
+        text.trim().parse().expect("a key")
+    }
+}
+
+async fn create_postgres() -> String {
+    let server = std::env::var("BROKKR_TEST_POSTGRES")
+        .expect("BROKKR_TEST_POSTGRES names a PostgreSQL server: run `make test`");
+    let mut name = [0; 8];
+    System.fill(&mut name);
+    let name = format!("test_{:016x}", u64::from_be_bytes(name));
+    let mut connection = PgConnection::connect(&server)
+        .await
+        .expect("PostgreSQL answers");
+    let create = sqlx::AssertSqlSafe(format!("create database {name}"));
+    sqlx::raw_sql(create)
+        .execute(&mut connection)
+        .await
+        .expect("a database of its own");
+    let (start, query) = server.split_once('?').unwrap_or((&server, ""));
+    let (start, _) = start.rsplit_once('/').expect("a URL with a database");
+    format!("{start}/{name}?{query}")
+}
+
+impl TestBroker {
+    pub fn client(&self, pak: &Pak) -> Client {
+        Client::new(&self.server, pak.clone(), PlainHttp::LoopbackOnly).expect("a client")
+    }
+
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.serving.await.expect("the broker ends well");
+    }
+}
+
+pub fn name(text: &str) -> Reference {
+    text.parse().expect("a name")
+}
+
+pub fn config_map(name: &str, value: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{value: '{value}'}}\n"
+    )
+}
+
+/// Registers an agent.
+pub async fn create_agent(admin: &Client, agent: &str) -> Pak {
+    let create = CreateAgent {
+        name: agent.parse().expect("a name"),
+    };
+    admin
+        .create_agent(&create)
+        .await
+        .expect("an agent")
+        .pak
+        .parse()
+        .expect("a key")
+}
+
+pub async fn create_stack(client: &Client, stack: &str) {
+    let create = CreateStack {
+        name: stack.parse().expect("a name"),
+        options: StackOptions::default(),
+    };
+    client.create_stack(&create).await.expect("a stack");
+}
+
+pub async fn target(client: &Client, agent: &str, stack: &str) {
+    let create = CreateAgentTarget {
+        agent: name(agent),
+        stack: name(stack),
+    };
+    client.create_agent_target(&create).await.expect("a target");
+}
+
+pub async fn publish(client: &Client, stack: &str, manifests: String) -> Published {
+    let publish = Publish {
+        manifests,
+        options: PublishOptions::default(),
+    };
+    client
+        .publish(&name(stack), &publish)
+        .await
+        .expect("a deployment object")
+}
+
+/// Runs a test on both engines; the one on `PostgreSQL` needs the server that `make test` starts.
+macro_rules! on_both_engines {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {$(
+            #[tokio::test]
+            async fn $test() {
+                super::$test($crate::harness::Engine::Sqlite).await;
+            }
+        )+}
+        mod postgres {$(
+            #[tokio::test]
+            #[ignore = "needs PostgreSQL: make test"]
+            async fn $test() {
+                super::$test($crate::harness::Engine::Postgres).await;
+            }
+        )+}
+    };
+}
+pub(crate) use on_both_engines;

@@ -1,0 +1,8 @@
+//! The broker as its callers see it: the real router on a real socket, on both engines.
+
+mod harness;
+mod model;
+mod openapi;
+mod polls;
+mod publishing;
+mod targeting;

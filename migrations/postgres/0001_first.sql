@@ -1,0 +1,148 @@
+-- The one row that says whose history this is and how far it has come.
+create table broker (
+    id        bigint primary key check (id = 1),
+    epoch     uuid    not null,
+    token_key bytea    not null,
+    revision  bigint not null,
+    ingest    bigint not null
+);
+
+-- A random id for each revision, kept for ever: it tells this history from any other.
+create table lineage (
+    revision bigint primary key,
+    id       uuid    not null
+);
+
+-- What each revision touched, for the followers.
+create table changes (
+    revision   bigint primary key,
+    touched    jsonb    not null,
+    created_at timestamptz    not null
+);
+
+create table generators (
+    id         uuid primary key,
+    name       text not null,
+    scope      jsonb not null,
+    created_at timestamptz not null,
+    deleted_at timestamptz
+);
+create unique index generators_name on generators (name) where deleted_at is null;
+
+create table agents (
+    id               uuid    primary key,
+    name             text    not null,
+    created_at       timestamptz    not null,
+    changed_revision bigint not null,
+    last_seen        timestamptz,
+    interval_seconds bigint not null default 0,
+    deleted_at       timestamptz
+);
+create unique index agents_name on agents (name) where deleted_at is null;
+
+create table keys (
+    id         uuid primary key,
+    role       text not null check (role in ('admin', 'agent', 'generator')),
+    owner_id   uuid,
+    hash       bytea not null,
+    created_at timestamptz not null,
+    revoked_at timestamptz
+);
+create index keys_owner on keys (owner_id);
+
+-- owner_id is the generator's id, or all zeros for the operators' own stacks.
+create table stacks (
+    id               uuid    primary key,
+    owner_id         uuid    not null,
+    name             text    not null,
+    options          jsonb    not null,
+    head_id          uuid,
+    head_sequence    bigint not null default 0,
+    changed_revision bigint not null,
+    created_at       timestamptz    not null,
+    deleted_at       timestamptz
+);
+create unique index stacks_name on stacks (owner_id, name) where deleted_at is null;
+
+-- Manifests (zstd) and the keys of their objects, once per owner and digest: sharing them
+-- between owners would let one learn what another publishes.
+create table contents (
+    owner_id uuid    not null,
+    digest   bytea    not null,
+    body     bytea    not null,
+    objects  jsonb    not null,
+    primary key (owner_id, digest)
+);
+
+create table deployment_objects (
+    id                uuid    primary key,
+    stack_id          uuid    not null references stacks (id),
+    owner_id          uuid    not null,
+    sequence          bigint not null,
+    digest            bytea    not null,
+    size              bigint not null,
+    object_count      bigint not null,
+    default_namespace text,
+    allow_delete      jsonb    not null,
+    author            text    not null,
+    message           text,
+    created_at        timestamptz    not null,
+    unique (stack_id, sequence),
+    foreign key (owner_id, digest) references contents (owner_id, digest)
+);
+create function refuse_change() returns trigger language plpgsql as $$
+begin
+    raise exception '% rows never change and never go', tg_table_name;
+end $$;
+create trigger deployment_objects_are_immutable before update or delete on deployment_objects
+for each row execute function refuse_change();
+create trigger contents_are_immutable before update on contents
+for each row execute function refuse_change();
+
+create table agent_targets (
+    id               uuid    primary key,
+    agent_id         uuid    not null references agents (id),
+    stack_id         uuid    not null references stacks (id),
+    reason           text    not null,
+    state            text    not null check (state in ('active', 'removing', 'confirmed', 'withdrawn')),
+    created_at       timestamptz    not null,
+    policy           text,
+    allow_delete     jsonb    not null,
+    removal_revision bigint,
+    ended_at         timestamptz,
+    closed_at        timestamptz
+);
+create unique index agent_targets_open on agent_targets (agent_id, stack_id) where state in ('active', 'removing');
+create index agent_targets_stack on agent_targets (stack_id) where state in ('active', 'removing');
+
+create table target_status (
+    agent_id    uuid not null references agents (id),
+    stack_id    uuid not null references stacks (id),
+    seen        bigint,
+    applied     bigint,
+    sync        text not null,
+    health      text not null,
+    reason      text,
+    reported_at timestamptz not null,
+    primary key (agent_id, stack_id)
+);
+
+create table agent_events (
+    agent_id             uuid    not null references agents (id),
+    id                   uuid    not null,
+    stack_id             uuid    not null,
+    deployment_object_id uuid,
+    sequence             bigint,
+    action               text    not null,
+    outcome              text    not null,
+    reason               text,
+    objects              jsonb    not null,
+    count                bigint not null,
+    first_at             timestamptz    not null,
+    last_at              timestamptz    not null,
+    recorded_at          timestamptz    not null,
+    ingest               bigint not null,
+    primary key (agent_id, id)
+);
+create index agent_events_stack on agent_events (stack_id, ingest);
+create index agent_events_feed on agent_events (ingest);

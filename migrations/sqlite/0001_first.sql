@@ -1,0 +1,146 @@
+-- The one row that says whose history this is and how far it has come.
+create table broker (
+    id        integer primary key check (id = 1),
+    epoch     blob    not null,
+    token_key blob    not null,
+    revision  integer not null,
+    ingest    integer not null
+);
+
+-- A random id for each revision, kept for ever: it tells this history from any other.
+create table lineage (
+    revision integer primary key,
+    id       blob    not null
+);
+
+-- What each revision touched, for the followers.
+create table changes (
+    revision   integer primary key,
+    touched    text    not null,
+    created_at text    not null
+);
+
+create table generators (
+    id         blob primary key,
+    name       text not null,
+    scope      text not null,
+    created_at text not null,
+    deleted_at text
+);
+create unique index generators_name on generators (name) where deleted_at is null;
+
+create table agents (
+    id               blob    primary key,
+    name             text    not null,
+    created_at       text    not null,
+    changed_revision integer not null,
+    last_seen        text,
+    interval_seconds integer not null default 0,
+    deleted_at       text
+);
+create unique index agents_name on agents (name) where deleted_at is null;
+
+create table keys (
+    id         blob primary key,
+    role       text not null check (role in ('admin', 'agent', 'generator')),
+    owner_id   blob,
+    hash       blob not null,
+    created_at text not null,
+    revoked_at text
+);
+create index keys_owner on keys (owner_id);
+
+-- owner_id is the generator's id, or all zeros for the operators' own stacks.
+create table stacks (
+    id               blob    primary key,
+    owner_id         blob    not null,
+    name             text    not null,
+    options          text    not null,
+    head_id          blob,
+    head_sequence    integer not null default 0,
+    changed_revision integer not null,
+    created_at       text    not null,
+    deleted_at       text
+);
+create unique index stacks_name on stacks (owner_id, name) where deleted_at is null;
+
+-- Manifests (zstd) and the keys of their objects, once per owner and digest: sharing them
+-- between owners would let one learn what another publishes.
+create table contents (
+    owner_id blob    not null,
+    digest   blob    not null,
+    body     blob    not null,
+    objects  text    not null,
+    primary key (owner_id, digest)
+);
+
+create table deployment_objects (
+    id                blob    primary key,
+    stack_id          blob    not null references stacks (id),
+    owner_id          blob    not null,
+    sequence          integer not null,
+    digest            blob    not null,
+    size              integer not null,
+    object_count      integer not null,
+    default_namespace text,
+    allow_delete      text    not null,
+    author            text    not null,
+    message           text,
+    created_at        text    not null,
+    unique (stack_id, sequence),
+    foreign key (owner_id, digest) references contents (owner_id, digest)
+);
+create trigger deployment_objects_never_change before update on deployment_objects
+begin select raise(abort, 'a deployment object never changes'); end;
+create trigger deployment_objects_never_go before delete on deployment_objects
+begin select raise(abort, 'a deployment object never goes'); end;
+create trigger contents_never_change before update on contents
+begin select raise(abort, 'a content never changes'); end;
+
+create table agent_targets (
+    id               blob    primary key,
+    agent_id         blob    not null references agents (id),
+    stack_id         blob    not null references stacks (id),
+    reason           text    not null,
+    state            text    not null check (state in ('active', 'removing', 'confirmed', 'withdrawn')),
+    created_at       text    not null,
+    policy           text,
+    allow_delete     text    not null,
+    removal_revision integer,
+    ended_at         text,
+    closed_at        text
+);
+create unique index agent_targets_open on agent_targets (agent_id, stack_id) where state in ('active', 'removing');
+create index agent_targets_stack on agent_targets (stack_id) where state in ('active', 'removing');
+
+create table target_status (
+    agent_id    blob not null references agents (id),
+    stack_id    blob not null references stacks (id),
+    seen        integer,
+    applied     integer,
+    sync        text not null,
+    health      text not null,
+    reason      text,
+    reported_at text not null,
+    primary key (agent_id, stack_id)
+);
+
+create table agent_events (
+    agent_id             blob    not null references agents (id),
+    id                   blob    not null,
+    stack_id             blob    not null,
+    deployment_object_id blob,
+    sequence             integer,
+    action               text    not null,
+    outcome              text    not null,
+    reason               text,
+    objects              text    not null,
+    count                integer not null,
+    first_at             text    not null,
+    last_at              text    not null,
+    recorded_at          text    not null,
+    ingest               integer not null,
+    primary key (agent_id, id)
+);
+create index agent_events_stack on agent_events (stack_id, ingest);
+create index agent_events_feed on agent_events (ingest);
