@@ -1,0 +1,63 @@
+//! The one way to the cluster's API server: typed access to objects of any kind, a limit on
+//! requests, and patience with a server that is busy.
+//!
+//! Answers are read here and not by the client library, because that logs what it cannot parse, and an
+//! answer may hold a Secret.
+
+mod connect;
+mod kinds;
+mod objects;
+mod resource;
+mod see;
+mod send;
+
+use std::sync::Arc;
+
+use brokkr_core::ambient::Ambient;
+use futures::future::BoxFuture;
+use futures::{StreamExt, stream};
+use tokio::sync::{Mutex, Semaphore};
+
+pub use connect::connect;
+pub(crate) use kinds::{Kinds, Scope};
+pub(crate) use objects::Write;
+pub(crate) use resource::Resource;
+pub(crate) use see::Sight;
+
+/// A cluster, as its agent sees it.
+pub(crate) struct Cluster {
+    client: kube::Client,
+    permits: Semaphore,
+    /// How many of the permits one stack may hold, so that one whose requests hang leaves some to others.
+    share: usize,
+    kinds: Mutex<Option<kinds::Known>>,
+    ambient: Arc<dyn Ambient>,
+}
+
+impl Cluster {
+    pub(crate) fn new(
+        client: kube::Client,
+        max_in_flight: usize,
+        ambient: Arc<dyn Ambient>,
+    ) -> Self {
+        let max_in_flight = max_in_flight.max(1);
+        Self {
+            client,
+            permits: Semaphore::new(max_in_flight),
+            share: max_in_flight - max_in_flight / 4,
+            kinds: Mutex::new(None),
+            ambient,
+        }
+    }
+
+    /// Does a stack's things at the same time, as many as its share allows; the results come in any order.
+    pub(crate) async fn together<'a, T>(
+        &self,
+        things: impl IntoIterator<Item = BoxFuture<'a, T>>,
+    ) -> Vec<T> {
+        stream::iter(things)
+            .buffer_unordered(self.share)
+            .collect()
+            .await
+    }
+}

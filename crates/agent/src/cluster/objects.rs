@@ -1,0 +1,225 @@
+use std::collections::BTreeMap;
+
+use brokkr_core::ObjectKey;
+use brokkr_core::plan::{
+    FIELD_MANAGER, Fingerprint, HELM_POLICY_ANNOTATION, Incarnation, Live, PRUNE_ANNOTATION,
+    STACK_LABEL,
+};
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{Method, Request};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use super::{Cluster, Resource};
+use crate::Error;
+
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+
+/// Whether an apply is meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Write {
+    /// The server judges it and forgets it.
+    DryRun,
+    /// It happens.
+    ForReal,
+}
+
+impl Cluster {
+    /// Reads what is known of an object without its content; none if there is no such object.
+    pub(crate) async fn find(
+        &self,
+        resource: &Resource,
+        key: &ObjectKey,
+    ) -> Result<Option<Live>, Error> {
+        let answer = self.ask(&resource.object(key), METADATA).await;
+        let partial: Option<Partial> = found(key, answer)?.map(|body| read(&body)).transpose()?;
+        Ok(partial.map(Live::from))
+    }
+
+    /// Reads a whole object; none if there is no such object.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        resource: &Resource,
+        key: &ObjectKey,
+    ) -> Result<Option<T>, Error> {
+        let answer = self.ask(&resource.object(key), "application/json").await;
+        found(key, answer)?.map(|body| read(&body)).transpose()
+    }
+
+    /// Applies an object; `body` carries the precondition (see [`crate::apply`]).
+    pub(crate) async fn apply(
+        &self,
+        resource: &Resource,
+        key: &ObjectKey,
+        body: &Map<String, Value>,
+        write: Write,
+    ) -> Result<Live, Error> {
+        let dry_run = match write {
+            Write::DryRun => "&dryRun=All",
+            Write::ForReal => "",
+        };
+        let path = format!(
+            "{}?fieldManager={FIELD_MANAGER}&force=true&fieldValidation=Strict{dry_run}",
+            resource.object(key)
+        );
+        let request = Request::patch(path)
+            .header(CONTENT_TYPE, "application/apply-patch+yaml")
+            .header(ACCEPT, METADATA)
+            .body(to_json(body)?);
+        let partial: Partial = read(&self.send(request.map_err(unreadable)?).await?)?;
+        Ok(partial.into())
+    }
+
+    /// Asks for the deletion of one incarnation in one state of an object.
+    pub(crate) async fn delete(
+        &self,
+        resource: &Resource,
+        key: &ObjectKey,
+        incarnation: &Incarnation,
+    ) -> Result<(), Error> {
+        let body = json!({
+            "propagationPolicy": "Background",
+            "preconditions": {
+                "uid": incarnation.uid,
+                "resourceVersion": incarnation.resource_version,
+            },
+        });
+        self.write(Method::DELETE, &resource.object(key), &body)
+            .await
+            .map(drop)
+    }
+
+    /// Sends an object of the agent's own: its records and the namespaces it makes.
+    pub(crate) async fn write(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl serde::Serialize,
+    ) -> Result<Bytes, Error> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(CONTENT_TYPE, "application/json")
+            .body(to_json(body)?)
+            .map_err(unreadable)?;
+        self.send(request).await
+    }
+
+    pub(super) async fn ask(&self, path: &str, accept: &str) -> Result<Bytes, Error> {
+        let request = Request::get(path)
+            .header(ACCEPT, accept)
+            .body(Vec::new())
+            .map_err(unreadable)?;
+        self.send(request).await
+    }
+}
+
+/// Tells an object that does not exist from a kind that is not served, which proves nothing.
+fn found(key: &ObjectKey, answer: Result<Bytes, Error>) -> Result<Option<Bytes>, Error> {
+    match answer {
+        Ok(body) => Ok(Some(body)),
+        Err(Error::Refused(refusal)) if refusal.absent.as_ref() == Some(&key.name) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    // The error's own words quote no values: it is about the shape.
+    serde_json::from_slice(body)
+        .map_err(|error| Error::Unreadable(format!("{:?} error", error.classify())))
+}
+
+fn to_json(body: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(body).map_err(|error| Error::Unreadable(error.to_string()))
+}
+
+fn unreadable(error: impl std::fmt::Display) -> Error {
+    Error::Unreadable(error.to_string())
+}
+
+#[derive(Deserialize)]
+pub(super) struct Partial {
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: String,
+    uid: String,
+    resource_version: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+    deletion_timestamp: Option<String>,
+    #[serde(default)]
+    finalizers: Vec<String>,
+    #[serde(default)]
+    managed_fields: Vec<ManagedFields>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ManagedFields {
+    #[serde(default)]
+    manager: String,
+    #[serde(default)]
+    operation: String,
+    #[serde(default)]
+    subresource: String,
+    #[serde(default)]
+    api_version: String,
+    fields_v1: Option<Value>,
+}
+
+impl Partial {
+    pub(super) fn name(&self) -> &str {
+        &self.metadata.name
+    }
+}
+
+impl ManagedFields {
+    fn is_ours(&self) -> bool {
+        self.manager == FIELD_MANAGER && self.operation == "Apply" && self.subresource.is_empty()
+    }
+
+    /// Changes when somebody else takes over one of the fields, which is how an edit shows.
+    fn fingerprint(&self) -> Fingerprint {
+        let fields = self.fields_v1.as_ref().map(Value::to_string);
+        Fingerprint::of(format!("{} {}", self.api_version, fields.unwrap_or_default()).as_bytes())
+    }
+}
+
+impl From<Partial> for Live {
+    fn from(Partial { metadata }: Partial) -> Self {
+        let says = |annotation, value| {
+            metadata.annotations.get(annotation).map(String::as_str) == Some(value)
+        };
+        let mut managers: Vec<String> = metadata
+            .managed_fields
+            .iter()
+            .map(|fields| fields.manager.clone())
+            .collect();
+        managers.sort();
+        managers.dedup();
+        let ours = metadata.managed_fields.iter().find(|f| f.is_ours());
+        Self {
+            stack: metadata.labels.get(STACK_LABEL).cloned(),
+            fields: ours.map(ManagedFields::fingerprint),
+            managers,
+            asks_to_stay: says(PRUNE_ANNOTATION, "disabled")
+                || says(HELM_POLICY_ANNOTATION, "keep"),
+            deleting: metadata
+                .deletion_timestamp
+                .is_some()
+                .then_some(metadata.finalizers),
+            incarnation: Incarnation {
+                uid: metadata.uid,
+                resource_version: metadata.resource_version,
+            },
+        }
+    }
+}

@@ -1,0 +1,192 @@
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use brokkr_core::ObjectKey;
+use brokkr_core::plan::Live;
+use futures::FutureExt;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::objects::{Partial, read};
+use super::{Cluster, Resource};
+use crate::Error;
+
+const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+const PAGE: usize = 500;
+/// So many objects of one kind in one namespace are read as a list, fewer one by one.
+const WORTH_A_LIST: usize = 8;
+/// Lists that go on for longer than this many times of what is looked for are left, and the rest is read
+/// one by one: the namespace belongs to others.
+const WORTH_READING_ON: usize = 8;
+/// How old the knowledge of kinds may be that proves a kind to be gone.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What was seen of the objects that were looked for. Every one of them was asked for, so one that is not
+/// here does not exist; a look that was not complete is an error and never becomes a sight.
+#[derive(Default, Debug)]
+pub(crate) struct Sight(HashMap<ObjectKey, Live>);
+
+impl Sight {
+    pub(crate) fn of(&self, key: &ObjectKey) -> Option<&Live> {
+        self.0.get(key)
+    }
+}
+
+#[derive(Deserialize)]
+struct List<T> {
+    metadata: ListMetadata,
+    /// `null` where there is nothing to list.
+    items: Option<Vec<T>>,
+}
+
+#[derive(Deserialize)]
+struct ListMetadata {
+    #[serde(rename = "continue", default)]
+    next: String,
+}
+
+impl Cluster {
+    /// Looks for objects, as few requests as it takes.
+    pub(crate) async fn see(
+        &self,
+        objects: impl IntoIterator<Item = (ObjectKey, Resource)>,
+    ) -> Result<Sight, Error> {
+        let mut groups: BTreeMap<(String, Option<String>), (Resource, Vec<ObjectKey>)> =
+            BTreeMap::new();
+        for (key, resource) in objects {
+            let collection = resource.collection(key.namespace.as_deref());
+            let group = groups.entry((collection, key.namespace.clone()));
+            group.or_insert((resource, Vec::new())).1.push(key);
+        }
+        let looks: Vec<_> = groups
+            .into_values()
+            .map(|(resource, keys)| self.see_group(resource, keys).boxed())
+            .collect();
+        let mut sight = Sight::default();
+        for seen in self.together(looks).await {
+            sight.0.extend(seen?);
+        }
+        Ok(sight)
+    }
+
+    async fn see_group(
+        &self,
+        resource: Resource,
+        keys: Vec<ObjectKey>,
+    ) -> Result<Vec<(ObjectKey, Live)>, Error> {
+        match self.look(&resource, &keys).await {
+            Err(error) if error.is_not_found() && self.is_kind_gone(&keys).await? => Ok(Vec::new()),
+            seen => seen,
+        }
+    }
+
+    async fn look(
+        &self,
+        resource: &Resource,
+        keys: &[ObjectKey],
+    ) -> Result<Vec<(ObjectKey, Live)>, Error> {
+        let (mut seen, rest) = if keys.len() < WORTH_A_LIST {
+            (Vec::new(), keys.to_vec())
+        } else {
+            self.see_listed(resource, keys).await?
+        };
+        let looks: Vec<_> = rest
+            .iter()
+            .map(|key| {
+                self.find(resource, key)
+                    .map(move |live| (key, live))
+                    .boxed()
+            })
+            .collect();
+        for (key, live) in self.together(looks).await {
+            seen.extend(live?.map(|live| (key.clone(), live)));
+        }
+        Ok(seen)
+    }
+
+    /// A path that is not served proves that objects are gone only if their kind is served nowhere else.
+    async fn is_kind_gone(&self, keys: &[ObjectKey]) -> Result<bool, Error> {
+        let kinds = self.kinds(FRESH).await?;
+        Ok(keys
+            .iter()
+            .all(|key| kinds.versions(&key.group, &key.kind).is_empty()))
+    }
+
+    /// Reads a list as far as it is worth it; returns what was found, and what is still to be looked for.
+    async fn see_listed(
+        &self,
+        resource: &Resource,
+        keys: &[ObjectKey],
+    ) -> Result<(Vec<(ObjectKey, Live)>, Vec<ObjectKey>), Error> {
+        let mut wanted: HashMap<&str, &ObjectKey> =
+            keys.iter().map(|key| (key.name.as_str(), key)).collect();
+        let namespace = keys.first().and_then(|key| key.namespace.as_deref());
+        let mut seen = Vec::with_capacity(keys.len());
+        let mut next = String::new();
+        for _ in 0..=(keys.len() * WORTH_READING_ON / PAGE) {
+            let path = format!(
+                "{}?limit={PAGE}&continue={next}",
+                resource.collection(namespace)
+            );
+            let page: List<Partial> = read(&self.ask(&path, METADATA_LIST).await?)?;
+            for item in page.items.into_iter().flatten() {
+                if let Some(key) = wanted.remove(item.name()) {
+                    seen.push((key.clone(), item.into()));
+                }
+            }
+            next = page.metadata.next;
+            if next.is_empty() {
+                return Ok((seen, Vec::new()));
+            }
+        }
+        Ok((seen, wanted.into_values().cloned().collect()))
+    }
+
+    /// Reads the whole objects of a kind in a namespace that carry a label.
+    pub(crate) async fn labelled(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        label: (&str, &str),
+    ) -> Result<Vec<Value>, Error> {
+        self.list(resource, namespace, label, "application/json")
+            .await
+    }
+
+    /// The names of the objects of a kind in a namespace that carry a label.
+    pub(crate) async fn names(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        label: (&str, &str),
+    ) -> Result<Vec<String>, Error> {
+        let list: Vec<Partial> = self
+            .list(resource, Some(namespace), label, METADATA_LIST)
+            .await?;
+        Ok(list.iter().map(|item| item.name().to_owned()).collect())
+    }
+
+    async fn list<T: DeserializeOwned>(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        (label, value): (&str, &str),
+        accept: &str,
+    ) -> Result<Vec<T>, Error> {
+        let collection = resource.collection(namespace);
+        let mut items = Vec::new();
+        let mut next = String::new();
+        loop {
+            let path = format!(
+                "{collection}?limit={PAGE}&continue={next}&labelSelector={label}%3D{value}"
+            );
+            let page: List<T> = read(&self.ask(&path, accept).await?)?;
+            items.extend(page.items.into_iter().flatten());
+            next = page.metadata.next;
+            if next.is_empty() {
+                return Ok(items);
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode, header::RETRY_AFTER};
+use http_body_util::BodyExt;
+use kube::client::Body;
+use serde::Deserialize;
+
+use super::Cluster;
+use crate::backoff::Backoff;
+use crate::error::{Error, Refusal};
+
+/// For one request, with all its tries. Admission webhooks may take 30 s, and the server may ask several.
+const TIMEOUT: Duration = Duration::from_mins(1);
+/// A server that refuses every third request for a while still gets a thousand objects.
+const TRIES: u32 = 6;
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
+/// Messages of API servers quote whole objects at times.
+const LONGEST_MESSAGE: usize = 1_000;
+
+struct Answer {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    body: Bytes,
+}
+
+impl Cluster {
+    /// Sends a request, again if the server was only busy. Repeating is safe: every write carries
+    /// the state of the object that it was decided on.
+    pub(super) async fn send(&self, request: Request<Vec<u8>>) -> Result<Bytes, Error> {
+        tokio::time::timeout(TIMEOUT, self.send_patiently(request))
+            .await
+            .unwrap_or_else(|_| Err(Error::Unreachable("no answer in a minute".to_owned())))
+    }
+
+    async fn send_patiently(&self, request: Request<Vec<u8>>) -> Result<Bytes, Error> {
+        let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
+        let mut answer = self.send_once(request.clone()).await?;
+        for _ in 1..TRIES {
+            if !is_busy(answer.status) {
+                break;
+            }
+            let own = backoff.next(&*self.ambient);
+            let wished = answer.retry_after.unwrap_or(own);
+            tokio::time::sleep(wished.clamp(own, LONGEST_DELAY)).await;
+            answer = self.send_once(request.clone()).await?;
+        }
+        answer.into_body()
+    }
+
+    async fn send_once(&self, request: Request<Vec<u8>>) -> Result<Answer, Error> {
+        let unreachable = |error: &dyn std::error::Error| Error::Unreachable(root_cause(error));
+        let _permit = self.permits.acquire().await.map_err(|e| unreachable(&e))?;
+        let response = self
+            .client
+            .send(request.map(Body::from))
+            .await
+            .map_err(|e| unreachable(&e))?;
+        let status = response.status();
+        let retry_after = response.headers().get(RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = response.into_body().collect().await;
+        Ok(Answer {
+            status,
+            retry_after: retry_after.map(Duration::from_secs),
+            body: body.map_err(|e| unreachable(&e))?.to_bytes(),
+        })
+    }
+}
+
+/// Whether the server could not, but will. Not 500: that is also what a broken webhook makes of a
+/// request, and repeating it at once helps nobody.
+fn is_busy(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 503 | 504)
+}
+
+impl Answer {
+    fn into_body(self) -> Result<Bytes, Error> {
+        if self.status.is_success() {
+            return Ok(self.body);
+        }
+        let words = self.status.canonical_reason().unwrap_or("refused");
+        let status: Status = serde_json::from_slice(&self.body).unwrap_or_default();
+        let message = status.message.unwrap_or_else(|| words.to_owned());
+        let is_absent = self.status == StatusCode::NOT_FOUND;
+        Err(Error::Refused(Refusal {
+            status: self.status.as_u16(),
+            message: message.chars().take(LONGEST_MESSAGE).collect(),
+            absent: status.details.name.filter(|_| is_absent),
+        }))
+    }
+}
+
+/// The part of a `metav1.Status` that matters.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Status {
+    message: Option<String>,
+    details: Details,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Details {
+    name: Option<String>,
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+    use std::sync::{Arc, Mutex};
+
+    use brokkr_core::ambient::System;
+    use http::Response;
+
+    use super::*;
+
+    type Answers = VecDeque<(u16, &'static str)>;
+
+    /// A cluster whose server gives these answers, one after the other, and what is left of them.
+    fn cluster(answers: &[(u16, &'static str)]) -> (Cluster, Arc<Mutex<Answers>>) {
+        let left = Arc::new(Mutex::new(answers.iter().copied().collect::<Answers>()));
+        let script = left.clone();
+        let service = tower::service_fn(move |_: Request<Body>| {
+            let next = script.lock().expect("no panic").pop_front();
+            let (status, body) = next.expect("an answer");
+            let response = Response::builder()
+                .status(status)
+                .header(RETRY_AFTER, "0")
+                .body(Body::from(body.as_bytes().to_vec()));
+            std::future::ready(Ok::<_, Infallible>(response.expect("a response")))
+        });
+        let client = kube::Client::new(service, "default");
+        (Cluster::new(client, 4, Arc::new(System)), left)
+    }
+
+    fn request() -> Request<Vec<u8>> {
+        Request::get("/api").body(Vec::new()).expect("a request")
+    }
+
+    #[tokio::test]
+    async fn a_busy_server_is_asked_again() {
+        let (cluster, left) = cluster(&[(429, ""), (503, ""), (200, "yes")]);
+        let answer = cluster.send(request()).await.expect("an answer");
+        assert_eq!(&answer[..], b"yes");
+        assert!(left.lock().expect("no panic").is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_final_and_said_in_the_servers_words_or_ours() {
+        let status = r#"{"kind":"Status","message":"no such a","details":{"name":"a"}}"#;
+        let cases = [
+            (404, status, "no such a (404)", Some("a")),
+            (422, status, "no such a (422)", None),
+            (500, "", "Internal Server Error (500)", None),
+            (403, "<html>Sign in</html>", "Forbidden (403)", None),
+        ];
+        for (code, body, words, absent) in cases {
+            let (cluster, left) = cluster(&[(code, body), (200, "never asked")]);
+            let error = cluster.send(request()).await.expect_err("a refusal");
+            assert_eq!(error.to_string(), words);
+            assert!(matches!(&error, Error::Refused(r) if r.absent.as_deref() == absent));
+            assert_eq!(left.lock().expect("no panic").len(), 1);
+        }
+    }
+}

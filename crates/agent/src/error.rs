@@ -1,0 +1,68 @@
+use brokkr_core::Digest;
+use brokkr_core::manifest::ManifestError;
+
+/// Why something did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The agent cannot begin; waiting does not help.
+    #[error("{0}")]
+    Setup(String),
+    /// The broker did not answer, or refused.
+    #[error(transparent)]
+    Broker(#[from] brokkr_client::Error),
+    /// The API server refused a request.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The API server did not answer.
+    #[error("the API server cannot be reached: {0}")]
+    Unreachable(String),
+    /// The API server's answer, or the way to ask, makes no sense.
+    #[error("the API server's answer cannot be read: {0}")]
+    Unreadable(String),
+    /// What the broker sent is not what its digest names.
+    #[error("the content received has the digest {received}, but {expected} was announced")]
+    WrongContent {
+        /// What the target state says.
+        expected: Digest,
+        /// What came.
+        received: Digest,
+    },
+    /// The content is no snapshot.
+    #[error(transparent)]
+    Manifests(#[from] ManifestError),
+    /// The agent's own records in the cluster cannot be used.
+    #[error("the agent's records in the cluster cannot be used: {0}")]
+    Records(String),
+}
+
+/// A refusal of the API server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message} ({status})")]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// Its words. They may quote what was sent, so for a Secret they go nowhere.
+    pub message: String,
+    /// The object of which it says that it does not exist.
+    pub absent: Option<String>,
+}
+
+impl Error {
+    /// The HTTP status with which the API server refused.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.status),
+            _ => None,
+        }
+    }
+
+    /// Whether another writer was faster.
+    pub(crate) fn is_conflict(&self) -> bool {
+        self.status() == Some(409)
+    }
+
+    /// Whether there is no such thing.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.status() == Some(404)
+    }
+}

@@ -1,0 +1,153 @@
+//! Asks the broker for the target state and decides whether to act upon the answer.
+//!
+//! Whatever goes wrong here means: carry on with what was accepted last.
+
+mod accept;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use brokkr_client::{Client, Poll};
+use brokkr_core::ambient::Ambient;
+use brokkr_core::wire::{MAX_WAIT_SECONDS, TargetState};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::inventory::{Accepted, Change, Records};
+use crate::report::Reporter;
+use crate::{Error, Settings};
+use accept::Judgement;
+
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const LONGEST_DELAY: Duration = Duration::from_mins(1);
+/// A poll that was cut after so long had begun to wait: some proxy ended it, which is no failure.
+const BEGAN_TO_WAIT: Duration = Duration::from_secs(5);
+/// The least time from one poll to the next when nothing is new, whatever the other side does.
+const LEAST_INTERVAL: Duration = Duration::from_secs(1);
+
+pub(crate) struct Fetcher<'a> {
+    pub broker: &'a Client,
+    pub records: &'a Records,
+    pub reporter: &'a Reporter,
+    pub ambient: &'a dyn Ambient,
+    pub settings: &'a Settings,
+    /// Where the accepted state goes.
+    pub accepted: &'a watch::Sender<Option<Arc<TargetState>>>,
+}
+
+/// How a poll ended.
+enum Polled {
+    New,
+    Unchanged,
+    /// The answer is not acted upon.
+    Dropped,
+}
+
+impl Fetcher<'_> {
+    /// Polls until `shutdown`.
+    pub(crate) async fn run(&self, shutdown: &CancellationToken) {
+        let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
+        let mut etag = None;
+        let mut is_connected = false;
+        while !shutdown.is_cancelled() {
+            let begun = Instant::now();
+            let polled = tokio::select! {
+                polled = self.poll(&mut etag) => polled,
+                () = shutdown.cancelled() => return,
+            };
+            if polled.is_ok() && !std::mem::replace(&mut is_connected, true) {
+                tracing::info!("connected to the broker");
+                self.reporter.say_all_again();
+            }
+            let pause = match polled {
+                Ok(polled) => {
+                    backoff.reset();
+                    self.pause_after(&polled, begun.elapsed())
+                }
+                Err(Error::Broker(brokkr_client::Error::Unreachable { .. }))
+                    if is_connected && begun.elapsed() > BEGAN_TO_WAIT =>
+                {
+                    LEAST_INTERVAL
+                }
+                Err(error) => {
+                    is_connected = false;
+                    tracing::warn!(%error, "no target state: carrying on with the last one");
+                    backoff.next(self.ambient)
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+    }
+
+    /// One poll. An answer that is not acted upon does not become what the next poll compares with.
+    async fn poll(&self, etag: &mut Option<String>) -> Result<Polled, Error> {
+        let Settings { wait, interval, .. } = *self.settings;
+        let wait = wait.min(Duration::from_secs(MAX_WAIT_SECONDS));
+        let next = interval.max(wait);
+        match self
+            .broker
+            .target_state(etag.as_deref(), wait, next)
+            .await?
+        {
+            Poll::Unchanged => Ok(Polled::Unchanged),
+            // Somebody on the way lost the question's `If-None-Match`.
+            Poll::Changed { etag: same, .. } if etag.as_ref() == Some(&same) => {
+                Ok(Polled::Unchanged)
+            }
+            Poll::Changed { etag: new, state } => {
+                if !self.accept(&state).await? {
+                    return Ok(Polled::Dropped);
+                }
+                self.accepted.send_replace(Some(Arc::from(state)));
+                *etag = Some(new);
+                Ok(Polled::New)
+            }
+        }
+    }
+
+    /// Judges a state; one that is accepted is on record before anybody acts upon it.
+    async fn accept(&self, state: &TargetState) -> Result<bool, Error> {
+        match accept::judge(self.records.root.accepted().await.as_ref(), state) {
+            Judgement::Accept => {
+                let accepted = Accepted {
+                    epoch: state.epoch,
+                    revision: state.revision,
+                    state_token: state.state_token.clone(),
+                };
+                self.records.root.change(Change::Accept(accepted)).await?;
+                tracing::debug!(revision = state.revision, "target state accepted");
+                Ok(true)
+            }
+            Judgement::Older { accepted } => {
+                tracing::info!(
+                    accepted,
+                    received = state.revision,
+                    "an older target state is dropped"
+                );
+                Ok(false)
+            }
+            Judgement::OtherHistory { accepted } => {
+                tracing::error!(
+                    %accepted,
+                    received = %state.epoch,
+                    "the broker's history is another one: holding on to the last target state until an operator accepts it at the broker"
+                );
+                Ok(false)
+            }
+        }
+    }
+
+    fn pause_after(&self, polled: &Polled, took: Duration) -> Duration {
+        let waits = !self.settings.wait.is_zero();
+        match polled {
+            Polled::New if waits => Duration::ZERO,
+            Polled::Unchanged if waits => LEAST_INTERVAL.saturating_sub(took),
+            Polled::New | Polled::Unchanged | Polled::Dropped => self.settings.interval,
+        }
+    }
+}

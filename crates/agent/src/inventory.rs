@@ -1,0 +1,113 @@
+//! What this agent owns in the cluster, stack by stack, kept in the cluster itself.
+//!
+//! It is written before anything is applied, with `pending` entries for what is about to be created, and
+//! shrinks only by what is confirmed gone or let go, so that a crash at any point orphans nothing.
+
+mod document;
+mod records;
+mod root;
+mod shelf;
+
+use std::collections::BTreeMap;
+
+use brokkr_core::plan::{Fingerprint, Live, Memory, Ownership, Verdict};
+use brokkr_core::{DeploymentObjectId, EventId, ObjectKey, StackId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::Resource;
+use crate::plan::Plan;
+use crate::validate::Object;
+
+pub(crate) use records::Records;
+pub(crate) use root::{Accepted, Change};
+
+/// What a stack owns.
+#[derive(Debug, Clone)]
+pub(crate) struct Inventory {
+    pub stack: StackId,
+    pub memory: Memory,
+    /// The deployment object that was last applied whole.
+    pub applied: Option<Applied>,
+    entries: BTreeMap<ObjectKey, Entry>,
+    stored: Option<shelf::Stored>,
+}
+
+/// One object of an inventory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub resource: Resource,
+    pub ownership: Ownership,
+}
+
+/// A deployment object that was applied whole, and the event that tells so: sent again after a crash,
+/// it is the same event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Applied {
+    pub deployment_object: DeploymentObjectId,
+    pub sequence: u64,
+    pub event: EventId,
+    pub at: Timestamp,
+}
+
+impl Inventory {
+    fn new(stack: StackId, memory: Memory) -> Self {
+        Self {
+            stack,
+            memory,
+            applied: None,
+            entries: BTreeMap::new(),
+            stored: None,
+        }
+    }
+
+    /// Whether nothing was ever installed.
+    pub(crate) fn is_of_nothing(&self) -> bool {
+        self.stored.is_none() && self.memory == Memory::Whole
+    }
+
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Ownership> {
+        self.entries.get(key).map(|entry| &entry.ownership)
+    }
+
+    pub(crate) fn entries(&self) -> &BTreeMap<ObjectKey, Entry> {
+        &self.entries
+    }
+
+    /// Enters what a plan is about to create or take back.
+    pub(crate) fn expect(&mut self, plan: &Plan<'_>) {
+        for step in plan.steps() {
+            let is_known = self.entries.contains_key(&step.object.key);
+            if !is_known || step.verdict == Verdict::Create {
+                let entry = Entry {
+                    resource: step.object.resource.clone(),
+                    ownership: Ownership::Pending,
+                };
+                self.entries.insert(step.object.key.clone(), entry);
+            }
+        }
+    }
+
+    /// Notes that an object was written.
+    pub(crate) fn own(&mut self, object: &Object, live: &Live) {
+        let entry = Entry {
+            resource: object.resource.clone(),
+            ownership: Ownership::Owned {
+                uid: live.incarnation.uid.clone(),
+                manifest: object.fingerprint,
+                fields: live.fields.unwrap_or_else(|| Fingerprint::of(b"")),
+            },
+        };
+        self.entries.insert(object.key.clone(), entry);
+    }
+
+    /// Takes out an object that is gone or let go.
+    pub(crate) fn release(&mut self, key: &ObjectKey) {
+        self.entries.remove(key);
+    }
+
+    /// Takes out everything, and leaves it in the cluster as it is.
+    pub(crate) fn release_all(&mut self) -> Vec<ObjectKey> {
+        std::mem::take(&mut self.entries).into_keys().collect()
+    }
+}

@@ -1,0 +1,27 @@
+//! The cluster side of Brokkr: makes the target state of one agent real in one cluster.
+//!
+//! The verbs have one file each: `fetch`, `validate`, `plan`, `apply`, `prune`, `observe`, `report`.
+//! [`reconcile`] is their list for one stack, `stacks` runs one task per stack, so that a broken one
+//! delays no other, and `inventory` remembers in the cluster what is ours.
+
+mod apply;
+mod backoff;
+mod cluster;
+mod error;
+mod fetch;
+mod inventory;
+mod observe;
+mod outcome;
+mod plan;
+mod prune;
+pub mod reconcile;
+mod report;
+mod run;
+mod settings;
+mod stacks;
+mod validate;
+
+pub use cluster::connect;
+pub use error::{Error, Refusal};
+pub use run::run;
+pub use settings::Settings;

@@ -1,0 +1,112 @@
+//! What happened to an object, in words for people that hold no secret.
+
+use brokkr_core::ObjectKey;
+use brokkr_core::plan::Keep;
+use brokkr_core::wire::{ObjectOutcome, ObjectResult};
+
+use crate::error::{Error, Refusal};
+
+pub(crate) fn plain(object: &ObjectKey, result: ObjectResult) -> ObjectOutcome {
+    ObjectOutcome {
+        object: object.clone(),
+        result,
+        reason: None,
+    }
+}
+
+pub(crate) fn with(
+    object: &ObjectKey,
+    result: ObjectResult,
+    reason: impl Into<String>,
+) -> ObjectOutcome {
+    ObjectOutcome {
+        reason: Some(reason.into()),
+        ..plain(object, result)
+    }
+}
+
+/// An object of somebody else has the name.
+pub(crate) fn conflict(object: &ObjectKey, managers: &[String]) -> ObjectOutcome {
+    let by = if managers.is_empty() {
+        String::new()
+    } else {
+        format!(" (written by {})", managers.join(", "))
+    };
+    with(
+        object,
+        ObjectResult::Conflict,
+        format!(
+            "it exists and is not this stack's{by}: it was not touched; delete it or rename one of the two"
+        ),
+    )
+}
+
+/// An object is being deleted.
+pub(crate) fn being_deleted(finalizers: &[String]) -> String {
+    if finalizers.is_empty() {
+        "it is being deleted".to_owned()
+    } else {
+        format!("it is being deleted (finalizers {})", finalizers.join(", "))
+    }
+}
+
+/// An object stays although nothing wants it any more.
+pub(crate) fn kept(object: &ObjectKey, keep: Keep) -> ObjectOutcome {
+    let reason = match keep {
+        Keep::Kind(kind) => {
+            format!("a {kind} is deleted only if the change that drops it allows that")
+        }
+        Keep::Asked => "its annotation asks for it".to_owned(),
+        Keep::LabelGone => "its label no longer names this stack".to_owned(),
+    };
+    with(object, ObjectResult::Kept, reason)
+}
+
+/// A write or a dry run did not work.
+pub(crate) fn failed(object: &ObjectKey, error: &Error) -> ObjectOutcome {
+    let result = match error {
+        Error::Refused(refusal) if is_about_the_object(refusal) => ObjectResult::Invalid,
+        _ => ObjectResult::Failed,
+    };
+    let reason = match error {
+        // The server's words may quote what was sent.
+        Error::Refused(refusal) if is_secret(object) => format!(
+            "the API server refused it ({}); its words are not shown, because they may quote the secret",
+            refusal.status
+        ),
+        other => other.to_string(),
+    };
+    with(object, result, reason)
+}
+
+fn is_secret(object: &ObjectKey) -> bool {
+    object.group.is_empty() && object.kind == "Secret"
+}
+
+/// Whether the server judged the object, as opposed to being unable to.
+fn is_about_the_object(refusal: &Refusal) -> bool {
+    matches!(refusal.status, 400 | 403 | 404 | 413 | 422)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_in_no_reason() {
+        let key = |kind: &str| ObjectKey {
+            group: String::new(),
+            kind: kind.into(),
+            namespace: Some("shop".into()),
+            name: "a".into(),
+        };
+        let error = Error::Refused(Refusal {
+            status: 422,
+            message: "data: Invalid value: \"hunter2\"".into(),
+            absent: None,
+        });
+        let reason = |kind| failed(&key(kind), &error).reason.unwrap_or_default();
+        assert!(!reason("Secret").contains("hunter2"));
+        assert!(reason("ConfigMap").contains("hunter2"));
+    }
+}

@@ -1,0 +1,192 @@
+//! Looks at the cluster and decides what happens to each object of a snapshot; the rules are
+//! [`brokkr_core::plan`]'s.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use brokkr_core::ObjectKey;
+use brokkr_core::plan::{Judge, Phase, Verdict};
+use brokkr_core::wire::ObjectOutcome;
+
+use crate::Error;
+use crate::cluster::Cluster;
+use crate::inventory::Inventory;
+use crate::outcome;
+use crate::validate::{Object, Served, Snapshot};
+
+/// What an attempt is going to do.
+pub(crate) struct Plan<'a> {
+    /// By phase; inside one, what its neighbours need comes first.
+    pub groups: BTreeMap<(Phase, Wave), Vec<Step<'a>>>,
+    /// The default namespace, if it is to be made first.
+    pub namespace: Option<&'a str>,
+}
+
+/// One object's part.
+pub(crate) struct Step<'a> {
+    pub object: &'a Object,
+    pub verdict: Verdict,
+    pub trial: Trial,
+}
+
+/// Whether an object needs a neighbour of its own phase.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Wave {
+    First,
+    Second,
+}
+
+/// When the cluster can judge an object by a dry run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Trial {
+    /// It would not be written.
+    Never,
+    /// Before anything is written.
+    AtOnce,
+    /// When what it needs is there.
+    BeforeItsGroup,
+}
+
+/// How old the knowledge of kinds may be that is used to find what was applied earlier.
+const KINDS_AGE: Duration = Duration::from_mins(10);
+
+pub(crate) async fn make<'a>(
+    cluster: &Cluster,
+    judge: Judge<'_>,
+    snapshot: &'a Snapshot,
+    inventory: &Inventory,
+) -> Result<Plan<'a>, Error> {
+    let kinds = cluster.kinds(KINDS_AGE).await?;
+    let namespace = snapshot.namespace.as_ref();
+    let namespaces = namespace.map(|(key, resource)| (key.clone(), resource.clone()));
+    // An object of a kind that is not served yet in this version may exist in another.
+    let objects = snapshot.objects.iter().filter_map(|object| {
+        let is_there = object.served == Served::Already
+            || !kinds
+                .versions(&object.key.group, &object.key.kind)
+                .is_empty()
+            || inventory.get(&object.key).is_some();
+        is_there.then(|| {
+            (
+                object.key.clone(),
+                kinds.current(&object.key, &object.resource),
+            )
+        })
+    });
+    let sight = cluster.see(objects.chain(namespaces)).await?;
+    let verdicts: Vec<Verdict> = snapshot
+        .objects
+        .iter()
+        .map(|object| {
+            let ownership = inventory.get(&object.key);
+            judge.wanted(object.fingerprint, ownership, sight.of(&object.key))
+        })
+        .collect();
+    let namespace = namespace.filter(|(key, _)| sight.of(key).is_none());
+    let mut unmet: HashSet<&ObjectKey> = namespace.map(|(key, _)| key).into_iter().collect();
+    unmet.extend(
+        snapshot
+            .objects
+            .iter()
+            .zip(&verdicts)
+            .filter(|(object, verdict)| is_yet_to_be(object, verdict))
+            .map(|(object, _)| &object.key),
+    );
+    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (object, verdict) in snapshot.objects.iter().zip(verdicts) {
+        let step = Step {
+            trial: trial(object, &verdict, &unmet),
+            object,
+            verdict,
+        };
+        groups
+            .entry((object.phase, wave(object, &unmet)))
+            .or_default()
+            .push(step);
+    }
+    Ok(Plan {
+        groups,
+        namespace: namespace.map(|(key, _)| key.name.as_str()),
+    })
+}
+
+/// Whether others cannot be judged before this object is written: it does not exist, or it defines
+/// what they may look like.
+fn is_yet_to_be(object: &Object, verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Create => true,
+        Verdict::Update(_) => object.phase == Phase::Definitions,
+        _ => false,
+    }
+}
+
+fn trial(object: &Object, verdict: &Verdict, unmet: &HashSet<&ObjectKey>) -> Trial {
+    if !matches!(verdict, Verdict::Create | Verdict::Update(_)) {
+        Trial::Never
+    } else if object.served == Served::ByDefinition
+        || object.needs.iter().any(|need| unmet.contains(need))
+    {
+        Trial::BeforeItsGroup
+    } else {
+        Trial::AtOnce
+    }
+}
+
+fn wave(object: &Object, unmet: &HashSet<&ObjectKey>) -> Wave {
+    let needs_a_neighbour = object
+        .needs
+        .iter()
+        .any(|need| unmet.contains(need) && Phase::of(need) == object.phase);
+    if needs_a_neighbour {
+        Wave::Second
+    } else {
+        Wave::First
+    }
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &Step<'a>> {
+        self.groups.values().flatten()
+    }
+
+    /// Whether kinds are defined anew, or were and are not served yet.
+    pub(crate) fn defines(&self) -> bool {
+        let is_written = |step: &Step<'_>| step.trial != Trial::Never;
+        let is_definition = |step: &Step<'_>| step.object.phase == Phase::Definitions;
+        self.steps()
+            .any(|step| is_definition(step) && is_written(step))
+            || !self.defined().is_empty()
+    }
+
+    /// The objects of kinds that only the plan's own definitions make known.
+    pub(crate) fn defined(&self) -> Vec<&'a Object> {
+        self.steps()
+            .map(|step| step.object)
+            .filter(|object| object.served == Served::ByDefinition)
+            .collect()
+    }
+
+    /// The objects that forbid to begin: somebody else has them.
+    pub(crate) fn conflicts(&self) -> Vec<ObjectOutcome> {
+        self.steps()
+            .filter_map(|step| match &step.verdict {
+                Verdict::Conflict { managers } => {
+                    Some(outcome::conflict(&step.object.key, managers))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// An object that must be gone before it can be made again, and why it is not.
+    pub(crate) fn awaits(&self) -> Option<String> {
+        self.steps().find_map(|step| match &step.verdict {
+            Verdict::Await { finalizers } => Some(format!(
+                "waiting for {}: {}",
+                step.object.key,
+                outcome::being_deleted(finalizers)
+            )),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,185 @@
+//! Deletes what a stack owns and no longer wants, the last phase first.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use brokkr_core::ObjectKey;
+use brokkr_core::object::KeptKind;
+use brokkr_core::plan::{Incarnation, Judge, Loss, Phase};
+use brokkr_core::wire::{ObjectOutcome, ObjectResult};
+use futures::FutureExt;
+
+use crate::Error;
+use crate::cluster::{Cluster, Resource, Sight};
+use crate::inventory::Inventory;
+use crate::outcome;
+
+/// How old the knowledge of kinds may be that is used to find what was applied earlier.
+const KINDS_AGE: Duration = Duration::from_mins(10);
+/// Most objects are gone at once; the rest is asked for at the next attempt.
+const LOOKS: [Duration; 3] = [
+    Duration::ZERO,
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+];
+
+/// What became of the objects that are no longer wanted.
+pub(crate) struct Pruned {
+    pub objects: Vec<ObjectOutcome>,
+    /// What is still there, and why.
+    pub waits_for: Option<String>,
+    pub is_well: bool,
+}
+
+impl Pruned {
+    /// Nothing was to be done, or nothing may be.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            objects: Vec::new(),
+            waits_for: None,
+            is_well: true,
+        }
+    }
+}
+
+/// Who owns what, and what may go.
+pub(crate) struct Pruner<'a> {
+    pub cluster: &'a Cluster,
+    pub judge: Judge<'a>,
+    pub allowance: Allowance<'a>,
+}
+
+/// The objects of kept kinds that may be deleted.
+#[derive(Clone, Copy)]
+pub(crate) enum Allowance<'a> {
+    /// These, as a manifest wrote them.
+    Objects(&'a [ObjectKey]),
+    /// All of these kinds.
+    Kinds(&'a [KeptKind]),
+}
+
+type Doomed = (ObjectKey, Resource, Incarnation);
+
+impl Allowance<'_> {
+    fn covers(self, key: &ObjectKey, kind: KeptKind) -> bool {
+        match self {
+            Self::Objects(written) => written.iter().any(|written| key.is_written_as(written)),
+            Self::Kinds(kinds) => kinds.contains(&kind),
+        }
+    }
+}
+
+impl Pruner<'_> {
+    /// Deletes the objects of the inventory that are not in `wanted`. What is confirmed gone or kept
+    /// leaves the inventory. A phase is begun when those after it are gone: what still ends
+    /// may need what it stands on.
+    pub(crate) async fn prune(
+        &self,
+        inventory: &mut Inventory,
+        wanted: &HashSet<&ObjectKey>,
+    ) -> Result<Pruned, Error> {
+        let kinds = self.cluster.kinds(KINDS_AGE).await?;
+        let mut phases: BTreeMap<Phase, Vec<(ObjectKey, Resource)>> = BTreeMap::new();
+        for (key, entry) in inventory.entries() {
+            if !wanted.contains(key) {
+                let found = (key.clone(), kinds.current(key, &entry.resource));
+                phases.entry(Phase::of(key)).or_default().push(found);
+            }
+        }
+        let mut pruned = Pruned::nothing();
+        for objects in phases.into_values().rev() {
+            self.phase(objects, inventory, &mut pruned).await?;
+            if pruned.waits_for.is_some() || !pruned.is_well {
+                break;
+            }
+        }
+        Ok(pruned)
+    }
+
+    async fn phase(
+        &self,
+        mut objects: Vec<(ObjectKey, Resource)>,
+        inventory: &mut Inventory,
+        pruned: &mut Pruned,
+    ) -> Result<(), Error> {
+        let mut failures = BTreeMap::new();
+        for delay in LOOKS {
+            tokio::time::sleep(delay).await;
+            let sight = self.cluster.see(objects.clone()).await?;
+            let mut doomed = self.settle(&mut objects, &sight, inventory, pruned);
+            if objects.is_empty() {
+                return Ok(());
+            }
+            doomed.retain(|(key, ..)| !failures.contains_key(key));
+            failures.extend(self.delete(doomed).await);
+        }
+        let sight = self.cluster.see(objects.clone()).await?;
+        self.settle(&mut objects, &sight, inventory, pruned);
+        for (key, _) in objects {
+            if let Some(failure) = failures.remove(&key) {
+                pruned.is_well = false;
+                pruned.objects.push(failure);
+            } else if pruned.waits_for.is_none() {
+                let why = match sight.of(&key).and_then(|live| live.deleting.as_ref()) {
+                    Some(finalizers) => outcome::being_deleted(finalizers),
+                    None => "somebody else keeps changing it".to_owned(),
+                };
+                pruned.waits_for = Some(format!("waiting for {key} to go: {why}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is gone or kept out of the list and the inventory; returns what is to be deleted.
+    fn settle(
+        &self,
+        objects: &mut Vec<(ObjectKey, Resource)>,
+        sight: &Sight,
+        inventory: &mut Inventory,
+        pruned: &mut Pruned,
+    ) -> Vec<Doomed> {
+        let mut doomed = Vec::new();
+        objects.retain(|(key, resource)| {
+            let Some(ownership) = inventory.get(key) else {
+                return false;
+            };
+            let may_go = |key: &ObjectKey, kind| self.allowance.covers(key, kind);
+            let loss = self.judge.dropped(key, ownership, sight.of(key), may_go);
+            let outcome = match loss {
+                Loss::Delete(incarnation) => {
+                    doomed.push((key.clone(), resource.clone(), incarnation));
+                    return true;
+                }
+                Loss::Await { .. } => return true,
+                Loss::Forget => outcome::plain(key, ObjectResult::Pruned),
+                Loss::Keep(keep) => outcome::kept(key, keep),
+            };
+            inventory.release(key);
+            pruned.objects.push(outcome);
+            false
+        });
+        doomed
+    }
+
+    /// Asks for deletions; returns those that were refused. An object that changed or went meanwhile
+    /// is looked at again, and is no failure.
+    async fn delete(&self, doomed: Vec<Doomed>) -> BTreeMap<ObjectKey, ObjectOutcome> {
+        let deletions: Vec<_> = doomed
+            .iter()
+            .map(|(key, resource, incarnation)| {
+                let deletion = self.cluster.delete(resource, key, incarnation);
+                deletion.map(move |result| (key, result)).boxed()
+            })
+            .collect();
+        let mut failures = BTreeMap::new();
+        for (key, result) in self.cluster.together(deletions).await {
+            if let Err(error) = result
+                && !error.is_conflict()
+                && !error.is_not_found()
+            {
+                failures.insert(key.clone(), outcome::failed(key, &error));
+            }
+        }
+        failures
+    }
+}

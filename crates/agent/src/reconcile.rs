@@ -1,0 +1,293 @@
+//! One attempt at one stack: the list of verbs. It knows no broker: a target state entry and a
+//! text go in, what happened comes out.
+//!
+//! An attempt may die at any point (its future may be dropped): the next one finds its way from what
+//! the cluster and the inventory say.
+
+mod attempt;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use brokkr_core::ambient::Ambient;
+use brokkr_core::plan::{Judge, Memory};
+use brokkr_core::readiness::Readiness;
+use brokkr_core::wire::{ObjectResult, OnRemove, TargetRemoval, TargetStack};
+use brokkr_core::{EventId, ObjectKey, StackId};
+use tokio::sync::Semaphore;
+
+use crate::apply;
+use crate::cluster::Cluster;
+use crate::inventory::{Applied, Inventory, Records};
+use crate::observe;
+use crate::outcome;
+use crate::plan::{self, Plan, Trial};
+use crate::prune::{Allowance, Pruned, Pruner};
+use crate::validate::{self, Snapshot};
+use crate::{Error, Settings};
+
+pub use attempt::{Attempt, Ending, FirstSuccess, Success};
+
+/// What all attempts of an agent share.
+pub struct Reconciler {
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) records: Records,
+    ambient: Arc<dyn Ambient>,
+    /// Reading a large content takes a thread and memory.
+    reading: Semaphore,
+}
+
+/// How many contents are read at the same time.
+const READERS: usize = 4;
+
+/// One stack's side of it: its inventory, once it was read.
+pub struct Stack {
+    id: StackId,
+    inventory: Option<Inventory>,
+}
+
+const LOST: &str = "the stack's inventory in the cluster is lost: what carries its marks was taken back, and nothing is deleted; to let its objects go, remove it with the policy `orphan`";
+
+impl Reconciler {
+    /// Prepares for attempts; nothing is sent yet.
+    pub fn new(client: kube::Client, settings: &Settings, ambient: Arc<dyn Ambient>) -> Self {
+        let cluster = Arc::new(Cluster::new(
+            client,
+            settings.max_in_flight,
+            ambient.clone(),
+        ));
+        Self {
+            records: Records::new(cluster.clone(), settings.namespace.clone()),
+            cluster,
+            ambient,
+            reading: Semaphore::new(READERS),
+        }
+    }
+
+    /// Makes the agent's namespace and reads its root record; comes before any attempt.
+    pub async fn prepare(&self) -> Result<(), Error> {
+        self.records.prepare().await
+    }
+
+    /// Makes the cluster what a deployment object says.
+    pub async fn apply(&self, stack: &mut Stack, entry: &TargetStack, text: &Arc<str>) -> Attempt {
+        self.try_apply(stack, entry, text)
+            .await
+            .unwrap_or_else(|error| Attempt::error(&error))
+    }
+
+    async fn try_apply(
+        &self,
+        stack: &mut Stack,
+        entry: &TargetStack,
+        text: &Arc<str>,
+    ) -> Result<Attempt, Error> {
+        let mut inventory = self.take(stack).await?;
+        let snapshot = {
+            let _turn = self.reading.acquire().await;
+            validate::read(&self.cluster, entry, text).await
+        };
+        let attempt = match snapshot {
+            Ok(Ok(snapshot)) => self.carry_out(entry, &snapshot, &mut inventory).await?,
+            Ok(Err(refused)) => Attempt::failed(refused),
+            Err(error) => Attempt::error(&error),
+        };
+        stack.inventory = Some(inventory);
+        Ok(attempt)
+    }
+
+    async fn carry_out(
+        &self,
+        entry: &TargetStack,
+        snapshot: &Snapshot,
+        inventory: &mut Inventory,
+    ) -> Result<Attempt, Error> {
+        let label = entry.stack.to_string();
+        let judge = Judge::new(&label, inventory.memory);
+        let plan = plan::make(&self.cluster, judge, snapshot, inventory).await?;
+        if let Some(refusal) = self.validate(&plan, judge, inventory).await {
+            return Ok(refusal);
+        }
+        inventory.expect(&plan);
+        self.records.save(inventory).await?;
+        let applied = apply::apply(&self.cluster, judge, &plan, inventory).await?;
+        if !applied.is_well {
+            self.records.save(inventory).await?;
+            return Ok(Attempt::failed(applied.objects));
+        }
+        let pruned = self.prune(judge, entry, snapshot, inventory).await?;
+        let attempt = Attempt::of(applied.objects, pruned);
+        let attempt = match inventory.memory {
+            Memory::Whole => self.conclude(entry, inventory, attempt),
+            Memory::Lost => attempt.held(LOST),
+        };
+        self.records.save(inventory).await?;
+        Ok(attempt)
+    }
+
+    /// Why the plan cannot be begun, if it cannot.
+    async fn validate(
+        &self,
+        plan: &Plan<'_>,
+        judge: Judge<'_>,
+        inventory: &Inventory,
+    ) -> Option<Attempt> {
+        let conflicts = plan.conflicts();
+        if !conflicts.is_empty() {
+            return Some(Attempt::failed(conflicts));
+        }
+        if let Some(reason) = plan.awaits() {
+            return Some(Attempt::waiting(reason));
+        }
+        let steps = plan.steps();
+        let refused =
+            validate::dry_run(&self.cluster, judge, inventory, steps, Trial::AtOnce).await;
+        (!refused.is_empty()).then(|| Attempt::failed(refused))
+    }
+
+    async fn prune(
+        &self,
+        judge: Judge<'_>,
+        entry: &TargetStack,
+        snapshot: &Snapshot,
+        inventory: &mut Inventory,
+    ) -> Result<Pruned, Error> {
+        if inventory.memory == Memory::Lost {
+            return Ok(Pruned::nothing());
+        }
+        let wanted: HashSet<&ObjectKey> = snapshot.objects.iter().map(|o| &o.key).collect();
+        let pruner = Pruner {
+            cluster: &self.cluster,
+            judge,
+            allowance: Allowance::Objects(&entry.allow_delete),
+        };
+        pruner.prune(inventory, &wanted).await
+    }
+
+    /// Notes a success in the inventory; the first one of a deployment object gets its event there.
+    fn conclude(
+        &self,
+        entry: &TargetStack,
+        inventory: &mut Inventory,
+        attempt: Attempt,
+    ) -> Attempt {
+        if attempt.ending != Ending::Done {
+            return attempt;
+        }
+        let known = inventory
+            .applied
+            .as_ref()
+            .filter(|applied| applied.deployment_object == entry.deployment_object);
+        if let Some(known) = known {
+            return attempt.with_success(Success::Earlier(known.into()));
+        }
+        let applied = Applied {
+            deployment_object: entry.deployment_object,
+            sequence: entry.sequence,
+            event: EventId::generate(&*self.ambient),
+            at: self.ambient.now(),
+        };
+        let success = Success::Now((&applied).into());
+        inventory.applied = Some(applied);
+        attempt.with_success(success)
+    }
+
+    /// Takes a stack out of the cluster. When the attempt is done, nothing is left that is the stack's, and
+    /// [`Reconciler::forget`] may follow.
+    pub async fn remove(&self, stack: &mut Stack, removal: &TargetRemoval) -> Attempt {
+        self.try_remove(stack, removal)
+            .await
+            .unwrap_or_else(|error| Attempt::error(&error))
+    }
+
+    async fn try_remove(
+        &self,
+        stack: &mut Stack,
+        removal: &TargetRemoval,
+    ) -> Result<Attempt, Error> {
+        let mut inventory = self.take(stack).await?;
+        if inventory.is_of_nothing() {
+            stack.inventory = Some(inventory);
+            return Ok(Attempt::done(Vec::new()));
+        }
+        inventory.applied = None;
+        let attempt = match removal.policy {
+            OnRemove::Orphan => {
+                let released = inventory.release_all();
+                let kept = |key| outcome::with(&key, ObjectResult::Kept, "the removal asks for it");
+                Attempt::done(released.into_iter().map(kept).collect())
+            }
+            OnRemove::Delete if inventory.memory == Memory::Lost => {
+                Attempt::done(Vec::new()).held(LOST)
+            }
+            OnRemove::Delete => {
+                let label = removal.stack.to_string();
+                let pruner = Pruner {
+                    cluster: &self.cluster,
+                    judge: Judge::new(&label, inventory.memory),
+                    allowance: Allowance::Kinds(&removal.allow_delete),
+                };
+                let result = pruner.prune(&mut inventory, &HashSet::new()).await?;
+                Attempt::of(Vec::new(), result)
+            }
+        };
+        self.records.save(&mut inventory).await?;
+        stack.inventory = Some(inventory);
+        Ok(attempt)
+    }
+
+    /// Deletes the records of a stack that was removed.
+    pub async fn forget(&self, stack: &mut Stack) -> Result<(), Error> {
+        stack.inventory = None;
+        self.records.discard(stack.id).await
+    }
+
+    /// How what the stack owns is doing; none if that is not known yet.
+    pub async fn observe(&self, stack: &Stack) -> Result<Option<Readiness>, Error> {
+        match &stack.inventory {
+            Some(inventory) if !inventory.is_of_nothing() => {
+                observe::observe(&self.cluster, inventory).await.map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The inventory, out of the stack's hands until the attempt has gone well: after one that has not, it
+    /// is read again.
+    async fn take(&self, stack: &mut Stack) -> Result<Inventory, Error> {
+        match stack.inventory.take() {
+            Some(inventory) => Ok(inventory),
+            None => self.records.open(stack.id).await,
+        }
+    }
+}
+
+impl From<&Applied> for FirstSuccess {
+    fn from(applied: &Applied) -> Self {
+        Self {
+            event: applied.event,
+            at: applied.at,
+        }
+    }
+}
+
+impl Stack {
+    /// A stack of which nothing has been read yet.
+    pub const fn new(id: StackId) -> Self {
+        Self {
+            id,
+            inventory: None,
+        }
+    }
+
+    /// Which stack it is.
+    pub const fn id(&self) -> StackId {
+        self.id
+    }
+
+    /// The sequence that was last applied whole, as far as it is known.
+    pub fn applied(&self) -> Option<u64> {
+        let inventory = self.inventory.as_ref()?;
+        inventory.applied.as_ref().map(|applied| applied.sequence)
+    }
+}

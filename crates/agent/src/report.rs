@@ -1,0 +1,151 @@
+//! Tells the broker what happened and how stacks are doing. What cannot be told now is told later.
+
+mod fold;
+mod outbox;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use brokkr_client::Client;
+use brokkr_core::StackId;
+use brokkr_core::ambient::Ambient;
+use brokkr_core::wire::{Code, StackStatus};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use fold::Folds;
+use outbox::Outbox;
+
+pub(crate) use fold::Happened;
+
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const LONGEST_DELAY: Duration = Duration::from_mins(1);
+
+/// The one mouth of an agent.
+pub(crate) struct Reporter {
+    broker: Client,
+    ambient: Arc<dyn Ambient>,
+    unsaid: Mutex<Unsaid>,
+    /// One report at a time, so that they arrive in order.
+    speaking: tokio::sync::Mutex<()>,
+    news: Notify,
+}
+
+#[derive(Default)]
+struct Unsaid {
+    outbox: Outbox,
+    folds: Folds,
+}
+
+impl Reporter {
+    pub(crate) fn new(broker: Client, ambient: Arc<dyn Ambient>) -> Self {
+        Self {
+            broker,
+            ambient,
+            unsaid: Mutex::default(),
+            speaking: tokio::sync::Mutex::default(),
+            news: Notify::new(),
+        }
+    }
+
+    /// Notes how a stack is doing; said if it is different from what was said before.
+    pub(crate) fn status(&self, status: StackStatus) {
+        if self.unsaid().outbox.status(status) {
+            self.news.notify_one();
+        }
+    }
+
+    /// Notes the outcome of an attempt.
+    pub(crate) fn event(&self, stack: StackId, happened: Happened) {
+        let mut unsaid = self.unsaid();
+        let event = unsaid.folds.fold(stack, happened, &*self.ambient);
+        unsaid.outbox.event(event);
+        drop(unsaid);
+        self.news.notify_one();
+    }
+
+    /// Says every status again, because the broker may have missed some.
+    pub(crate) fn say_all_again(&self) {
+        self.unsaid().outbox.forget_what_was_said();
+        self.news.notify_one();
+    }
+
+    /// Lets go of what is remembered of a stack.
+    pub(crate) fn forget(&self, stack: StackId) {
+        let mut unsaid = self.unsaid();
+        unsaid.outbox.forget(stack);
+        unsaid.folds.forget(stack);
+    }
+
+    /// Says everything that is unsaid.
+    pub(crate) async fn deliver(&self) -> Result<(), brokkr_client::Error> {
+        let _turn = self.speaking.lock().await;
+        loop {
+            let statuses = self.unsaid().outbox.statuses();
+            if statuses.is_empty() {
+                break;
+            }
+            self.broker.report_status(statuses.clone()).await?;
+            self.unsaid().outbox.said_statuses(&statuses);
+        }
+        loop {
+            let events = self.unsaid().outbox.events();
+            if events.is_empty() {
+                return Ok(());
+            }
+            match self.broker.report_events(events.clone()).await {
+                Ok(()) => self.unsaid().outbox.said_events(&events),
+                // One that the broker does not take must not hold up the others.
+                Err(error) if is_about_content(&error) => {
+                    tracing::warn!(%error, events = events.len(), "the broker does not take an event");
+                    self.unsaid().outbox.refused(&events);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Says what is new, as soon as it is, until `shutdown`.
+    pub(crate) async fn run(&self, shutdown: &CancellationToken) {
+        let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
+        while !shutdown.is_cancelled() {
+            let delivered = tokio::select! {
+                delivered = self.deliver() => delivered,
+                () = shutdown.cancelled() => return,
+            };
+            let pause = match delivered {
+                Ok(()) => {
+                    backoff.reset();
+                    None
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a report waits");
+                    Some(backoff.next(&*self.ambient))
+                }
+            };
+            let wake = async {
+                match pause {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => self.news.notified().await,
+                }
+            };
+            tokio::select! {
+                () = wake => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+    }
+
+    fn unsaid(&self) -> MutexGuard<'_, Unsaid> {
+        self.unsaid.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the broker refused what was said, as opposed to who said it, or being unable to listen.
+fn is_about_content(error: &brokkr_client::Error) -> bool {
+    matches!(
+        error.code(),
+        Some(Code::Malformed | Code::Invalid | Code::NotFound | Code::TooLarge)
+    )
+}

@@ -1,0 +1,31 @@
+use std::time::Duration;
+
+/// How an agent works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The namespace in which the agent keeps its records; made if missing.
+    pub namespace: String,
+    /// The time between polls that do not wait, and the least between polls after an error.
+    pub interval: Duration,
+    /// How long a poll waits at the broker for a change, at most 50 s; zero polls at `interval`.
+    pub wait: Duration,
+    /// How often a stack that did not change is compared with the cluster.
+    pub resync: Duration,
+    /// The most requests to the API server at the same time.
+    pub max_in_flight: usize,
+    /// The longest time between two attempts at something that fails.
+    pub retry_cap: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            namespace: "brokkr-system".to_owned(),
+            interval: Duration::from_secs(10),
+            wait: Duration::from_secs(50),
+            resync: Duration::from_mins(5),
+            max_in_flight: 16,
+            retry_cap: Duration::from_mins(5),
+        }
+    }
+}

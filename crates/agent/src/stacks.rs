@@ -1,0 +1,143 @@
+//! One task per stack, so that a broken one delays no other.
+
+mod order;
+mod worker;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use brokkr_client::Client;
+use brokkr_core::StackId;
+use brokkr_core::ambient::Ambient;
+use brokkr_core::wire::TargetState;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::Settings;
+use crate::reconcile::Reconciler;
+use crate::report::Reporter;
+use order::Order;
+use worker::Worker;
+
+/// What the workers of all stacks share.
+pub(crate) struct Workshop {
+    pub settings: Settings,
+    pub broker: Client,
+    pub reconciler: Reconciler,
+    pub reporter: Reporter,
+    pub ambient: Arc<dyn Ambient>,
+    /// After a start all stacks want their content at once; the broker has other agents, too.
+    pub downloads: Semaphore,
+}
+
+/// How long a worker that ended by a defect rests, which would else end at once again.
+const REST: Duration = Duration::from_secs(10);
+
+/// How long the steps in hand may take after the end was announced.
+const LAST_STEPS: Duration = Duration::from_secs(8);
+
+/// Hands out the orders of each accepted state.
+pub(crate) struct Supervisor {
+    workshop: Arc<Workshop>,
+    shutdown: CancellationToken,
+    orders: BTreeMap<StackId, watch::Sender<Order>>,
+    workers: JoinSet<()>,
+    stacks: HashMap<Id, StackId>,
+}
+
+impl Supervisor {
+    pub(crate) fn new(workshop: Arc<Workshop>, shutdown: CancellationToken) -> Self {
+        Self {
+            workshop,
+            shutdown,
+            orders: BTreeMap::new(),
+            workers: JoinSet::new(),
+            stacks: HashMap::new(),
+        }
+    }
+
+    /// Runs until the end is announced and the steps in hand are done.
+    pub(crate) async fn run(mut self, mut accepted: watch::Receiver<Option<Arc<TargetState>>>) {
+        loop {
+            tokio::select! {
+                () = self.shutdown.cancelled() => break,
+                Some(ended) = self.workers.join_next_with_id() => self.ended(&ended),
+                Ok(()) = accepted.changed() => {
+                    let state = accepted.borrow_and_update().clone();
+                    if let Some(state) = state {
+                        self.assign(&state);
+                    }
+                }
+            }
+        }
+        let finish = async { while self.workers.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_STEPS, finish).await.is_err() {
+            tracing::warn!(
+                "some steps take too long to wait for: the next start goes on from there"
+            );
+            self.workers.shutdown().await;
+        }
+    }
+
+    /// Gives every stack its order. A stack that the state does not name is left as it is.
+    fn assign(&mut self, state: &TargetState) {
+        let mut orders = order::orders(state);
+        for (stack, sender) in &self.orders {
+            let order = orders.remove(stack).unwrap_or(Order::Idle);
+            sender.send_if_modified(|current| {
+                let is_new = *current != order;
+                *current = order;
+                is_new
+            });
+        }
+        for (stack, order) in orders {
+            self.orders.insert(stack, watch::Sender::new(order));
+            self.employ(stack, Duration::ZERO);
+        }
+    }
+
+    fn employ(&mut self, stack: StackId, rest: Duration) {
+        let Some(sender) = self.orders.get(&stack) else {
+            return;
+        };
+        let worker = Worker::new(
+            stack,
+            sender.subscribe(),
+            self.workshop.clone(),
+            self.shutdown.clone(),
+        );
+        let task = self.workers.spawn(async move {
+            tokio::time::sleep(rest).await;
+            worker.run().await;
+        });
+        self.stacks.insert(task.id(), stack);
+    }
+
+    /// A worker ends when it has nothing to do; one that ended while an order came in is replaced, and so is one
+    /// that ended by a defect.
+    fn ended(&mut self, ended: &Result<(Id, ()), JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => *id,
+            Err(error) => error.id(),
+        };
+        let Some(stack) = self.stacks.remove(&id) else {
+            return;
+        };
+        let rest = match ended {
+            Ok(_) => Duration::ZERO,
+            Err(error) => {
+                tracing::error!(%stack, %error, "a worker ended by a defect and is started anew");
+                REST
+            }
+        };
+        let is_idle = |sender: &watch::Sender<Order>| *sender.borrow() == Order::Idle;
+        if self.orders.get(&stack).is_some_and(is_idle) {
+            self.orders.remove(&stack);
+            self.workshop.reporter.forget(stack);
+        } else {
+            self.employ(stack, rest);
+        }
+    }
+}

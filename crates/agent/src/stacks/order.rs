@@ -1,0 +1,97 @@
+use std::collections::BTreeMap;
+
+use brokkr_core::StackId;
+use brokkr_core::wire::{FEATURES, TargetRemoval, TargetStack, TargetState};
+
+/// What to do about a stack.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Order {
+    /// Nothing: leave it as it is.
+    Idle,
+    /// Make the cluster what it says.
+    Apply(TargetStack),
+    /// Take it out of the cluster.
+    Remove(TargetRemoval),
+    /// Do nothing and say why: this version does not understand it.
+    Hold(TargetStack, String),
+}
+
+/// The order of every stack that a target state names.
+pub(super) fn orders(state: &TargetState) -> BTreeMap<StackId, Order> {
+    let removals = state
+        .removals
+        .iter()
+        .map(|removal| (removal.stack, Order::Remove(removal.clone())));
+    // A stack that is wanted is not removed, should a state ever say both.
+    let stacks = state.stacks.iter().map(|entry| (entry.stack, order(entry)));
+    removals.chain(stacks).collect()
+}
+
+fn order(entry: &TargetStack) -> Order {
+    let is_strange = |feature: &&String| !FEATURES.contains(&feature.as_str());
+    match entry.requires.iter().find(is_strange) {
+        None => Order::Apply(entry.clone()),
+        Some(feature) => Order::Hold(
+            entry.clone(),
+            format!("this stack needs `{feature}`, which this agent does not have: upgrade it"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use brokkr_core::ambient::System;
+    use brokkr_core::wire::OnRemove;
+    use brokkr_core::{DeploymentObjectId, Digest, Epoch, Name};
+
+    use super::*;
+
+    fn name() -> Name {
+        "a".parse().expect("a name")
+    }
+
+    fn entry(requires: &[&str]) -> TargetStack {
+        TargetStack {
+            stack: StackId::generate(&System),
+            name: name(),
+            deployment_object: DeploymentObjectId::generate(&System),
+            sequence: 1,
+            digest: Digest::of(None, ""),
+            size: 0,
+            default_namespace: None,
+            create_namespace: false,
+            allow_delete: Vec::new(),
+            requires: requires.iter().map(|&r| r.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn only_removals_remove_and_only_what_is_understood_is_applied() {
+        let (plain, strange) = (entry(&[]), entry(&["time-travel"]));
+        let removal = TargetRemoval {
+            stack: StackId::generate(&System),
+            name: name(),
+            policy: OnRemove::Delete,
+            allow_delete: Vec::new(),
+            revision: 3,
+        };
+        let withdrawn = TargetRemoval {
+            stack: plain.stack,
+            ..removal.clone()
+        };
+        let state = TargetState {
+            epoch: Epoch::generate(&System),
+            revision: 3,
+            state_token: String::new(),
+            succeeds: Vec::new(),
+            stacks: vec![plain.clone(), strange.clone()],
+            removals: vec![removal.clone(), withdrawn],
+        };
+        let orders = orders(&state);
+        assert_eq!(orders.len(), 3);
+        assert_eq!(orders[&plain.stack], Order::Apply(plain.clone()));
+        assert_eq!(orders[&removal.stack], Order::Remove(removal.clone()));
+        let held = &orders[&strange.stack];
+        assert!(matches!(held, Order::Hold(_, why) if why.contains("time-travel")));
+    }
+}

@@ -1,0 +1,212 @@
+//! Follows the orders for one stack: attempts, waits, attempts again, and tells how it is doing.
+
+mod content;
+mod remove;
+mod tell;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use brokkr_core::StackId;
+use brokkr_core::wire::{Health, ObjectOutcome, StackStatus, Sync, TargetStack};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::Workshop;
+use super::order::Order;
+use crate::backoff::Backoff;
+use crate::reconcile::{Attempt, Ending, Stack};
+use content::Content;
+use tell::Story;
+
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const FIRST_LOOK: Duration = Duration::from_millis(500);
+const LONGEST_LOOK: Duration = Duration::from_secs(15);
+
+pub(super) struct Worker {
+    stack: Stack,
+    orders: watch::Receiver<Order>,
+    workshop: Arc<Workshop>,
+    shutdown: CancellationToken,
+    content: Content,
+    story: Story,
+    /// What changed in attempts that only had to wait.
+    changes: Vec<ObjectOutcome>,
+    /// Between attempts that fail.
+    retry: Backoff,
+    /// Between attempts that wait for something to go.
+    patience: Backoff,
+    /// Between looks at objects that are not as they should be.
+    look: Backoff,
+}
+
+/// What a worker waits for.
+struct Pause {
+    /// When the next attempt is due.
+    attempt: Instant,
+    /// When the objects are due to be looked at.
+    look: Option<Instant>,
+}
+
+/// Why a worker stopped waiting.
+enum Woken {
+    Attempt,
+    Look,
+    /// There is another order, or the end is near.
+    Order,
+}
+
+impl Worker {
+    pub(super) fn new(
+        stack: StackId,
+        orders: watch::Receiver<Order>,
+        workshop: Arc<Workshop>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self {
+            stack: Stack::new(stack),
+            orders,
+            shutdown,
+            content: Content::default(),
+            story: Story::new(stack),
+            changes: Vec::new(),
+            retry: Backoff::new(FIRST_RETRY, workshop.settings.retry_cap),
+            patience: Backoff::new(FIRST_LOOK, LONGEST_LOOK),
+            look: Backoff::new(FIRST_LOOK, LONGEST_LOOK),
+            workshop,
+        }
+    }
+
+    /// Works until there is nothing to do, or the end.
+    pub(super) async fn run(mut self) {
+        while !self.shutdown.is_cancelled() {
+            let order = self.orders.borrow_and_update().clone();
+            self.retry.reset();
+            self.patience.reset();
+            self.changes.clear();
+            match order {
+                Order::Idle => return,
+                Order::Apply(entry) => self.follow(&entry).await,
+                Order::Remove(removal) => self.remove(&removal).await,
+                Order::Hold(entry, reason) => self.hold(&entry, reason).await,
+            }
+        }
+    }
+
+    /// Brings an entry about and keeps it so, until there is another order.
+    async fn follow(&mut self, entry: &TargetStack) {
+        self.say(Some(entry.sequence), Sync::Applying, None);
+        loop {
+            let attempt = self.attempt(entry).await;
+            let mut pause = self.conclude(entry, attempt).await;
+            loop {
+                match self.wait(&pause).await {
+                    Woken::Order => return,
+                    Woken::Attempt => break,
+                    Woken::Look => {
+                        pause.look = self.next_look().await;
+                        self.report_status();
+                    }
+                }
+            }
+        }
+    }
+
+    async fn attempt(&mut self, entry: &TargetStack) -> Attempt {
+        match self.content.of(entry, &self.workshop).await {
+            Ok(text) => {
+                let reconciler = &self.workshop.reconciler;
+                reconciler.apply(&mut self.stack, entry, &text).await
+            }
+            Err(error) => Attempt::error(&error),
+        }
+    }
+
+    /// Tells what an attempt came to, together with how the objects are doing now: a new version is not
+    /// said to be in place beside the health of the old one. Returns what to wait for.
+    async fn conclude(&mut self, entry: &TargetStack, attempt: Attempt) -> Pause {
+        let attempt = attempt.after(std::mem::take(&mut self.changes));
+        if attempt.has_changed() {
+            self.look.reset();
+        }
+        let look = self.next_look().await;
+        self.tell_apply(entry, &attempt);
+        let (sync, reason) = tell::said(&attempt.ending, Sync::Synced, Sync::Applying);
+        self.say(Some(entry.sequence), sync, reason);
+        let ambient = &*self.workshop.ambient;
+        let wait = match attempt.ending {
+            Ending::Done | Ending::Held(_) => {
+                self.retry.reset();
+                self.patience.reset();
+                self.workshop.settings.resync
+            }
+            Ending::Waiting(_) => {
+                self.changes = attempt.objects;
+                self.patience.next(ambient)
+            }
+            Ending::Failed(_) => self.retry.next(ambient),
+        };
+        Pause {
+            attempt: Instant::now() + wait,
+            look,
+        }
+    }
+
+    /// Looks at the objects; returns when to look again, if they are not as they should be.
+    async fn next_look(&mut self) -> Option<Instant> {
+        match self.workshop.reconciler.observe(&self.stack).await {
+            Ok(None) => return None,
+            Ok(Some(readiness)) => self.story.readiness = readiness,
+            Err(error) => {
+                tracing::debug!(stack = %self.stack.id(), %error, "health cannot be seen");
+                self.story.readiness.health = Health::Unknown;
+                self.story.readiness.reason = None;
+            }
+        }
+        let is_well = self.story.readiness.health == Health::Current;
+        (!is_well).then(|| Instant::now() + self.look.next(&*self.workshop.ambient))
+    }
+
+    async fn hold(&mut self, entry: &TargetStack, reason: String) {
+        self.tell_held(entry, &reason);
+        self.say(Some(entry.sequence), Sync::Held, Some(reason));
+        self.wait_for_order().await;
+    }
+
+    async fn wait(&mut self, pause: &Pause) -> Woken {
+        let look = async {
+            match pause.look {
+                Some(look) => sleep_until(look).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => Woken::Order,
+            Ok(()) = self.orders.changed() => Woken::Order,
+            () = sleep_until(pause.attempt) => Woken::Attempt,
+            () = look => Woken::Look,
+        }
+    }
+
+    async fn wait_for_order(&mut self) {
+        tokio::select! {
+            () = self.shutdown.cancelled() => {}
+            Ok(()) = self.orders.changed() => {}
+        }
+    }
+
+    fn say(&mut self, seen: Option<u64>, sync: Sync, reason: Option<String>) {
+        self.story.seen = seen;
+        self.story.sync = sync;
+        self.story.reason = reason;
+        self.report_status();
+    }
+
+    fn report_status(&mut self) {
+        self.story.applied = self.stack.applied().or(self.story.applied);
+        let status: StackStatus = self.story.status();
+        self.workshop.reporter.status(status);
+    }
+}

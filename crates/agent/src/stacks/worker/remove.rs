@@ -1,0 +1,72 @@
+use brokkr_core::wire::{Action, Confirmation, Sync, TargetRemoval};
+use tokio::time::Instant;
+
+use super::{Pause, Woken, Worker, tell};
+use crate::Error;
+use crate::reconcile::{Attempt, Ending};
+
+impl Worker {
+    /// Takes the stack out of the cluster and confirms it, unless there is another order before.
+    pub(super) async fn remove(&mut self, removal: &TargetRemoval) {
+        self.story.applied = None;
+        self.say(None, Sync::Removing, None);
+        let mut told = None;
+        loop {
+            let attempt = self
+                .workshop
+                .reconciler
+                .remove(&mut self.stack, removal)
+                .await;
+            let attempt = attempt.after(std::mem::take(&mut self.changes));
+            if told.as_ref() != Some(&Ending::Done) {
+                self.tell(Action::Remove, None, &attempt, None);
+                told = Some(attempt.ending.clone());
+            }
+            let attempt = match attempt.ending {
+                Ending::Done => match self.confirm(removal).await {
+                    Ok(()) => return self.wait_for_order().await,
+                    Err(error) => Attempt::error(&error),
+                },
+                _ => attempt,
+            };
+            let (sync, reason) = tell::said(&attempt.ending, Sync::Removing, Sync::Removing);
+            self.say(None, sync, reason);
+            let pause = self.pause_in_removal(attempt);
+            if matches!(self.wait(&pause).await, Woken::Order) {
+                return;
+            }
+        }
+    }
+
+    /// Confirms that nothing is left. The event comes before it, because nobody waits for one
+    /// afterwards; the records go before it, because a stack that is not on record is confirmed at once:
+    /// dying anywhere in between leads to the same confirmation.
+    async fn confirm(&mut self, removal: &TargetRemoval) -> Result<(), Error> {
+        let workshop = self.workshop.clone();
+        workshop.reporter.deliver().await?;
+        workshop.reconciler.forget(&mut self.stack).await?;
+        let confirmation = Confirmation {
+            stack: removal.stack,
+            revision: removal.revision,
+        };
+        // One that came too late says so, and there will be another order.
+        workshop.broker.confirm_removals(vec![confirmation]).await?;
+        Ok(())
+    }
+
+    fn pause_in_removal(&mut self, attempt: Attempt) -> Pause {
+        let ambient = &*self.workshop.ambient;
+        let wait = match attempt.ending {
+            Ending::Waiting(_) => {
+                self.changes = attempt.objects;
+                self.patience.next(ambient)
+            }
+            Ending::Held(_) => self.workshop.settings.resync,
+            Ending::Failed(_) | Ending::Done => self.retry.next(ambient),
+        };
+        Pause {
+            attempt: Instant::now() + wait,
+            look: None,
+        }
+    }
+}

@@ -1,0 +1,27 @@
+use brokkr_core::plan::Judge;
+use brokkr_core::wire::ObjectOutcome;
+use futures::FutureExt;
+
+use crate::apply;
+use crate::cluster::{Cluster, Write};
+use crate::inventory::Inventory;
+use crate::plan::{Step, Trial};
+
+/// Lets the cluster judge objects without writing them; returns those that it refuses.
+pub(crate) async fn dry_run<'a, 'b: 'a>(
+    cluster: &Cluster,
+    judge: Judge<'_>,
+    inventory: &Inventory,
+    steps: impl IntoIterator<Item = &'a Step<'b>>,
+    trial: Trial,
+) -> Vec<ObjectOutcome> {
+    let due = steps.into_iter().filter(|step| step.trial == trial);
+    let trials: Vec<_> = due
+        .map(|step| {
+            let ownership = inventory.get(&step.object.key);
+            apply::one(cluster, judge, step, ownership, Write::DryRun).boxed()
+        })
+        .collect();
+    let tried = cluster.together(trials).await;
+    tried.into_iter().filter_map(Result::err).collect()
+}

@@ -1,0 +1,14 @@
+//! The reconcile layer on a real API server: `BROKKR_TEST_KUBECONFIG` names it, and nothing else is read.
+//! Every test has namespaces, stacks and records of its own.
+
+mod applying;
+mod bed;
+mod broker;
+mod crashes;
+mod kinds;
+mod ownership;
+mod pruning;
+mod records;
+mod removing;
+mod running;
+mod speed;
