@@ -1,0 +1,44 @@
+//! The command tree. Each command's flags and examples stand in its own file under `commands`.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{
+    agent, apply, broker, completion, context, dev, events, generator, history, login, removals,
+    rollback, stack, status, whoami,
+};
+
+/// Distributes Kubernetes objects to many clusters.
+///
+/// A broker records what should run where; one agent per cluster fetches its target state, applies
+/// it, and reports what happened.
+#[derive(Parser)]
+#[command(name = "brokkr", version, arg_required_else_help = true)]
+#[command(after_help = "Example:
+  brokkr dev                    a broker and an agent, for a first look
+  brokkr apply -f ./manifests --stack checkout --create --wait")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    Broker(broker::Broker),
+    Agent(agent::Agent),
+    Dev(dev::Dev),
+    Login(login::Login),
+    Context(context::Context),
+    Whoami(whoami::Whoami),
+    Generator(generator::Generator),
+    Stack(stack::Stack),
+    Apply(apply::Apply),
+    History(history::History),
+    Rollback(rollback::Rollback),
+    Status(status::Status),
+    Events(events::Events),
+    Removals(removals::Removals),
+    Completion(completion::Completion),
+}
+
+#[cfg(test)]
+mod tests;

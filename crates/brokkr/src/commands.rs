@@ -1,0 +1,21 @@
+//! One file a command: its flags, and what it does.
+
+pub mod agent;
+pub mod apply;
+pub mod broker;
+pub mod completion;
+pub mod context;
+pub mod dev;
+pub mod events;
+pub mod generator;
+pub mod history;
+pub mod login;
+pub mod removals;
+pub mod rollback;
+pub mod stack;
+pub mod status;
+pub mod whoami;
+
+mod new_key;
+mod removal;
+mod wait;

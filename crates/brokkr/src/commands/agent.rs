@@ -1,0 +1,160 @@
+use brokkr_core::name::{Name, Reference};
+use brokkr_core::wire::{self, CreateAgent};
+use clap::{Args, Subcommand};
+
+use super::new_key::NewKey;
+use crate::connection::Connection;
+use crate::output::{Cell, Output, Row};
+use crate::terminal::{Confirmation, say};
+
+pub mod run;
+
+/// Run an agent in a cluster, or register agents
+///
+/// Without a subcommand it runs: it fetches its target state from the broker, applies it to the
+/// cluster, and reports. Outside of a cluster it needs a kubeconfig, inside it uses its service account.
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_help = "Example:
+  brokkr agent create eu-1 --key-file eu-1.key
+  brokkr agent --broker https://broker.example --key-file eu-1.key")]
+pub struct Agent {
+    #[command(subcommand)]
+    registry: Option<Registry>,
+
+    #[command(flatten)]
+    run: run::Run,
+}
+
+#[derive(Subcommand)]
+enum Registry {
+    Create(Create),
+    List(List),
+    Get(Get),
+    Delete(Delete),
+}
+
+/// Register an agent and show its key, this once
+///
+/// The key goes to stdout and everything else to stderr, so that it can be sent into a file or a secret store.
+#[derive(Args)]
+#[command(after_help = "Example:
+  brokkr agent create eu-1 --key-file eu-1.key
+  brokkr agent create eu-1 | kubectl create secret generic brokkr --from-file=key=/dev/stdin")]
+struct Create {
+    /// The agent's name, such as its cluster's
+    name: Name,
+    #[command(flatten)]
+    new_key: NewKey,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Show all agents
+#[derive(Args)]
+#[command(after_help = "Example:
+  brokkr agent list -o wide")]
+struct List {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Show one agent
+#[derive(Args)]
+#[command(after_help = "Example:
+  brokkr agent get eu-1 -o json")]
+struct Get {
+    /// Its name or id
+    agent: Reference,
+    #[command(flatten)]
+    connection: Connection,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Delete an agent that has nothing left to run or to remove
+#[derive(Args)]
+#[command(after_help = "Example:
+  brokkr stack untarget checkout --agent eu-1
+  brokkr agent delete eu-1")]
+struct Delete {
+    /// Its name or id
+    agent: Reference,
+    #[command(flatten)]
+    confirmation: Confirmation,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Agent {
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.registry {
+            Some(Registry::Create(create)) => create.run().await,
+            Some(Registry::List(list)) => list.run().await,
+            Some(Registry::Get(get)) => get.run().await,
+            Some(Registry::Delete(delete)) => delete.run().await,
+            None => self.run.run().await,
+        }
+    }
+}
+
+impl Create {
+    async fn run(self) -> anyhow::Result<()> {
+        let place = self.new_key.place()?;
+        let create = CreateAgent { name: self.name };
+        let created = self.connection.client()?.create_agent(&create).await?;
+        say(&format!("Registered agent {}.", created.agent.name));
+        self.new_key
+            .hand_over(place, &created.pak, &created.agent, &created)
+    }
+}
+
+impl List {
+    async fn run(self) -> anyhow::Result<()> {
+        self.output.list(&self.connection.client()?.agents().await?)
+    }
+}
+
+impl Get {
+    async fn run(self) -> anyhow::Result<()> {
+        let client = self.connection.client()?;
+        self.output.one(&client.agent(&self.agent).await?)
+    }
+}
+
+impl Delete {
+    async fn run(self) -> anyhow::Result<()> {
+        let client = self.connection.client()?;
+        let agent = client.agent(&self.agent).await?;
+        self.confirmation.ask(&format!(
+            "Delete agent {}? Its key dies with it.",
+            agent.name
+        ))?;
+        client.delete_agent(&self.agent).await?;
+        say(&format!("Deleted agent {}.", agent.name));
+        Ok(())
+    }
+}
+
+impl Row for wire::Agent {
+    fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let state = match self.last_seen {
+            None => "never seen",
+            Some(_) if self.silent => "silent",
+            Some(_) => "polling",
+        };
+        vec![
+            Cell::text("NAME", &self.name),
+            Cell::text("STATE", state),
+            Cell::time("SEEN", self.last_seen),
+            Cell::time("CREATED", self.created_at),
+            Cell::text("ID", self.id).wide(),
+        ]
+    }
+}

@@ -1,0 +1,98 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use brokkr_agent::Settings;
+use brokkr_client::Client;
+use brokkr_core::ambient::System;
+use brokkr_core::pak::Role;
+use clap::Args;
+
+use crate::connection::{given_key, plain_http};
+use crate::duration;
+use crate::lifecycle::Lifecycle;
+use crate::logging::Logging;
+
+/// What an agent needs to run.
+#[derive(Args)]
+pub struct Run {
+    /// The broker's address
+    #[arg(long, env = "BROKKR_BROKER", value_name = "URL", required = true)]
+    broker: Option<String>,
+
+    /// The agent's key; the variable BROKKR_KEY may hold the key itself
+    #[arg(long, env = "BROKKR_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
+
+    /// Send the key unencrypted, even to another machine
+    #[arg(long, env = "BROKKR_PLAIN_HTTP")]
+    plain_http: bool,
+
+    /// The kubeconfig of the cluster; inside a cluster, the pod's service account is used without it
+    #[arg(long, env = "BROKKR_KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
+    /// The context of the kubeconfig [default: its current one]
+    #[arg(long, env = "BROKKR_KUBE_CONTEXT", value_name = "NAME")]
+    context: Option<String>,
+
+    /// The namespace for the agent's own records; it is made if missing
+    #[arg(long, env = "BROKKR_NAMESPACE", value_name = "NAME", default_value_t = Settings::default().namespace)]
+    namespace: String,
+
+    /// How long to rest between polls
+    #[arg(long, env = "BROKKR_INTERVAL", value_name = "DURATION", default_value = "10s", value_parser = duration::positive)]
+    interval: Duration,
+
+    /// How long the broker may hold a poll until there is something new; 0s asks at the interval only
+    #[arg(long, env = "BROKKR_WAIT", value_name = "DURATION", default_value = "50s", value_parser = duration::parse)]
+    wait: Duration,
+
+    #[command(flatten)]
+    logging: Logging,
+}
+
+impl Run {
+    pub async fn run(self) -> anyhow::Result<()> {
+        self.logging.start()?;
+        // `clap` asks for it, except where a subcommand is given.
+        let broker = self.broker.unwrap_or_default();
+        let key = given_key(self.key_file.as_deref())?
+            .context("the agent has no key — add --key-file FILE, or set BROKKR_KEY")?;
+        let client = Client::new(&broker, key, plain_http(self.plain_http))?;
+        refuse_foreign_role(&client).await?;
+        let cluster =
+            brokkr_agent::connect(self.kubeconfig.as_deref(), self.context.as_deref()).await?;
+        let settings = Settings {
+            namespace: self.namespace,
+            interval: self.interval,
+            wait: self.wait,
+            ..Settings::default()
+        };
+        let mut lifecycle = Lifecycle::new()?;
+        start(&mut lifecycle, settings, client, cluster);
+        lifecycle.run().await
+    }
+}
+
+/// Works on the cluster from then on.
+pub fn start(lifecycle: &mut Lifecycle, settings: Settings, client: Client, cluster: kube::Client) {
+    let shutdown = lifecycle.shutdown();
+    lifecycle.spawn("agent", async move {
+        Ok(brokkr_agent::run(settings, client, cluster, Arc::new(System), shutdown).await?)
+    });
+}
+
+/// An admin's key would be refused for ever: better said at once. A broker that is away says
+/// nothing about the key, and the agent starts without it.
+async fn refuse_foreign_role(client: &Client) -> anyhow::Result<()> {
+    match client.me().await {
+        Ok(me) if me.role != Role::Agent => bail!(
+            "this is the key of {} {} — make one with `brokkr agent create`",
+            if me.role == Role::Admin { "an" } else { "a" },
+            me.role
+        ),
+        _ => Ok(()),
+    }
+}

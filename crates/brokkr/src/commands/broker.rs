@@ -1,0 +1,86 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use brokkr_broker::Settings;
+use brokkr_core::ambient::System;
+use clap::Args;
+use tokio::net::TcpListener;
+
+use crate::lifecycle::Lifecycle;
+use crate::logging::Logging;
+use crate::output;
+
+/// Run the broker: the source of truth
+///
+/// Its first start makes an admin's key and writes it into a file that only its owner may read.
+/// When it serves, it says so in one line on stdout.
+#[derive(Args)]
+#[command(after_help = "Example:
+  brokkr broker --database sqlite:brokkr.db
+  brokkr broker --listen 0.0.0.0:8080 --database postgres://brokkr@db.example/brokkr")]
+pub struct Broker {
+    /// Where to listen; port 0 takes a free one
+    #[arg(
+        long,
+        env = "BROKKR_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080"
+    )]
+    listen: SocketAddr,
+
+    /// The database: sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME
+    #[arg(
+        long,
+        env = "BROKKR_DATABASE",
+        hide_env_values = true,
+        value_name = "URL",
+        default_value = "sqlite:brokkr.db"
+    )]
+    database: String,
+
+    /// Where the first start with an empty database writes the admin's key
+    #[arg(
+        long,
+        env = "BROKKR_ADMIN_KEY_FILE",
+        value_name = "FILE",
+        default_value = "brokkr-admin.key"
+    )]
+    admin_key_file: PathBuf,
+
+    #[command(flatten)]
+    logging: Logging,
+}
+
+impl Broker {
+    pub async fn run(self) -> anyhow::Result<()> {
+        self.logging.start()?;
+        let mut lifecycle = Lifecycle::new()?;
+        let settings = Settings {
+            database: self.database,
+            admin_key_file: self.admin_key_file,
+        };
+        let address = start(&mut lifecycle, &settings, self.listen).await?;
+        output::write(&format!("listening on http://{address}\n"))?;
+        lifecycle.run().await
+    }
+}
+
+/// Opens the database, then the port, and serves from then on.
+pub async fn start(
+    lifecycle: &mut Lifecycle,
+    settings: &Settings,
+    listen: SocketAddr,
+) -> anyhow::Result<SocketAddr> {
+    let broker = brokkr_broker::Broker::open(settings, Arc::new(System)).await?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("{listen} cannot be listened on"))?;
+    let address = listener.local_addr()?;
+    let shutdown = lifecycle.shutdown();
+    lifecycle.spawn("broker", async move {
+        Ok(broker.serve(listener, shutdown).await?)
+    });
+    Ok(address)
+}

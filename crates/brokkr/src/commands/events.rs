@@ -1,0 +1,101 @@
+use brokkr_client::EventFilter;
+use brokkr_core::name::Reference;
+use brokkr_core::wire::{Action, ObjectResult, Outcome, RecordedEvent};
+use clap::Args;
+
+use crate::connection::Connection;
+use crate::output::{Cell, Output, Row};
+
+/// Show what agents did and how it ended, newest first
+#[derive(Args)]
+#[command(after_help = "Example:
+  brokkr events --stack checkout
+  brokkr events --agent eu-1 --limit 1 -o yaml")]
+pub struct Events {
+    /// Only of this stack
+    #[arg(long, value_name = "STACK")]
+    stack: Option<Reference>,
+
+    /// Only of this agent
+    #[arg(long, value_name = "AGENT")]
+    agent: Option<Reference>,
+
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=500))]
+    limit: u16,
+
+    #[command(flatten)]
+    connection: Connection,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Events {
+    pub async fn run(self) -> anyhow::Result<()> {
+        let filter = EventFilter {
+            stack: self.stack,
+            agent: self.agent,
+        };
+        let client = self.connection.client()?;
+        self.output
+            .list(&client.events(&filter, self.limit.into()).await?)
+    }
+}
+
+impl Row for RecordedEvent {
+    fn name(&self) -> String {
+        self.event.id.to_string()
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let event = &self.event;
+        let action = match event.action {
+            Action::Apply => "apply",
+            Action::Remove => "remove",
+        };
+        let outcome = match event.outcome {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Failed => "failed",
+            Outcome::Held => "held",
+        };
+        vec![
+            Cell::time("LAST", event.last),
+            Cell::time("FIRST", event.first).wide(),
+            Cell::text("AGENT", &self.agent_name),
+            Cell::text("STACK", &self.stack_name),
+            Cell::text("ACTION", action),
+            Cell::optional("SEQUENCE", event.sequence),
+            Cell::text("OUTCOME", outcome),
+            Cell::text("COUNT", event.count),
+            Cell::text("OBJECTS", objects(self)),
+            Cell::text("ID", event.id).wide(),
+            Cell::optional("REASON", event.reason.as_ref()),
+        ]
+    }
+}
+
+/// Such as `2 created, 1 pruned`; what was so already is left out unless there is nothing else.
+fn objects(event: &RecordedEvent) -> String {
+    let all = [
+        (ObjectResult::Created, "created"),
+        (ObjectResult::Changed, "changed"),
+        (ObjectResult::Pruned, "pruned"),
+        (ObjectResult::Kept, "kept"),
+        (ObjectResult::Conflict, "in conflict"),
+        (ObjectResult::Invalid, "invalid"),
+        (ObjectResult::Failed, "failed"),
+        (ObjectResult::Skipped, "skipped"),
+        (ObjectResult::Unchanged, "unchanged"),
+    ];
+    let counted: Vec<_> = all
+        .into_iter()
+        .map(|(result, word)| {
+            let has = |object: &&brokkr_core::wire::ObjectOutcome| object.result == result;
+            (event.event.objects.iter().filter(has).count(), word)
+        })
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    counted.join(", ")
+}

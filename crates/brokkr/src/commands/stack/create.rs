@@ -1,0 +1,50 @@
+use brokkr_core::name::Name;
+use brokkr_core::wire::{CreateStack, StackOptions};
+use clap::Args;
+
+use super::options::OnRemove;
+use crate::connection::Connection;
+use crate::output::Output;
+use crate::terminal::say;
+
+/// Create a stack
+#[derive(Args)]
+#[command(after_help = "Example:
+  brokkr stack create checkout --default-namespace checkout --create-namespace")]
+pub struct Create {
+    /// Its name, unique among your stacks
+    name: Name,
+
+    /// The namespace of objects that name none
+    #[arg(long, value_name = "NAME")]
+    default_namespace: Option<String>,
+
+    /// Let agents create that namespace if it is missing; they never delete it
+    #[arg(long = "create-namespace", requires = "default_namespace")]
+    make_namespace: bool,
+
+    /// What happens to the objects when the stack is removed from a cluster
+    #[arg(long, value_name = "POLICY", default_value = "delete")]
+    on_remove: OnRemove,
+
+    #[command(flatten)]
+    connection: Connection,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Create {
+    pub async fn run(self) -> anyhow::Result<()> {
+        let create = CreateStack {
+            name: self.name,
+            options: StackOptions {
+                default_namespace: self.default_namespace,
+                create_namespace: self.make_namespace,
+                on_remove: self.on_remove.into(),
+            },
+        };
+        let stack = self.connection.client()?.create_stack(&create).await?;
+        say(&format!("Created stack {}.", stack.name));
+        self.output.one(&stack)
+    }
+}

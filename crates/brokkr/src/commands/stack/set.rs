@@ -1,0 +1,58 @@
+use brokkr_core::name::Reference;
+use brokkr_core::wire::{PatchStack, PatchStackOptions};
+use clap::{ArgGroup, Args};
+
+use super::options::OnRemove;
+use crate::connection::Connection;
+use crate::output::Output;
+use crate::terminal::say;
+
+/// Change a stack's options
+#[derive(Args)]
+#[command(group(ArgGroup::new("options").required(true).multiple(true)))]
+#[command(after_help = "Example:
+  brokkr stack set checkout --on-remove orphan
+  brokkr stack set checkout --create-namespace=false")]
+pub struct Set {
+    /// Its name or id
+    stack: Reference,
+
+    /// The namespace of objects that name none, for the next publish
+    #[arg(long, value_name = "NAME", group = "options")]
+    default_namespace: Option<String>,
+
+    /// Have no default namespace from the next publish on
+    #[arg(long, conflicts_with = "default_namespace", group = "options")]
+    no_default_namespace: bool,
+
+    /// Whether agents create the default namespace if it is missing
+    #[arg(long, value_name = "BOOL", group = "options")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    create_namespace: Option<bool>,
+
+    /// What happens to the objects when the stack is removed from a cluster
+    #[arg(long, value_name = "POLICY", group = "options")]
+    on_remove: Option<OnRemove>,
+
+    #[command(flatten)]
+    connection: Connection,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Set {
+    pub async fn run(self) -> anyhow::Result<()> {
+        let cleared = self.no_default_namespace.then_some(None);
+        let patch = PatchStack {
+            options: PatchStackOptions {
+                default_namespace: self.default_namespace.map(Some).or(cleared),
+                create_namespace: self.create_namespace,
+                on_remove: self.on_remove.map(Into::into),
+            },
+        };
+        let client = self.connection.client()?;
+        let stack = client.patch_stack(&self.stack, &patch).await?;
+        say(&format!("Changed stack {}.", stack.name));
+        self.output.one(&stack)
+    }
+}

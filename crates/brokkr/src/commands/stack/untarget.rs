@@ -1,0 +1,76 @@
+use anyhow::Context as _;
+use brokkr_client::Client;
+use brokkr_core::name::Reference;
+use brokkr_core::wire::AgentTarget;
+use clap::Args;
+
+use crate::commands::removal::Leaving;
+use crate::connection::Connection;
+use crate::terminal::{Confirmation, say};
+
+/// End agents' responsibility for a stack: they take it out of their clusters
+#[derive(Args)]
+#[command(after_help = "Example:
+  brokkr stack untarget checkout --agent eu-2")]
+pub struct Untarget {
+    /// The stack's name or id
+    stack: Reference,
+
+    /// An agent's name or id; several may be given
+    #[arg(
+        long = "agent",
+        value_name = "AGENT",
+        required = true,
+        value_delimiter = ','
+    )]
+    agents: Vec<Reference>,
+
+    #[command(flatten)]
+    leaving: Leaving,
+    #[command(flatten)]
+    confirmation: Confirmation,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Untarget {
+    pub async fn run(self) -> anyhow::Result<()> {
+        let client = self.connection.client()?;
+        let stack = client.stack(&self.stack).await?;
+        let targets = self.targets(&client).await?;
+        let agents: Vec<_> = targets.iter().map(|t| t.agent_name.as_str()).collect();
+        self.confirmation.ask(&format!(
+            "Take stack {} from {}? If so, {}.",
+            stack.name,
+            agents.join(", "),
+            self.leaving.consequence(stack.options.on_remove)
+        ))?;
+        let policy = self.leaving.policy();
+        for target in &targets {
+            client
+                .delete_agent_target(target.id, policy, &self.leaving.deletable.kinds)
+                .await?;
+            say(&format!(
+                "Agent {} will take stack {} out of its cluster; `brokkr removals list` shows it until then.",
+                target.agent_name, stack.name
+            ));
+        }
+        Ok(())
+    }
+
+    /// All of them, before the first one ends: a name that is wrong changes nothing.
+    async fn targets(&self, client: &Client) -> anyhow::Result<Vec<AgentTarget>> {
+        let mut targets = Vec::new();
+        for agent in &self.agents {
+            let found = client.agent_targets(Some(&self.stack), Some(agent)).await?;
+            let target = found.into_iter().next().with_context(|| {
+                format!(
+                    "agent {agent} is not responsible for stack {0} — `brokkr status {0}` shows which are",
+                    self.stack
+                )
+            })?;
+            targets.push(target);
+        }
+        Ok(targets)
+    }
+}

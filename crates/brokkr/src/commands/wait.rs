@@ -1,0 +1,129 @@
+//! Following a publish until every agent runs it, for people who watch and pipelines that must know.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use brokkr_client::{Client, Error};
+use brokkr_core::name::{Name, Reference};
+use brokkr_core::wire::{Stack, Sync, TargetStatus};
+use clap::Args;
+use tokio::time::{Instant, sleep};
+
+use crate::duration;
+use crate::terminal::say;
+
+mod verdict;
+
+use verdict::Verdict;
+
+/// Whether to follow.
+#[derive(Args)]
+pub struct Wait {
+    /// Wait until every agent has applied it and it runs well
+    #[arg(long)]
+    wait: bool,
+
+    /// For how long to wait
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse)]
+    timeout: Duration,
+}
+
+const PAUSE: Duration = Duration::from_millis(500);
+/// Agents retry what fails, and much of it heals within this time: a definition that is not served
+/// yet, a quota that is being raised.
+const GRACE: Duration = Duration::from_secs(15);
+
+impl Wait {
+    /// Waits, if that was asked for, until `sequence` runs everywhere.
+    pub async fn follow(
+        &self,
+        client: &Client,
+        stack: &Stack,
+        sequence: u64,
+    ) -> anyhow::Result<()> {
+        if !self.wait {
+            return Ok(());
+        }
+        let name = &stack.name;
+        let began = Instant::now();
+        let mut in_trouble_since = None;
+        let mut progress = Progress::default();
+        while began.elapsed() <= self.timeout {
+            match look(client, stack, sequence, &mut progress).await? {
+                Verdict::Done => {
+                    say(&format!(
+                        "Stack {name} runs sequence {sequence} everywhere."
+                    ));
+                    return Ok(());
+                }
+                Verdict::Nobody => bail!(
+                    "no agent is responsible for stack {name} — name one with `brokkr stack target {name} --agent AGENT`"
+                ),
+                Verdict::Superseded(newer) => bail!(
+                    "sequence {newer} was published before every agent had {sequence} — `brokkr history {name}` shows by whom"
+                ),
+                Verdict::InTrouble(trouble) => {
+                    let since = in_trouble_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() > GRACE {
+                        bail!("{trouble} — `brokkr events --stack {name}` tells more");
+                    }
+                }
+                Verdict::Going => in_trouble_since = None,
+            }
+            sleep(PAUSE).await;
+        }
+        bail!(
+            "sequence {sequence} does not run everywhere after {} s — `brokkr status {name}` shows where it does",
+            self.timeout.as_secs()
+        )
+    }
+}
+
+async fn look(
+    client: &Client,
+    stack: &Stack,
+    sequence: u64,
+    progress: &mut Progress,
+) -> anyhow::Result<Verdict> {
+    match client.stack_status(&Reference::Id(stack.id.uuid())).await {
+        Ok(statuses) => {
+            progress.show(&statuses);
+            Ok(Verdict::of(&statuses, sequence))
+        }
+        // A broker that restarts is no failed deployment.
+        Err(Error::Unreachable { .. }) => Ok(Verdict::Going),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Says what has changed since it was shown last.
+#[derive(Default)]
+struct Progress {
+    shown: Vec<(Name, String)>,
+}
+
+impl Progress {
+    fn show(&mut self, statuses: &[TargetStatus]) {
+        let now: Vec<_> = statuses
+            .iter()
+            .map(|status| (status.agent_name.clone(), line(status)))
+            .collect();
+        for entry in &now {
+            if !self.shown.contains(entry) {
+                say(&format!("  {}: {}", entry.0, entry.1));
+            }
+        }
+        self.shown = now;
+    }
+}
+
+fn line(status: &TargetStatus) -> String {
+    let mut line = format!("{:?}", status.sync);
+    if status.sync == Sync::Synced {
+        line = format!("{line}, {:?}", status.health);
+    }
+    match &status.reason {
+        Some(reason) => format!("{line}: {reason}"),
+        None => line,
+    }
+}

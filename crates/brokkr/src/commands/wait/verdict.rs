@@ -1,0 +1,118 @@
+use brokkr_core::wire::{Health, Sync, TargetStatus};
+
+/// What the states of all agents come to.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Every agent runs it, and it runs well.
+    Done,
+    /// Some agent is on its way.
+    Going,
+    /// Some agent failed, or cannot go on, or runs it badly.
+    InTrouble(String),
+    /// Somebody published again.
+    Superseded(u64),
+    /// There is no agent to wait for.
+    Nobody,
+}
+
+impl Verdict {
+    /// Judges the newest states of a stack at its agents.
+    pub fn of(statuses: &[TargetStatus], sequence: u64) -> Self {
+        let mut running = statuses
+            .iter()
+            .filter(|status| status.sync != Sync::Removing)
+            .peekable();
+        if running.peek().is_none() {
+            return Self::Nobody;
+        }
+        let mut verdict = Self::Done;
+        for status in running {
+            if let Some(newer) = status.desired.filter(|&desired| desired > sequence) {
+                return Self::Superseded(newer);
+            }
+            if let Some(trouble) = trouble(status) {
+                return Self::InTrouble(trouble);
+            }
+            let is_done = status.applied == Some(sequence)
+                && status.sync == Sync::Synced
+                && status.health == Health::Current;
+            if !is_done {
+                verdict = Self::Going;
+            }
+        }
+        verdict
+    }
+}
+
+fn trouble(status: &TargetStatus) -> Option<String> {
+    let what = match (status.sync, status.health) {
+        (Sync::Failed, _) => "cannot apply it",
+        (Sync::Held, _) => "holds it until somebody decides",
+        (Sync::Synced, Health::Degraded) => "has applied it, but it does not run well",
+        _ => return None,
+    };
+    let reason = status.reason.as_deref().map(|reason| format!(": {reason}"));
+    Some(format!(
+        "agent {} {what}{}",
+        status.agent_name,
+        reason.unwrap_or_default()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use brokkr_core::ambient::System;
+    use brokkr_core::id::AgentId;
+
+    use super::*;
+
+    fn status(desired: u64, applied: u64, sync: Sync, health: Health) -> TargetStatus {
+        TargetStatus {
+            agent: AgentId::generate(&System),
+            agent_name: "eu-1".parse().unwrap(),
+            desired: Some(desired),
+            applied: Some(applied),
+            sync,
+            health,
+            reason: Some("because".to_owned()),
+            observed_at: None,
+        }
+    }
+
+    #[test]
+    fn done_is_when_every_agent_has_it_and_it_runs_well() {
+        let done = || status(2, 2, Sync::Synced, Health::Current);
+        assert_eq!(Verdict::of(&[done(), done()], 2), Verdict::Done);
+        for other in [
+            status(2, 1, Sync::Synced, Health::Current),
+            status(2, 2, Sync::Synced, Health::Progressing),
+            status(2, 2, Sync::Unknown, Health::Current),
+            status(2, 1, Sync::Applying, Health::Degraded),
+        ] {
+            assert_eq!(Verdict::of(&[done(), other], 2), Verdict::Going);
+        }
+    }
+
+    #[test]
+    fn trouble_names_the_agent_and_its_reason() {
+        let failed = status(2, 1, Sync::Failed, Health::Current);
+        assert_eq!(
+            Verdict::of(&[failed], 2),
+            Verdict::InTrouble("agent eu-1 cannot apply it: because".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_is_being_removed_is_not_waited_for() {
+        let removing = || status(2, 2, Sync::Removing, Health::Unknown);
+        assert_eq!(Verdict::of(&[removing()], 2), Verdict::Nobody);
+        let done = status(2, 2, Sync::Synced, Health::Current);
+        assert_eq!(Verdict::of(&[removing(), done], 2), Verdict::Done);
+    }
+
+    #[test]
+    fn a_newer_publish_ends_the_wait() {
+        let newer = status(3, 2, Sync::Pending, Health::Current);
+        assert_eq!(Verdict::of(&[newer], 2), Verdict::Superseded(3));
+    }
+}

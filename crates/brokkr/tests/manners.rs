@@ -1,0 +1,117 @@
+//! How the command line behaves where no broker is needed: exit codes, and what goes where.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const NOBODY_LISTENS: &str = "http://127.0.0.1:1";
+
+/// The binary with an environment and a configuration of its own, and nobody at a terminal.
+fn brokkr(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_brokkr"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("BROKKR_CONFIG", folder.join("config.toml"))
+        .stdin(Stdio::null());
+    command
+}
+
+fn ends(command: &mut Command, code: i32) -> (String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().expect("the binary runs");
+    let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8(text).expect("text"));
+    assert_eq!(status.code(), Some(code), "{stdout}{stderr}");
+    (stdout, stderr)
+}
+
+#[test]
+fn who_has_not_signed_in_is_told_how() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stdout, stderr) = ends(&mut brokkr(folder.path(), &["status"]), 1);
+    assert_eq!(stdout, "");
+    insta::assert_snapshot!(stderr, @"error: no broker is known yet — sign in with `brokkr login --server URL`");
+}
+
+#[test]
+fn two_brokers_at_once_are_a_mistake_of_the_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = brokkr(folder.path(), &["status", "--context", "eu"]);
+    let (_, stderr) = ends(command.env("BROKKR_SERVER", NOBODY_LISTENS), 2);
+    assert!(stderr.contains("--context"), "{stderr}");
+}
+
+#[test]
+fn a_context_does_not_lend_its_key_to_another_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "current = \"eu\"\n[contexts.eu]\nserver = \"https://eu.example\"\nkey = \"k\"\n";
+    fs::write(folder.path().join("config.toml"), config).unwrap();
+    let mut command = brokkr(folder.path(), &["status"]);
+    let (_, stderr) = ends(command.env("BROKKR_SERVER", NOBODY_LISTENS), 1);
+    assert!(stderr.contains("BROKKR_KEY_FILE"), "{stderr}");
+}
+
+#[test]
+fn what_cannot_be_read_is_not_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("bad.yaml"), "kind: [\n").unwrap();
+    let mut command = brokkr(
+        folder.path(),
+        &["apply", "-f", "bad.yaml", "--stack", "shop"],
+    );
+    let (stdout, stderr) = ends(command.env("BROKKR_SERVER", NOBODY_LISTENS), 1);
+    assert_eq!(stdout, "");
+    assert!(stderr.starts_with("error: bad.yaml:1:7: "), "{stderr}");
+}
+
+#[test]
+fn nothing_is_taken_away_where_nobody_can_be_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "[contexts.eu]\nserver = \"https://eu.example\"\nkey = \"k\"\n";
+    let path = folder.path().join("config.toml");
+    fs::write(&path, config).unwrap();
+    let (_, stderr) = ends(&mut brokkr(folder.path(), &["context", "delete", "eu"]), 2);
+    assert!(stderr.contains("--yes"), "{stderr}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), config);
+    let delete = ["context", "delete", "eu", "--yes"];
+    ends(&mut brokkr(folder.path(), &delete), 0);
+    let list = ["context", "list", "-o", "name"];
+    assert_eq!(ends(&mut brokkr(folder.path(), &list), 0).0, "");
+}
+
+#[test]
+fn a_key_file_that_holds_no_key_is_named_without_its_content() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("no.key"), "brokkr_n_secret").unwrap();
+    let login = ["login", "--server", NOBODY_LISTENS, "--key-file", "no.key"];
+    let (_, stderr) = ends(&mut brokkr(folder.path(), &login), 1);
+    assert!(
+        stderr.contains("no.key") && !stderr.contains("secret"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn shells_learn_every_command_and_a_reader_may_leave() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let (script, _) = ends(&mut brokkr(folder.path(), &["completion", shell]), 0);
+        assert!(script.contains("rollback"), "{shell}");
+    }
+    let mut command = brokkr(folder.path(), &["completion", "bash"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{output:?}"
+    );
+}
