@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use brokkr_client::{Client, Poll};
 use brokkr_core::ambient::Ambient;
-use brokkr_core::wire::{MAX_WAIT_SECONDS, TargetState};
+use brokkr_core::wire::{Health, MAX_WAIT_SECONDS, StackStatus, Sync, TargetState};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,8 @@ pub(crate) struct Fetcher<'a> {
     /// Where the accepted state goes.
     pub accepted: &'a watch::Sender<Option<Arc<TargetState>>>,
 }
+
+const OTHER_HISTORY: &str = "this cluster followed another broker's history (a database that was replaced or restored?): nothing is changed; if this broker is the right one, see `docs/how-to/run-an-agent.md`";
 
 /// How a poll ended.
 enum Polled {
@@ -135,10 +137,25 @@ impl Fetcher<'_> {
                 tracing::error!(
                     %accepted,
                     received = %state.epoch,
-                    "the broker's history is another one: holding on to the last target state until an operator accepts it at the broker"
+                    "the broker's history is another one: holding on to the last target state"
                 );
+                self.say_held(state);
                 Ok(false)
             }
+        }
+    }
+
+    /// Tells the broker why nothing of what it says is done, so that its users need not guess.
+    fn say_held(&self, state: &TargetState) {
+        for entry in &state.stacks {
+            self.reporter.status(StackStatus {
+                stack: entry.stack,
+                seen: Some(entry.sequence),
+                applied: None,
+                sync: Sync::Held,
+                health: Health::Unknown,
+                reason: Some(OTHER_HISTORY.to_owned()),
+            });
         }
     }
 

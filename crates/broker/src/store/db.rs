@@ -1,5 +1,6 @@
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -154,6 +155,7 @@ async fn open_sqlite(file: &Path) -> anyhow::Result<Pools> {
         bail!("the database must be a file: write `sqlite:FILE`");
     }
     let lock = lock(file)?;
+    private_file(file)?;
     let options = SqliteConnectOptions::from_str(&format!("sqlite:{}", file.display()))
         .unwrap_or_else(|_| SqliteConnectOptions::new())
         .filename(file)
@@ -189,18 +191,7 @@ async fn open_sqlite(file: &Path) -> anyhow::Result<Pools> {
 fn lock(database: &Path) -> anyhow::Result<File> {
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
-    let path = PathBuf::from(path);
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .with_context(|| {
-            format!(
-                "{} cannot be written: does its folder exist?",
-                path.display()
-            )
-        })?;
+    let file = private_file(Path::new(&path))?;
     if file.try_lock().is_err() {
         bail!(
             "another broker has {} open: stop it first, or use PostgreSQL for several brokers",
@@ -208,6 +199,23 @@ fn lock(database: &Path) -> anyhow::Result<File> {
         );
     }
     Ok(file)
+}
+
+/// Makes a file that only its owner reads, for manifests may hold secrets. SQLite gives the files that it
+/// puts beside the database the same rights.
+fn private_file(path: &Path) -> anyhow::Result<File> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| {
+            format!(
+                "{} cannot be written: does its folder exist?",
+                path.display()
+            )
+        })
 }
 
 fn check_sqlite(version: &str) -> anyhow::Result<()> {

@@ -77,6 +77,11 @@ impl Database {
         }
     }
 
+    /// Where its files lie, if it has any, and the admin's key.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// The admin's key, which the first start wrote.
     pub fn admin_key(&self) -> Pak {
         let text =

@@ -4,5 +4,6 @@ mod harness;
 mod model;
 mod openapi;
 mod polls;
+mod private;
 mod publishing;
 mod targeting;
