@@ -1,0 +1,128 @@
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use anyhow::{Context, Result};
+use brokkr_client::Client;
+use brokkr_core::id::AgentId;
+use brokkr_core::wire::CreateAgent;
+use brokkr_core::{Name, Reference};
+
+use crate::Process;
+
+/// An agent with its key and its namespace, whose process comes and goes.
+pub struct AgentProcess {
+    id: AgentId,
+    name: Name,
+    key: String,
+    key_file: PathBuf,
+    broker: String,
+    kubeconfig: PathBuf,
+    directory: PathBuf,
+    process: Option<Process>,
+}
+
+/// How an agent asks.
+#[derive(Clone, Copy, Debug)]
+pub enum Pace {
+    /// With requests that wait for a change.
+    Waiting,
+    /// Five times a second, without waiting.
+    Polling,
+}
+
+impl AgentProcess {
+    /// Registers an agent that will talk to the broker at `address`; nothing runs yet.
+    pub async fn register(
+        admin: &Client,
+        name: &str,
+        broker: String,
+        kubeconfig: &Path,
+        directory: &Path,
+    ) -> Result<Self> {
+        let name: Name = name.parse()?;
+        let created = admin
+            .create_agent(&CreateAgent { name: name.clone() })
+            .await?;
+        let key_file = directory.join(format!("{name}.key"));
+        tokio::fs::write(&key_file, &created.pak).await?;
+        Ok(Self {
+            id: created.agent.id,
+            name,
+            key: created.pak,
+            key_file,
+            broker,
+            kubeconfig: kubeconfig.to_owned(),
+            directory: directory.to_owned(),
+            process: None,
+        })
+    }
+
+    /// Starts its process.
+    pub fn start(&mut self, pace: Pace) -> Result<()> {
+        let (interval, wait) = match pace {
+            Pace::Waiting => ("1s", "50s"),
+            Pace::Polling => ("200ms", "0s"),
+        };
+        let key_file = self.key_file.display().to_string();
+        let kubeconfig = self.kubeconfig.display().to_string();
+        let arguments = [
+            ["--broker", self.broker.as_str()],
+            ["--key-file", key_file.as_str()],
+            ["--kubeconfig", kubeconfig.as_str()],
+            ["--namespace", self.namespace()],
+            ["--interval", interval],
+            ["--wait", wait],
+        ];
+        let arguments: Vec<&str> = ["agent"].into_iter().chain(arguments.concat()).collect();
+        self.process = Some(Process::brokkr(
+            self.name.as_str(),
+            &arguments,
+            &self.directory,
+        )?);
+        Ok(())
+    }
+
+    /// `kill -9`.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.running()?.kill().await?;
+        self.process = None;
+        Ok(())
+    }
+
+    /// SIGTERM, and its end.
+    pub async fn terminate(&mut self) -> Result<ExitStatus> {
+        let status = self.running()?.terminate().await?;
+        self.process = None;
+        Ok(status)
+    }
+
+    /// Fails if its process has ended by itself.
+    pub fn is_alive(&mut self) -> Result<()> {
+        self.running()?.is_alive()
+    }
+
+    /// Its process.
+    pub fn running(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().context("the agent is not running")
+    }
+
+    /// Its id.
+    pub const fn id(&self) -> AgentId {
+        self.id
+    }
+
+    /// How requests name it.
+    pub fn reference(&self) -> Reference {
+        Reference::Id(self.id.uuid())
+    }
+
+    /// Its key, to ask as this agent.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The namespace in which it keeps its own records.
+    pub fn namespace(&self) -> &str {
+        self.name.as_str()
+    }
+}

@@ -1,0 +1,96 @@
+//! Measures what the design promises, prints a table, and writes `target/bench/results.json`.
+//! It fails if a figure misses its bound. `docs/benchmarks.md` says what each figure means.
+
+mod applied;
+mod bare;
+mod cpu;
+mod figure;
+mod kubectl;
+mod load;
+mod polls;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use brokkr_e2e::{Engine, Stage};
+use clap::{Parser, Subcommand};
+
+/// Measures Brokkr on this machine.
+#[derive(Parser)]
+struct Bench {
+    #[command(subcommand)]
+    role: Option<Role>,
+    /// Measure only these groups.
+    #[arg(value_enum)]
+    groups: Vec<Group>,
+}
+
+/// What else this program is, in processes of its own.
+#[derive(Subcommand)]
+enum Role {
+    #[command(hide = true)]
+    Bare,
+    #[command(hide = true)]
+    Load(load::Load),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Group {
+    Polls,
+    Applied,
+    Kubectl,
+}
+
+fn main() -> ExitCode {
+    let bench = Bench::parse();
+    let outcome = match bench.role {
+        Some(Role::Bare) => on_all_cores(bare::serve()),
+        Some(Role::Load(load)) => on_one_core(load.run()),
+        None => on_all_cores(measure(&bench.groups)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure(wanted: &[Group]) -> Result<()> {
+    let mut figures = Vec::new();
+    for group in [Group::Polls, Group::Applied, Group::Kubectl] {
+        if !wanted.is_empty() && !wanted.contains(&group) {
+            continue;
+        }
+        let stage = Stage::set(Engine::Sqlite).await?;
+        figures.extend(match group {
+            Group::Polls => polls::measure(&stage).await?,
+            Group::Applied => applied::measure(&stage).await?,
+            Group::Kubectl => kubectl::measure(&stage).await?,
+        });
+    }
+    figure::write(&figures)?;
+    println!("{}", figure::table(&figures));
+    let missed: Vec<_> = figures
+        .iter()
+        .filter(|figure| !figure.ok)
+        .map(|figure| figure.name)
+        .collect();
+    ensure!(missed.is_empty(), "missed: {}", missed.join(", "));
+    Ok(())
+}
+
+fn on_all_cores(work: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+fn on_one_core(work: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}

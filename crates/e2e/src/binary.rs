@@ -1,0 +1,128 @@
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+
+use crate::eventually;
+
+/// The binary under test: built beforehand into the folder that this executable was built into.
+pub fn brokkr() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let found = own
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("brokkr"));
+    found
+        .into_iter()
+        .find(|path| path.is_file())
+        .with_context(|| {
+            format!(
+                "there is no `brokkr` near {}: cargo build -p brokkr",
+                own.display()
+            )
+        })
+}
+
+/// Hides what the caller's environment says to the binary, and where the caller's own cluster is.
+pub fn without_our_variables(command: &mut Command) -> &mut Command {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    let ours = names.filter(|name| name.to_string_lossy().starts_with("BROKKR_"));
+    for name in ours.chain(["KUBECONFIG".into()]) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The root of the repository.
+pub fn repository() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.ancestors().nth(2).unwrap_or(own).to_owned()
+}
+
+/// One run of a program. What it says on stderr is kept in a `.log`, shown when a story fails.
+pub struct Process {
+    name: String,
+    child: Child,
+    stdout: PathBuf,
+}
+
+impl Process {
+    /// Starts the binary under test, which dies with this value.
+    pub fn brokkr(name: &str, arguments: &[&str], directory: &Path) -> Result<Self> {
+        Self::start(name, Command::new(brokkr()?).args(arguments), directory)
+    }
+
+    /// Starts a program, which dies with this value.
+    pub fn start(name: &str, command: &mut Command, directory: &Path) -> Result<Self> {
+        let log = directory.join(format!("{name}.log"));
+        let stdout = directory.join(format!("{name}.out"));
+        let child = without_our_variables(command)
+            .stdin(Stdio::null())
+            .stdout(File::create(&stdout)?)
+            .stderr(OpenOptions::new().create(true).append(true).open(log)?)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{name} did not start"))?;
+        let name = name.to_owned();
+        Ok(Self {
+            name,
+            child,
+            stdout,
+        })
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> Result<u32> {
+        self.child
+            .id()
+            .with_context(|| format!("{} has ended", self.name))
+    }
+
+    /// The rest of the first line of its output that begins with `prefix`, as soon as there is one.
+    pub async fn says(&mut self, prefix: &str) -> Result<String> {
+        let what = format!("{} says `{prefix}…`", self.name);
+        eventually(&what, Duration::from_secs(30), async || {
+            let said = tokio::fs::read_to_string(&self.stdout).await?;
+            let whole = said.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            if let Some(rest) = whole.lines().find_map(|line| line.strip_prefix(prefix)) {
+                return Ok(Ok(rest.to_owned()));
+            }
+            match self.child.try_wait()? {
+                Some(status) => Ok(Err(status)),
+                None => bail!("it said: {said}"),
+            }
+        })
+        .await?
+        .map_err(|status| anyhow::anyhow!("{} ended with {status}", self.name))
+    }
+
+    /// `kill -9`.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.child
+            .kill()
+            .await
+            .with_context(|| format!("killing {}", self.name))
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub async fn terminate(&mut self) -> Result<ExitStatus> {
+        let id = i32::try_from(self.id()?)?;
+        kill_process(Pid::from_raw(id).context("a process id")?, Signal::TERM)?;
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
+        ended
+            .with_context(|| format!("{} did not end on SIGTERM", self.name))?
+            .map_err(Into::into)
+    }
+
+    /// Whether it still runs; an error says how it ended.
+    pub fn is_alive(&mut self) -> Result<()> {
+        let ended = self.child.try_wait()?;
+        ensure!(ended.is_none(), "{} ended by itself: {ended:?}", self.name);
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use anyhow::{Context, Result};
+use brokkr_client::{Client, PlainHttp};
+
+use crate::Process;
+
+/// A broker process that can be killed and started again at the same address.
+pub struct Broker {
+    name: String,
+    database: String,
+    key_file: PathBuf,
+    directory: PathBuf,
+    process: Process,
+    address: SocketAddr,
+    admin: Client,
+}
+
+impl Broker {
+    /// Starts a broker on a free port. Brokers of one `directory` share the admin's key.
+    pub async fn start(name: &str, database: &str, directory: &Path) -> Result<Self> {
+        let key_file = directory.join("admin.key");
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (process, address) = run(name, anywhere, database, &key_file, directory).await?;
+        let key = tokio::fs::read_to_string(&key_file)
+            .await
+            .context("the admin's key file")?;
+        Ok(Self {
+            name: name.to_owned(),
+            database: database.to_owned(),
+            directory: directory.to_owned(),
+            admin: connect(address, &key)?,
+            key_file,
+            process,
+            address,
+        })
+    }
+
+    /// Starts it again at the address that it had.
+    pub async fn start_again(&mut self) -> Result<()> {
+        let (name, database) = (&self.name, &self.database);
+        let started = run(
+            name,
+            self.address,
+            database,
+            &self.key_file,
+            &self.directory,
+        )
+        .await?;
+        (self.process, self.address) = started;
+        Ok(())
+    }
+
+    /// `kill -9`.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.process.kill().await
+    }
+
+    /// SIGTERM, and its end.
+    pub async fn terminate(&mut self) -> Result<ExitStatus> {
+        self.process.terminate().await
+    }
+
+    /// Its process.
+    pub const fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where it listens, as `--broker` takes it.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The file with the admin's key.
+    pub fn key_file(&self) -> &Path {
+        &self.key_file
+    }
+
+    /// An operator's connection.
+    pub const fn admin(&self) -> &Client {
+        &self.admin
+    }
+
+    /// A connection with another key.
+    pub fn client(&self, key: &str) -> Result<Client> {
+        connect(self.address, key)
+    }
+}
+
+async fn run(
+    name: &str,
+    listen: SocketAddr,
+    database: &str,
+    key_file: &Path,
+    directory: &Path,
+) -> Result<(Process, SocketAddr)> {
+    let (listen, key_file) = (listen.to_string(), key_file.display().to_string());
+    let arguments = [
+        "broker",
+        "--listen",
+        &listen,
+        "--database",
+        database,
+        "--admin-key-file",
+        &key_file,
+    ];
+    let mut process = Process::brokkr(name, &arguments, directory)?;
+    let address = process.says("listening on http://").await?;
+    Ok((
+        process,
+        address.trim().parse().context("the broker's address")?,
+    ))
+}
+
+fn connect(address: SocketAddr, key: &str) -> Result<Client> {
+    let key = key.trim().parse()?;
+    Ok(Client::new(
+        &format!("http://{address}"),
+        key,
+        PlainHttp::LoopbackOnly,
+    )?)
+}

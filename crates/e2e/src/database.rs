@@ -1,0 +1,118 @@
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+
+use crate::unique;
+
+/// The two engines that every story is told on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Engine {
+    /// The embedded default.
+    Sqlite,
+    /// For several replicas.
+    Postgres,
+}
+
+/// A fresh database, which goes with this value.
+pub struct Database {
+    engine: Engine,
+    url: String,
+}
+
+impl Database {
+    /// Makes one: a file in `directory`, or a database on the server for tests.
+    pub async fn create(engine: Engine, directory: &Path) -> Result<Self> {
+        let url = match engine {
+            Engine::Sqlite => format!("sqlite:{}", directory.join("brokkr.db").display()),
+            Engine::Postgres => {
+                let server = server()?;
+                let name = format!("brokkr_{}", unique());
+                run(&server, format!("create database {name}")).await?;
+                let (host, _) = server.rsplit_once('/').context("a URL with a database")?;
+                format!("{host}/{name}")
+            }
+        };
+        Ok(Self { engine, url })
+    }
+
+    /// What `--database` takes.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Which engine it is on.
+    pub const fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Gives the database the identity of another one, as after a replacement. No broker may have it open.
+    pub async fn become_another(&self) -> Result<()> {
+        match self.engine {
+            Engine::Sqlite => {
+                let mut connection = SqliteConnection::connect(&self.url).await?;
+                let update = "update broker set epoch = randomblob(16)";
+                sqlx::query(update).execute(&mut connection).await?;
+            }
+            Engine::Postgres => {
+                run(
+                    &self.url,
+                    "update broker set epoch = gen_random_uuid()".to_owned(),
+                )
+                .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The engine's own word that its file is whole; PostgreSQL offers none.
+    pub async fn check_integrity(&self) -> Result<()> {
+        if self.engine == Engine::Postgres {
+            return Ok(());
+        }
+        let mut connection = SqliteConnection::connect(&format!("{}?mode=ro", self.url)).await?;
+        let verdict: String = sqlx::query_scalar("pragma integrity_check")
+            .fetch_one(&mut connection)
+            .await?;
+        ensure!(verdict == "ok", "PRAGMA integrity_check: {verdict}");
+        Ok(())
+    }
+}
+
+impl Drop for Database {
+    /// A server may be somebody's own: nothing is left on it.
+    fn drop(&mut self) {
+        if self.engine == Engine::Sqlite {
+            return;
+        }
+        let name = self.url.rsplit('/').next().unwrap_or_default().to_owned();
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(run(
+                &server()?,
+                format!("drop database {name} with (force)"),
+            ))
+        });
+        if let Ok(Err(error)) = dropped.join() {
+            eprintln!("a test database stays behind: {error:#}");
+        }
+    }
+}
+
+fn server() -> Result<String> {
+    std::env::var("BROKKR_TEST_POSTGRES")
+        .context("BROKKR_TEST_POSTGRES is not set: make test, or scripts/testbed CMD")
+}
+
+async fn run(server: &str, sql: String) -> Result<()> {
+    // The address has a password in it, so no error may show it.
+    let mut connection = PgConnection::connect(server)
+        .await
+        .context("the test PostgreSQL")?;
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(&mut connection)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! The stage on which the real binary plays: brokers and agents as processes, databases on both
+//! engines, a real Kubernetes API, and the faults that happen between them.
+//!
+//! Every story gets a database, keys and namespaces of its own, so that stories run side by side.
+
+mod agent;
+mod binary;
+mod broker;
+mod cli;
+mod cluster;
+mod database;
+mod eventually;
+mod impostor;
+pub mod manifests;
+mod proxy;
+mod random;
+mod raw;
+mod ready;
+mod rows;
+mod stack;
+mod stage;
+mod world;
+
+pub use agent::{AgentProcess, Pace};
+pub use binary::{Process, brokkr, repository};
+pub use broker::Broker;
+pub use cli::{Cli, Said};
+pub use cluster::{Cluster, Version};
+pub use database::{Database, Engine};
+pub use eventually::{PATIENCE, eventually, hold};
+pub use impostor::{Impostor, Lie};
+pub use proxy::{Proxy, Route};
+pub use random::{millis_up_to, unique};
+pub use raw::{Answer, Raw};
+pub use ready::why_not_ready;
+pub use stack::TestStack;
+pub use stage::{Failure, Stage, perform};
+pub use world::World;

@@ -1,0 +1,120 @@
+use std::fmt;
+use std::path::Path;
+
+use anyhow::Result;
+use tempfile::TempDir;
+
+use crate::agent::Pace;
+use crate::{AgentProcess, Broker, Cluster, Database, Engine, Proxy, Route, World, unique};
+
+/// What one story has to itself.
+pub struct Stage {
+    database: Database,
+    directory: TempDir,
+}
+
+impl Stage {
+    /// Sets the stage for one story on one engine.
+    pub async fn set(engine: Engine) -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("brokkr-story.").tempdir()?;
+        // The answer to a second installation is the first one's provider: the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Ok(Self {
+            database: Database::create(engine, directory.path()).await?,
+            directory,
+        })
+    }
+
+    /// The story's database.
+    pub const fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Where the story's files are.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Starts a broker on the story's database.
+    pub async fn broker(&self, name: &str) -> Result<Broker> {
+        Broker::start(name, self.database.url(), self.directory()).await
+    }
+
+    /// Starts a broker, and an agent that waits for changes.
+    pub async fn world(&self) -> Result<World> {
+        self.world_at_pace(Pace::Waiting).await
+    }
+
+    /// Starts a broker, and an agent that asks five times a second.
+    pub async fn polling_world(&self) -> Result<World> {
+        self.world_at_pace(Pace::Polling).await
+    }
+
+    async fn world_at_pace(&self, pace: Pace) -> Result<World> {
+        let broker = self.broker("broker").await?;
+        let cluster = Cluster::connect().await?;
+        let link = Proxy::start(Route::Through(broker.address())).await?;
+        let name = format!("agent-{}", unique());
+        let kubeconfig = cluster.kubeconfig();
+        let mut agent = AgentProcess::register(
+            broker.admin(),
+            &name,
+            link.url(),
+            kubeconfig,
+            self.directory(),
+        )
+        .await?;
+        agent.start(pace)?;
+        Ok(World {
+            agent,
+            link,
+            broker,
+            cluster,
+        })
+    }
+
+    /// Shows what the story's processes logged last.
+    fn show_logs(&self) {
+        for file in std::fs::read_dir(self.directory())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let path = file.path();
+            if path.extension().is_some_and(|extension| extension == "log") {
+                let log = std::fs::read_to_string(&path).unwrap_or_default();
+                let lines: Vec<_> = log.lines().collect();
+                let tail = lines[lines.len().saturating_sub(60)..].join("\n");
+                eprintln!("── the end of {} ──\n{tail}", path.display());
+            }
+        }
+    }
+}
+
+/// Why a story failed; a backtrace through the runtime would only hide it.
+pub struct Failure(anyhow::Error);
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self(error)
+    }
+}
+
+/// Tells one story; if it fails, shows what its processes logged.
+pub async fn perform(
+    engine: Engine,
+    story: impl AsyncFnOnce(&Stage) -> Result<()>,
+) -> Result<(), Failure> {
+    let stage = Stage::set(engine).await?;
+    let outcome = story(&stage).await;
+    if outcome.is_err() {
+        stage.show_logs();
+    }
+    Ok(outcome?)
+}

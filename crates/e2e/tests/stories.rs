@@ -1,0 +1,55 @@
+//! What a user can see of Brokkr, told with the real binary on both database engines and a real
+//! Kubernetes API. One file tells one behaviour.
+
+/// Makes two tests of each story: one on SQLite, one on PostgreSQL.
+macro_rules! on_both_engines {
+    (without a cluster: $($story:ident),+ $(,)?) => {
+        mod on_sqlite {$(test!($story on Sqlite);)+}
+        mod on_postgres {$(test!(#[ignore = "needs PostgreSQL: make test"] $story on Postgres);)+}
+    };
+    ($($story:ident),+ $(,)?) => {
+        mod on_sqlite {$(
+            test!(#[ignore = "needs a cluster: make test"] $story on Sqlite);
+        )+}
+        mod on_postgres {$(
+            test!(#[ignore = "needs PostgreSQL and a cluster: make test"] $story on Postgres);
+        )+}
+    };
+}
+
+macro_rules! test {
+    ($(#[$attribute:meta])? $story:ident on $engine:ident) => {
+        #[tokio::test(flavor = "multi_thread")]
+        $(#[$attribute])?
+        async fn $story() -> Result<(), brokkr_e2e::Failure> {
+            brokkr_e2e::perform(brokkr_e2e::Engine::$engine, super::$story).await
+        }
+    };
+}
+
+mod answers;
+mod bad_keys;
+mod bad_manifests;
+mod bad_requests;
+mod broker_away;
+mod cli;
+mod conflict;
+mod example;
+mod foreign_history;
+mod foreign_rows;
+mod health;
+mod isolation;
+mod kept;
+mod kill_agent;
+mod kill_broker;
+mod network;
+mod orphan;
+mod prune;
+mod removal;
+mod replicas;
+mod retarget;
+mod retry;
+mod roles;
+mod too_much;
+mod update;
+mod victim;
