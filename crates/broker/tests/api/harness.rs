@@ -26,7 +26,7 @@ pub enum Engine {
 /// A database of the test's own.
 pub struct Database {
     pub url: String,
-    folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 /// A broker that can be stopped and started again on the same database.
@@ -35,12 +35,35 @@ pub struct TestBroker {
     pub server: String,
     shutdown: CancellationToken,
     serving: JoinHandle<()>,
+    /// The broker's files lie in it.
+    _folder: Arc<TempDir>,
+}
+
+/// What most tests begin with: a broker, its admin, and an agent that is called `edge`.
+pub struct Scene {
+    pub broker: TestBroker,
+    pub admin: Client,
+    pub agent: Client,
+}
+
+impl Scene {
+    pub async fn set(engine: Engine) -> Self {
+        let database = Database::create(engine).await;
+        let broker = database.start().await;
+        let admin = broker.client(&database.admin_key());
+        let agent = broker.client(&create_agent(&admin, "edge").await);
+        Self {
+            broker,
+            admin,
+            agent,
+        }
+    }
 }
 
 impl Database {
     /// A new one. `PostgreSQL` is the one that `make test` starts.
     pub async fn create(engine: Engine) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let url = match engine {
             Engine::Sqlite => format!("sqlite:{}", folder.path().join("broker.db").display()),
             Engine::Postgres => create_postgres().await,
@@ -74,6 +97,7 @@ impl Database {
             server,
             shutdown,
             serving,
+            _folder: Arc::clone(&self.folder),
         }
     }
 

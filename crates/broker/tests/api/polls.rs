@@ -28,10 +28,12 @@ async fn etag_of(agent: &Client) -> String {
 }
 
 async fn an_unchanged_poll_reads_no_database(engine: Engine) {
-    let database = Database::create(engine).await;
-    let broker = database.start().await;
-    let admin = broker.client(&database.admin_key());
-    let agent = broker.client(&create_agent(&admin, "edge").await);
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
     create_stack(&admin, "shop").await;
     target(&admin, "edge", "shop").await;
     publish(&admin, "shop", config_map("a", "1")).await;
@@ -54,10 +56,12 @@ async fn an_unchanged_poll_reads_no_database(engine: Engine) {
 }
 
 async fn a_waiting_poll_hears_of_a_publish(engine: Engine) {
-    let database = Database::create(engine).await;
-    let broker = database.start().await;
-    let admin = broker.client(&database.admin_key());
-    let agent = broker.client(&create_agent(&admin, "edge").await);
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
     create_stack(&admin, "shop").await;
     target(&admin, "edge", "shop").await;
     let etag = etag_of(&agent).await;
@@ -76,10 +80,12 @@ async fn a_waiting_poll_hears_of_a_publish(engine: Engine) {
 }
 
 async fn a_publish_elsewhere_wakes_nobody(engine: Engine) {
-    let database = Database::create(engine).await;
-    let broker = database.start().await;
-    let admin = broker.client(&database.admin_key());
-    let agent = broker.client(&create_agent(&admin, "edge").await);
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
     create_stack(&admin, "shop").await;
     let etag = etag_of(&agent).await;
     let started = Instant::now();
@@ -97,10 +103,12 @@ async fn a_publish_elsewhere_wakes_nobody(engine: Engine) {
 }
 
 async fn a_deleted_agents_poll_ends(engine: Engine) {
-    let database = Database::create(engine).await;
-    let broker = database.start().await;
-    let admin = broker.client(&database.admin_key());
-    let agent = broker.client(&create_agent(&admin, "edge").await);
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
     let etag = etag_of(&agent).await;
     let waiting =
         tokio::spawn(async move { agent.target_state(Some(&etag), LONG, INTERVAL).await });

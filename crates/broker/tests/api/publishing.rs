@@ -13,9 +13,7 @@ on_both_engines!(
 );
 
 async fn snapshots_are_numbered_and_kept(engine: Engine) {
-    let database = Database::create(engine).await;
-    let broker = database.start().await;
-    let admin = broker.client(&database.admin_key());
+    let Scene { broker, admin, .. } = Scene::set(engine).await;
     create_stack(&admin, "shop").await;
     let mut ids = Vec::new();
     for value in ["1", "2", "3"] {
@@ -40,9 +38,7 @@ async fn snapshots_are_numbered_and_kept(engine: Engine) {
 }
 
 async fn the_same_content_again_is_unchanged(engine: Engine) {
-    let database = Database::create(engine).await;
-    let broker = database.start().await;
-    let admin = broker.client(&database.admin_key());
+    let Scene { broker, admin, .. } = Scene::set(engine).await;
     create_stack(&admin, "shop").await;
     let first = publish(&admin, "shop", config_map("a", "1")).await;
     let again = publish(&admin, "shop", config_map("a", "1")).await;
@@ -63,9 +59,7 @@ async fn the_same_content_again_is_unchanged(engine: Engine) {
 }
 
 async fn an_unexpected_head_refuses_a_publish(engine: Engine) {
-    let database = Database::create(engine).await;
-    let broker = database.start().await;
-    let admin = broker.client(&database.admin_key());
+    let Scene { broker, admin, .. } = Scene::set(engine).await;
     create_stack(&admin, "shop").await;
     for (expect_sequence, value, refused) in [(0, "1", false), (0, "2", true), (1, "2", false)] {
         let options = PublishOptions {
@@ -84,9 +78,7 @@ async fn an_unexpected_head_refuses_a_publish(engine: Engine) {
 }
 
 async fn a_rollback_is_a_new_snapshot(engine: Engine) {
-    let database = Database::create(engine).await;
-    let broker = database.start().await;
-    let admin = broker.client(&database.admin_key());
+    let Scene { broker, admin, .. } = Scene::set(engine).await;
     create_stack(&admin, "shop").await;
     let first = publish(&admin, "shop", config_map("a", "1"))
         .await
@@ -110,10 +102,12 @@ async fn a_rollback_is_a_new_snapshot(engine: Engine) {
 }
 
 async fn approved_losses_travel_with_the_head(engine: Engine) {
-    let database = Database::create(engine).await;
-    let broker = database.start().await;
-    let admin = broker.client(&database.admin_key());
-    let agent = broker.client(&create_agent(&admin, "edge").await);
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
     create_stack(&admin, "shop").await;
     target(&admin, "edge", "shop").await;
     let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: team}\n";
@@ -155,9 +149,7 @@ async fn approved_losses_travel_with_the_head(engine: Engine) {
 }
 
 async fn a_refused_snapshot_stores_nothing(engine: Engine) {
-    let database = Database::create(engine).await;
-    let broker = database.start().await;
-    let admin = broker.client(&database.admin_key());
+    let Scene { broker, admin, .. } = Scene::set(engine).await;
     create_stack(&admin, "shop").await;
     let twice = format!("{}---\n{}", config_map("a", "1"), config_map("a", "2"));
     let publish = Publish {

@@ -40,10 +40,12 @@ async fn untarget(admin: &Client, stack: &str) {
 }
 
 async fn a_removal_stands_until_it_is_confirmed(engine: Engine) {
-    let database = Database::create(engine).await;
-    let broker = database.start().await;
-    let admin = broker.client(&database.admin_key());
-    let agent = broker.client(&create_agent(&admin, "edge").await);
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
     create_stack(&admin, "shop").await;
     publish(&admin, "shop", config_map("a", "1")).await;
     target(&admin, "edge", "shop").await;
@@ -90,10 +92,12 @@ async fn a_removal_stands_until_it_is_confirmed(engine: Engine) {
 }
 
 async fn a_new_target_withdraws_a_removal(engine: Engine) {
-    let database = Database::create(engine).await;
-    let broker = database.start().await;
-    let admin = broker.client(&database.admin_key());
-    let agent = broker.client(&create_agent(&admin, "edge").await);
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
     create_stack(&admin, "shop").await;
     publish(&admin, "shop", config_map("a", "1")).await;
     target(&admin, "edge", "shop").await;
@@ -113,9 +117,7 @@ async fn a_new_target_withdraws_a_removal(engine: Engine) {
 }
 
 async fn a_deleted_stack_is_removed_everywhere(engine: Engine) {
-    let database = Database::create(engine).await;
-    let broker = database.start().await;
-    let admin = broker.client(&database.admin_key());
+    let Scene { broker, admin, .. } = Scene::set(engine).await;
     create_stack(&admin, "shop").await;
     publish(&admin, "shop", config_map("a", "1")).await;
     let mut agents = Vec::new();
@@ -152,10 +154,12 @@ async fn a_deleted_stack_is_removed_everywhere(engine: Engine) {
 }
 
 async fn a_busy_agent_is_not_deleted(engine: Engine) {
-    let database = Database::create(engine).await;
-    let broker = database.start().await;
-    let admin = broker.client(&database.admin_key());
-    let agent = broker.client(&create_agent(&admin, "edge").await);
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
     create_stack(&admin, "shop").await;
     target(&admin, "edge", "shop").await;
     let refused = admin
@@ -184,9 +188,7 @@ async fn a_busy_agent_is_not_deleted(engine: Engine) {
 }
 
 async fn a_generator_sees_only_its_own(engine: Engine) {
-    let database = Database::create(engine).await;
-    let broker = database.start().await;
-    let admin = broker.client(&database.admin_key());
+    let Scene { broker, admin, .. } = Scene::set(engine).await;
     let mut generators = Vec::new();
     for generator in ["ci", "cd"] {
         let create = CreateGenerator {
