@@ -24,7 +24,7 @@ impl Default for Settings {
             interval: Duration::from_secs(10),
             wait: Duration::from_secs(50),
             resync: Duration::from_mins(5),
-            max_in_flight: 16,
+            max_in_flight: 32,
             retry_cap: Duration::from_mins(5),
         }
     }
