@@ -5,10 +5,13 @@ use anyhow::{Context, Result, bail};
 use brokkr_core::ObjectKey;
 use brokkr_core::manifest::{self, Manifest};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, DynamicObject, GroupVersionKind, ListParams, PostParams};
+use kube::api::{
+    Api, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
+};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::discovery::{Scope, pinned_kind};
 use kube::{Client, Config, ResourceExt};
+use serde_json::json;
 
 use crate::{manifests, why_not_ready};
 
@@ -145,8 +148,19 @@ impl Cluster {
                 .api(&manifest, namespace)
                 .await?
                 .context("a kind that is served")?;
-            api.delete(&manifest.name, &kube::api::DeleteParams::default())
-                .await?;
+            api.delete(&manifest.name, &DeleteParams::default()).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the finalizers off the objects of a snapshot, as the controllers would that put them there.
+    pub async fn finalize(&self, snapshot: &str, namespace: &str) -> Result<()> {
+        let patch = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+        for manifest in manifest::parse(snapshot, Some(namespace))? {
+            let api = self.api(&manifest, namespace).await?;
+            let api = api.context("a kind that is served")?;
+            let params = PatchParams::default();
+            api.patch(&manifest.name, &params, &patch).await?;
         }
         Ok(())
     }

@@ -35,6 +35,7 @@ mod broker_away;
 mod cli;
 mod conflict;
 mod example;
+mod finalizer;
 mod foreign_history;
 mod foreign_rows;
 mod health;
