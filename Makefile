@@ -34,7 +34,7 @@ cluster: ## a real cluster to play with; Ctrl-C ends it
 
 torture: ## the kill tests, ten times as long
 	cargo build --release --locked -p brokkr
-	BROKKR_TORTURE=1 scripts/testbed cargo test -p brokkr-e2e --release --locked -- --include-ignored kill
+	BROKKR_TORTURE=1 scripts/testbed cargo test -p brokkr-e2e --release --locked -- --include-ignored --show-output kill
 
 bench: ## the numbers of the design, measured
 	cargo build --release --locked -p brokkr

@@ -44,6 +44,7 @@ mod kept;
 mod kill_agent;
 mod kill_broker;
 mod network;
+mod one_history;
 mod orphan;
 mod prune;
 mod removal;
