@@ -49,6 +49,7 @@ mod orphan;
 mod prune;
 mod removal;
 mod replicas;
+mod reports;
 mod retarget;
 mod retry;
 mod roles;

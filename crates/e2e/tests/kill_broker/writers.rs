@@ -3,11 +3,10 @@
 use anyhow::{Result, bail};
 use brokkr_client::{Client, Error};
 use brokkr_core::Reference;
-use brokkr_core::ambient::{Ambient, System};
 use brokkr_core::id::{EventId, StackId};
-use brokkr_core::wire::{Action, AgentEvent, DeploymentObject, Outcome, Publish, PublishOptions};
+use brokkr_core::wire::{DeploymentObject, Publish, PublishOptions};
 use brokkr_e2e::manifests::config_map;
-use brokkr_e2e::unique;
+use brokkr_e2e::{event, unique};
 use tokio::sync::watch;
 
 /// What a broker said that it has.
@@ -66,21 +65,4 @@ pub async fn keep_reporting(
 
 fn is_the_kill(error: &Error) -> bool {
     matches!(error, Error::Unreachable { .. })
-}
-
-fn event(stack: StackId) -> AgentEvent {
-    let now = System.now();
-    AgentEvent {
-        id: EventId::generate(&System),
-        stack,
-        deployment_object: None,
-        sequence: None,
-        action: Action::Remove,
-        outcome: Outcome::Succeeded,
-        reason: None,
-        objects: Vec::new(),
-        count: 1,
-        first: now,
-        last: now,
-    }
 }
