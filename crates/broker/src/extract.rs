@@ -1,10 +1,11 @@
 //! Reading requests: bodies, queries and paths whose mistakes become problems with a pointer.
 
+use std::str::FromStr;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
-use brokkr_core::name::Reference;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
@@ -114,38 +115,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 /// The one parameter of a path: an id or a name. A text that is neither names nothing.
 pub(crate) struct Path<T>(pub(crate) T);
 
-impl<S: Send + Sync, T: FromPath> FromRequestParts<S> for Path<T> {
+impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for Path<T> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let text = axum::extract::Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|_| Error::NoRoute)?;
-        T::from_path(&text.0)
+        text.0
+            .parse()
             .map(Self)
-            .ok_or(Error::NotFound("such thing"))
-    }
-}
-
-/// What can stand in a path.
-pub(crate) trait FromPath: Sized {
-    fn from_path(text: &str) -> Option<Self>;
-}
-
-impl FromPath for Reference {
-    fn from_path(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-}
-
-impl FromPath for brokkr_core::AgentTargetId {
-    fn from_path(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-}
-
-impl FromPath for brokkr_core::DeploymentObjectId {
-    fn from_path(text: &str) -> Option<Self> {
-        text.parse().ok()
+            .map_err(|_| Error::NotFound("such thing"))
     }
 }

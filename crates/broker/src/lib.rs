@@ -88,7 +88,7 @@ impl Broker {
         ambient: Arc<dyn Ambient>,
     ) -> std::result::Result<Arc<Self>, StartError> {
         let db = Arc::new(Db::open(&settings.database).await?);
-        let identity = changes::keys::give_identity(&db, &*ambient)
+        let identity = store::broker::identify(&db, &*ambient)
             .await
             .context("the database cannot be written")?;
         let index = {

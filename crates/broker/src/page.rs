@@ -61,14 +61,6 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<usize> {
 }
 
 impl Window {
-    /// The first rows of a list.
-    pub(crate) const fn first(limit: usize) -> Self {
-        Self {
-            after: Uuid::nil(),
-            limit,
-        }
-    }
-
     /// How many rows to read.
     pub(crate) fn rows(&self) -> i64 {
         i64::try_from(self.limit)

@@ -5,9 +5,9 @@ mod agents;
 mod deployment_objects;
 mod events;
 mod generators;
+mod kept_kinds;
 mod me;
 mod probes;
-mod removal_query;
 mod stacks;
 mod targets;
 

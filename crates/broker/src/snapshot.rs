@@ -1,6 +1,7 @@
 //! A snapshot on its way into the store: read, hashed and compressed before it stands in the queue.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use brokkr_core::manifest::{self, MAX_BYTES};
 use brokkr_core::{Digest, KeptKind, ObjectKey};
@@ -24,7 +25,7 @@ pub(crate) struct Snapshot {
 /// Reads manifests, off the threads that serve polls, and no more texts at once than there are cores: a
 /// large one takes seconds and many times its size in memory.
 pub(crate) async fn prepare(
-    manifests: String,
+    manifests: Arc<str>,
     default_namespace: Option<String>,
     slots: &Semaphore,
 ) -> Result<Snapshot> {

@@ -1,7 +1,7 @@
 //! The truth: one SQL text for SQLite and PostgreSQL, one file per table.
 //!
 //! Every function takes the transaction it works in, so that reading back happens in the same one.
-//! No function outside of [`crate::writer`] begins a transaction that writes.
+//! Only [`crate::writer`] begins transactions that write, and before it the one that names the database.
 
 pub(crate) mod agent_events;
 pub(crate) mod agent_targets;

@@ -58,9 +58,7 @@ pub(crate) struct Change {
 impl Change {
     /// Tells the followers of all replicas to read this row again.
     pub(crate) fn touch(&mut self, touched: Touched) {
-        if !self.touched.contains(&touched) {
-            self.touched.push(touched);
-        }
+        self.touched.push(touched);
     }
 }
 

@@ -4,9 +4,7 @@ use brokkr_core::{AgentId, Name};
 
 use super::keys;
 use crate::error::{Error, Result};
-use crate::page::Window;
-use crate::scope::Scope;
-use crate::store::agent_targets::{self, Filter};
+use crate::store::agent_targets;
 use crate::store::agents::{self, AgentRow};
 use crate::store::changes::Touched;
 use crate::writer::{Change, Mutation};
@@ -44,14 +42,8 @@ impl Mutation for DeleteAgent {
 
     async fn apply(&self, change: &mut Change) -> Result<()> {
         let agent = agents::find(&self.agent, &mut change.tx).await?;
-        let filter = Filter {
-            agent: Some(agent.id),
-            ..Filter::default()
-        };
-        let open =
-            agent_targets::list(&filter, &Scope::All, &Window::first(1), &mut change.tx).await?;
-        if let Some(target) = open.first() {
-            return Err(in_use(&agent, target));
+        if let Some(target) = agent_targets::any_of(agent.id, &mut change.tx).await? {
+            return Err(in_use(&agent, &target));
         }
         keys::revoke_all_of(agent.id.uuid(), change).await?;
         agents::delete(agent.id, change.now, &mut change.tx).await?;

@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::store::changes::Touched;
-use crate::store::{broker, keys};
+use crate::store::keys;
 use crate::writer::{Change, Mutation};
 
 /// Gives a key to an agent or a generator; the answer is the only one that shows it.
@@ -45,18 +45,4 @@ impl Mutation for RegisterFirstAdmin {
         change.touch(Touched::Key(self.0.id()));
         Ok(FirstAdmin::Registered)
     }
-}
-
-/// Gives an empty database its identity.
-pub(crate) async fn give_identity(
-    db: &crate::store::Db,
-    ambient: &dyn brokkr_core::ambient::Ambient,
-) -> Result<broker::Identity> {
-    let mut tx = db.write().await?;
-    broker::give_identity(&mut tx, ambient).await?;
-    let identity = broker::identity(&mut tx).await?;
-    tx.commit().await?;
-    identity.ok_or_else(|| {
-        crate::error::Error::internal(anyhow::anyhow!("the database has no identity"))
-    })
 }

@@ -2,10 +2,9 @@ use brokkr_core::name::Reference;
 use brokkr_core::wire::{AgentTarget, OnRemove, Reason};
 use brokkr_core::{AgentId, AgentTargetId, KeptKind, StackId};
 
-use crate::error::Result;
-use crate::page::Window;
+use crate::error::{Error, Result};
 use crate::scope::Scope;
-use crate::store::agent_targets::{self, Ending, Filter, OpenTarget, State};
+use crate::store::agent_targets::{self, Ending, OpenTarget, State};
 use crate::store::changes::Touched;
 use crate::store::{agents, stacks, target_status};
 use crate::writer::{Change, Mutation};
@@ -60,15 +59,11 @@ impl Mutation for EndAgentTarget {
     type Output = ();
 
     async fn apply(&self, change: &mut Change) -> Result<()> {
-        let filter = Filter {
-            id: Some(self.target),
-            state: Some(State::Active),
-            ..Filter::default()
+        let open = agent_targets::find(self.target, &self.scope, &mut change.tx).await?;
+        let OpenTarget::Active(target) = open else {
+            return Err(Error::NotFound("agent target"));
         };
-        let found =
-            agent_targets::list(&filter, &self.scope, &Window::first(1), &mut change.tx).await?;
-        let target = found.first().ok_or(agent_targets::MISSING)?;
-        let (agent, stack) = (target.agent(), target.stack());
+        let (agent, stack) = (target.agent, target.stack);
         let options = stacks::find(&Reference::Id(stack.uuid()), &self.scope, &mut change.tx)
             .await?
             .stack

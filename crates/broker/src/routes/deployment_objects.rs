@@ -3,7 +3,6 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use brokkr_core::DeploymentObjectId;
-use brokkr_core::KeptKind;
 use brokkr_core::name::Reference;
 use brokkr_core::wire::{DeploymentObject, Page, Publish, PublishOptions, Published, Rollback};
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
@@ -11,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::kept_kinds::kept_kinds;
 use crate::Broker;
 use crate::changes::publish::{PublishOutcome, PublishSnapshot, RollBack};
 use crate::error::{Error, Result};
@@ -36,18 +36,10 @@ pub(super) struct PublishQuery {
 
 impl PublishQuery {
     fn options(self) -> Result<PublishOptions> {
-        let kinds = self.allow_delete.unwrap_or_default();
-        let kinds = kinds
-            .split(',')
-            .filter(|kind| !kind.is_empty())
-            .map(str::parse::<KeptKind>);
-        let allow_delete = kinds
-            .collect::<std::result::Result<_, _>>()
-            .map_err(|reason| Error::invalid("/allow_delete", reason))?;
         Ok(PublishOptions {
+            allow_delete: kept_kinds(self.allow_delete.as_deref())?,
             message: self.message,
             expect_sequence: self.expect_sequence,
-            allow_delete,
         })
     }
 }
@@ -68,9 +60,11 @@ pub(super) async fn publish(
     let scope = caller.scope()?;
     let Publish { manifests, options } = read_publish(&broker, query, request).await?;
     check_message(&options)?;
+    let manifests: Arc<str> = manifests.into();
     let mut namespace = default_namespace(&broker, &stack, &scope).await?;
     loop {
-        let snapshot = snapshot::prepare(manifests.clone(), namespace, &broker.parsing).await?;
+        let snapshot =
+            snapshot::prepare(Arc::clone(&manifests), namespace, &broker.parsing).await?;
         let publish = PublishSnapshot {
             scope: scope.clone(),
             stack: stack.clone(),
@@ -151,15 +145,11 @@ pub(super) async fn rollback(
 const MAX_MESSAGE: usize = 4_096;
 
 fn check_message(options: &PublishOptions) -> Result<()> {
-    if options
-        .message
-        .as_ref()
-        .is_some_and(|message| message.len() > MAX_MESSAGE)
-    {
-        return Err(Error::invalid(
-            "/options/message",
-            format!("a message has at most {MAX_MESSAGE} bytes"),
-        ));
+    let message = options.message.as_deref().unwrap_or_default();
+    if message.len() > MAX_MESSAGE || message.contains('\0') {
+        let reason =
+            format!("a message is text of at most {MAX_MESSAGE} bytes, without NUL characters");
+        return Err(Error::invalid("/options/message", reason));
     }
     Ok(())
 }

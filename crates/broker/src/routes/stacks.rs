@@ -5,7 +5,7 @@ use brokkr_core::name::Reference;
 use brokkr_core::wire::{CreateStack, Page, PatchStack, Stack, TargetStatus};
 use http::StatusCode;
 
-use super::removal_query::RemovalQuery;
+use super::kept_kinds::RemovalQuery;
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;

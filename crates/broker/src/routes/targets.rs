@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::removal_query::RemovalQuery;
+use super::kept_kinds::RemovalQuery;
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
@@ -46,8 +46,9 @@ impl LinkQuery {
 
     async fn filter(&self, state: TargetState, scope: &Scope, tx: &mut Tx) -> Result<Filter> {
         let mut filter = Filter {
-            state: Some(state),
-            ..Filter::default()
+            agent: None,
+            stack: None,
+            state,
         };
         if let Some(agent) = &self.agent {
             filter.agent = Some(agents::find(agent, tx).await?.id);

@@ -10,6 +10,20 @@ use crate::error::{Error, Result};
 use crate::page::Window;
 use crate::scope::Scope;
 
+/// Every question about open targets reads the same columns.
+macro_rules! select_open {
+    ($rest:literal) => {
+        concat!(
+            "select t.id, t.agent_id, a.name as agent_name, t.stack_id, s.name as stack_name, t.reason,
+                    t.created_at, t.policy, t.allow_delete, t.removal_revision, t.ended_at
+             from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
+             where t.state in ('active', 'removing')",
+            " ",
+            $rest
+        )
+    };
+}
+
 /// How an agent target stands. It is never deleted; the last two states are for the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -117,12 +131,11 @@ impl From<Row> for OpenTarget {
 }
 
 /// Which open targets a question is about; an absent part does not restrict.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Filter {
-    pub(crate) id: Option<AgentTargetId>,
     pub(crate) agent: Option<AgentId>,
     pub(crate) stack: Option<StackId>,
-    pub(crate) state: Option<State>,
+    pub(crate) state: State,
 }
 
 /// Open targets within a scope.
@@ -134,19 +147,13 @@ pub(crate) async fn list(
 ) -> Result<Vec<OpenTarget>> {
     let rows: Vec<Row> = on!(tx, |c| {
         sqlx::query_as(
-        "select t.id, t.agent_id, a.name as agent_name, t.stack_id, s.name as stack_name, t.reason,
-                t.created_at, t.policy, t.allow_delete, t.removal_revision, t.ended_at
-         from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
-         where t.state in ('active', 'removing')
-           and ($1 is null or t.id = $1) and ($2 is null or t.agent_id = $2)
-           and ($3 is null or t.stack_id = $3) and ($4 is null or t.state = $4)
-           and ($5 is null or s.owner_id = $5) and t.id > $6
-         order by t.id limit $7"
+        select_open!("and ($1 is null or t.agent_id = $1) and ($2 is null or t.stack_id = $2) and t.state = $3
+             and ($4 is null or s.owner_id = $4) and t.id > $5
+         order by t.id limit $6")
     )
-    .bind(filter.id.map(AgentTargetId::uuid))
     .bind(filter.agent.map(AgentId::uuid))
     .bind(filter.stack.map(StackId::uuid))
-    .bind(filter.state.map(Word))
+    .bind(Word(filter.state))
     .bind(scope.only())
     .bind(window.after)
     .bind(window.rows())
@@ -156,6 +163,30 @@ pub(crate) async fn list(
     Ok(rows.into_iter().map(OpenTarget::from).collect())
 }
 
+/// One open target within a scope.
+pub(crate) async fn find(id: AgentTargetId, scope: &Scope, tx: &mut Tx) -> Result<OpenTarget> {
+    let row: Option<Row> = on!(tx, |c| sqlx::query_as(select_open!(
+        "and t.id = $1 and ($2 is null or s.owner_id = $2)"
+    ))
+    .bind(id.uuid())
+    .bind(scope.only())
+    .fetch_optional(c)
+    .await)?;
+    row.map(OpenTarget::from)
+        .ok_or(Error::NotFound("agent target"))
+}
+
+/// Some open target of an agent, if it has any.
+pub(crate) async fn any_of(agent: AgentId, tx: &mut Tx) -> Result<Option<OpenTarget>> {
+    let row: Option<Row> = on!(tx, |c| sqlx::query_as(select_open!(
+        "and t.agent_id = $1 limit 1"
+    ))
+    .bind(agent.uuid())
+    .fetch_optional(c)
+    .await)?;
+    Ok(row.map(OpenTarget::from))
+}
+
 /// The open target between an agent and a stack, if there is one.
 pub(crate) async fn between(
     agent: AgentId,
@@ -163,16 +194,11 @@ pub(crate) async fn between(
     tx: &mut Tx,
 ) -> Result<Option<OpenTarget>> {
     let row: Option<Row> = on!(tx, |c| {
-        sqlx::query_as(
-        "select t.id, t.agent_id, a.name as agent_name, t.stack_id, s.name as stack_name, t.reason,
-                t.created_at, t.policy, t.allow_delete, t.removal_revision, t.ended_at
-         from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
-         where t.agent_id = $1 and t.stack_id = $2 and t.state in ('active', 'removing')"
-    )
-    .bind(agent.uuid())
-    .bind(stack.uuid())
-    .fetch_optional(c)
-    .await
+        sqlx::query_as(select_open!("and t.agent_id = $1 and t.stack_id = $2"))
+            .bind(agent.uuid())
+            .bind(stack.uuid())
+            .fetch_optional(c)
+            .await
     })?;
     Ok(row.map(OpenTarget::from))
 }
@@ -197,14 +223,7 @@ pub(crate) async fn agents_of(
 /// Every open target.
 pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<OpenTarget>> {
     let rows: Vec<Row> = on!(tx, |c| {
-        sqlx::query_as(
-        "select t.id, t.agent_id, a.name as agent_name, t.stack_id, s.name as stack_name, t.reason,
-                t.created_at, t.policy, t.allow_delete, t.removal_revision, t.ended_at
-         from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
-         where t.state in ('active', 'removing')"
-    )
-    .fetch_all(c)
-    .await
+        sqlx::query_as(select_open!("")).fetch_all(c).await
     })?;
     Ok(rows.into_iter().map(OpenTarget::from).collect())
 }
@@ -267,6 +286,3 @@ pub(crate) async fn close(
     .map(drop))?;
     Ok(())
 }
-
-/// What a target that is not there answers.
-pub(crate) const MISSING: Error = Error::NotFound("agent target");

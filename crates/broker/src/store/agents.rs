@@ -8,6 +8,17 @@ use super::{Tx, Word, number, on, sql};
 use crate::error::{Error, Result, name_taken};
 use crate::page::Window;
 
+/// Every question about agents reads the same columns.
+macro_rules! select_agents {
+    ($rest:literal) => {
+        concat!(
+            "select id, name, created_at, changed_revision, last_seen, interval_seconds from agents",
+            " ",
+            $rest
+        )
+    };
+}
+
 /// An agent as the database keeps it.
 #[derive(Debug, Clone)]
 pub(crate) struct AgentRow {
@@ -68,18 +79,16 @@ pub(crate) async fn insert(agent: &AgentRow, tx: &mut Tx) -> Result<()> {
 
 pub(crate) async fn find(reference: &Reference, tx: &mut Tx) -> Result<AgentRow> {
     let row: Option<Row> = match reference {
-        Reference::Id(id) => on!(tx, |c| sqlx::query_as(
-            "select id, name, created_at, changed_revision, last_seen, interval_seconds
-                 from agents where id = $1 and deleted_at is null"
-        )
+        Reference::Id(id) => on!(tx, |c| sqlx::query_as(select_agents!(
+            "where id = $1 and deleted_at is null"
+        ))
         .bind(id)
         .fetch_optional(c)
         .await)?,
         Reference::Named { owner: Some(_), .. } => None,
-        Reference::Named { owner: None, name } => on!(tx, |c| sqlx::query_as(
-            "select id, name, created_at, changed_revision, last_seen, interval_seconds
-                 from agents where name = $1 and deleted_at is null"
-        )
+        Reference::Named { owner: None, name } => on!(tx, |c| sqlx::query_as(select_agents!(
+            "where name = $1 and deleted_at is null"
+        ))
         .bind(name.as_str())
         .fetch_optional(c)
         .await)?,
@@ -88,10 +97,9 @@ pub(crate) async fn find(reference: &Reference, tx: &mut Tx) -> Result<AgentRow>
 }
 
 pub(crate) async fn list(window: &Window, tx: &mut Tx) -> Result<Vec<AgentRow>> {
-    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(
-        "select id, name, created_at, changed_revision, last_seen, interval_seconds
-         from agents where deleted_at is null and id > $1 order by id limit $2"
-    )
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select_agents!(
+        "where deleted_at is null and id > $1 order by id limit $2"
+    ))
     .bind(window.after)
     .bind(window.rows())
     .fetch_all(c)
@@ -110,10 +118,9 @@ pub(crate) async fn by_id(id: AgentId, tx: &mut Tx) -> Result<Option<AgentRow>> 
 
 /// Every agent.
 pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<AgentRow>> {
-    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(
-        "select id, name, created_at, changed_revision, last_seen, interval_seconds
-         from agents where deleted_at is null"
-    )
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select_agents!(
+        "where deleted_at is null"
+    ))
     .fetch_all(c)
     .await)?;
     Ok(rows.into_iter().map(AgentRow::from).collect())

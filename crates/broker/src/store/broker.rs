@@ -2,7 +2,7 @@ use brokkr_core::Epoch;
 use brokkr_core::ambient::Ambient;
 use uuid::Uuid;
 
-use super::{Tx, number, on};
+use super::{Db, Tx, number, on};
 use crate::error::Result;
 
 /// Whose history this database is.
@@ -13,24 +13,13 @@ pub(crate) struct Identity {
     pub(crate) token_key: Vec<u8>,
 }
 
-/// The identity, if the database has been given one.
-pub(crate) async fn identity(tx: &mut Tx) -> Result<Option<Identity>> {
-    let row: Option<(Uuid, Vec<u8>)> = on!(tx, |c| sqlx::query_as(
-        "select epoch, token_key from broker"
-    )
-    .fetch_optional(c)
-    .await)?;
-    Ok(row.map(|(epoch, token_key)| Identity {
-        epoch: epoch.into(),
-        token_key,
-    }))
-}
-
-/// Gives an empty database its identity; of two replicas that try at once, one succeeds.
-pub(crate) async fn give_identity(tx: &mut Tx, ambient: &dyn Ambient) -> Result<()> {
+/// The identity of a database; an empty one is given one. Of two replicas that try at once, one succeeds.
+/// It comes before the writer, which nothing else that writes does.
+pub(crate) async fn identify(db: &Db, ambient: &dyn Ambient) -> Result<Identity> {
     let mut token_key = vec![0; 32];
     ambient.fill(&mut token_key);
-    on!(tx, |c| sqlx::query(
+    let mut tx = db.write().await?;
+    on!(&mut tx, |c| sqlx::query(
         "insert into broker (id, epoch, token_key, revision, ingest) values (1, $1, $2, 0, 0)
          on conflict (id) do nothing"
     )
@@ -39,7 +28,16 @@ pub(crate) async fn give_identity(tx: &mut Tx, ambient: &dyn Ambient) -> Result<
     .execute(c)
     .await
     .map(drop))?;
-    Ok(())
+    let (epoch, token_key): (Uuid, Vec<u8>) = on!(&mut tx, |c| sqlx::query_as(
+        "select epoch, token_key from broker"
+    )
+    .fetch_one(c)
+    .await)?;
+    tx.commit().await?;
+    Ok(Identity {
+        epoch: epoch.into(),
+        token_key,
+    })
 }
 
 /// Takes the next revision, and with it the row that serialises all writers.

@@ -10,6 +10,17 @@ use super::{Tx, Word, on};
 use crate::error::{Error, Result, name_taken};
 use crate::page::Window;
 
+/// Every question about generators reads the same columns.
+macro_rules! select_generators {
+    ($rest:literal) => {
+        concat!(
+            "select id, name, scope, created_at from generators",
+            " ",
+            $rest
+        )
+    };
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
     id: Uuid,
@@ -46,31 +57,26 @@ pub(crate) async fn insert(generator: &Generator, tx: &mut Tx) -> Result<()> {
 pub(crate) async fn find(reference: &Reference, tx: &mut Tx) -> Result<Generator> {
     let row: Option<Row> = match reference {
         Reference::Id(id) => on!(tx, |c| {
-            sqlx::query_as(
-                "select id, name, scope, created_at from generators where id = $1 and deleted_at is null"
-            )
-            .bind(id)
-            .fetch_optional(c)
-            .await
+            sqlx::query_as(select_generators!("where id = $1 and deleted_at is null"))
+                .bind(id)
+                .fetch_optional(c)
+                .await
         })?,
         Reference::Named { owner: Some(_), .. } => None,
         Reference::Named { owner: None, name } => on!(tx, |c| {
-            sqlx::query_as(
-                "select id, name, scope, created_at from generators where name = $1 and deleted_at is null"
-            )
-            .bind(name.as_str())
-            .fetch_optional(c)
-            .await
+            sqlx::query_as(select_generators!("where name = $1 and deleted_at is null"))
+                .bind(name.as_str())
+                .fetch_optional(c)
+                .await
         })?,
     };
     row.map(Generator::from).ok_or(Error::NotFound("generator"))
 }
 
 pub(crate) async fn list(window: &Window, tx: &mut Tx) -> Result<Vec<Generator>> {
-    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(
-        "select id, name, scope, created_at from generators
-         where deleted_at is null and id > $1 order by id limit $2"
-    )
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select_generators!(
+        "where deleted_at is null and id > $1 order by id limit $2"
+    ))
     .bind(window.after)
     .bind(window.rows())
     .fetch_all(c)

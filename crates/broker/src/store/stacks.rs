@@ -11,6 +11,20 @@ use crate::error::{Error, Result, name_taken};
 use crate::page::Window;
 use crate::scope::Scope;
 
+/// Every question about stacks reads the same columns.
+macro_rules! select_stacks {
+    ($rest:literal) => {
+        concat!(
+            "select s.id, s.owner_id, g.name as generator, s.name, s.options, s.head_id,
+                    s.head_sequence, d.digest as head_digest, s.created_at
+             from stacks s left join generators g on g.id = s.owner_id
+                  left join deployment_objects d on d.id = s.head_id",
+            " ",
+            $rest
+        )
+    };
+}
+
 /// A stack as the database keeps it.
 #[derive(Debug, Clone)]
 pub(crate) struct StackRow {
@@ -81,26 +95,18 @@ pub(crate) async fn insert(stack: &Stack, owner: Uuid, revision: u64, tx: &mut T
 pub(crate) async fn find(reference: &Reference, scope: &Scope, tx: &mut Tx) -> Result<StackRow> {
     let row: Option<Row> = match reference {
         Reference::Id(id) => on!(tx, |c| {
-            sqlx::query_as(
-                "select s.id, s.owner_id, g.name as generator, s.name, s.options, s.head_id, s.head_sequence,
-                        d.digest as head_digest, s.created_at
-                 from stacks s left join generators g on g.id = s.owner_id
-                      left join deployment_objects d on d.id = s.head_id
-                 where s.id = $1 and s.deleted_at is null and ($2 is null or s.owner_id = $2)"
-            )
+            sqlx::query_as(select_stacks!(
+                "where s.id = $1 and s.deleted_at is null and ($2 is null or s.owner_id = $2)"
+            ))
             .bind(id)
             .bind(scope.only())
             .fetch_optional(c)
             .await
         })?,
         Reference::Named { owner: None, name } => on!(tx, |c| {
-            sqlx::query_as(
-                "select s.id, s.owner_id, g.name as generator, s.name, s.options, s.head_id, s.head_sequence,
-                        d.digest as head_digest, s.created_at
-                 from stacks s left join generators g on g.id = s.owner_id
-                      left join deployment_objects d on d.id = s.head_id
-                 where s.name = $1 and s.owner_id = $2 and s.deleted_at is null"
-            )
+            sqlx::query_as(select_stacks!(
+                "where s.name = $1 and s.owner_id = $2 and s.deleted_at is null"
+            ))
             .bind(name.as_str())
             .bind(scope.owner())
             .fetch_optional(c)
@@ -111,12 +117,7 @@ pub(crate) async fn find(reference: &Reference, scope: &Scope, tx: &mut Tx) -> R
             name,
         } => on!(tx, |c| {
             sqlx::query_as(
-                "select s.id, s.owner_id, g.name as generator, s.name, s.options, s.head_id, s.head_sequence,
-                        d.digest as head_digest, s.created_at
-                 from stacks s join generators g on g.id = s.owner_id
-                      left join deployment_objects d on d.id = s.head_id
-                 where s.name = $1 and g.name = $2 and g.deleted_at is null and s.deleted_at is null
-                   and ($3 is null or s.owner_id = $3)"
+                select_stacks!("where s.name = $1 and g.name = $2 and g.deleted_at is null and s.deleted_at is null and ($3 is null or s.owner_id = $3)")
             )
             .bind(name.as_str())
             .bind(owner.as_str())
@@ -133,12 +134,7 @@ pub(crate) async fn find(reference: &Reference, scope: &Scope, tx: &mut Tx) -> R
 pub(crate) async fn list(scope: &Scope, window: &Window, tx: &mut Tx) -> Result<Vec<Stack>> {
     let rows: Vec<Row> = on!(tx, |c| {
         sqlx::query_as(
-        "select s.id, s.owner_id, g.name as generator, s.name, s.options, s.head_id, s.head_sequence,
-                d.digest as head_digest, s.created_at
-         from stacks s left join generators g on g.id = s.owner_id
-              left join deployment_objects d on d.id = s.head_id
-         where s.deleted_at is null and ($1 is null or s.owner_id = $1) and s.id > $2
-         order by s.id limit $3"
+        select_stacks!("where s.deleted_at is null and ($1 is null or s.owner_id = $1) and s.id > $2 order by s.id limit $3")
     )
     .bind(scope.only())
     .bind(window.after)
@@ -213,6 +209,20 @@ pub(crate) async fn delete(id: StackId, now: Timestamp, revision: u64, tx: &mut 
     Ok(())
 }
 
+/// The fleet index reads the same columns of one stack and of all.
+macro_rules! select_entries {
+    ($rest:literal) => {
+        concat!(
+            "select s.id, s.name, s.options, s.changed_revision, s.head_id, s.head_sequence,
+                    d.digest, d.size, d.default_namespace, d.allow_delete
+             from stacks s left join deployment_objects d on d.id = s.head_id
+             where s.deleted_at is null",
+            " ",
+            $rest
+        )
+    };
+}
+
 /// What the fleet index holds of a stack.
 #[derive(Debug, Clone)]
 pub(crate) struct IndexRow {
@@ -266,27 +276,17 @@ impl TryFrom<IndexColumns> for IndexRow {
 
 /// A stack for the fleet index; none if it was deleted.
 pub(crate) async fn index_row(id: StackId, tx: &mut Tx) -> Result<Option<IndexRow>> {
-    let row: Option<IndexColumns> = on!(tx, |c| sqlx::query_as(
-        "select s.id, s.name, s.options, s.changed_revision, s.head_id, s.head_sequence,
-                d.digest, d.size, d.default_namespace, d.allow_delete
-         from stacks s left join deployment_objects d on d.id = s.head_id
-         where s.id = $1 and s.deleted_at is null"
-    )
-    .bind(id.uuid())
-    .fetch_optional(c)
-    .await)?;
+    let row: Option<IndexColumns> = on!(tx, |c| sqlx::query_as(select_entries!("and s.id = $1"))
+        .bind(id.uuid())
+        .fetch_optional(c)
+        .await)?;
     row.map(IndexRow::try_from).transpose()
 }
 
 /// Every stack for the fleet index.
 pub(crate) async fn index_rows(tx: &mut Tx) -> Result<Vec<IndexRow>> {
-    let rows: Vec<IndexColumns> = on!(tx, |c| sqlx::query_as(
-        "select s.id, s.name, s.options, s.changed_revision, s.head_id, s.head_sequence,
-                d.digest, d.size, d.default_namespace, d.allow_delete
-         from stacks s left join deployment_objects d on d.id = s.head_id
-         where s.deleted_at is null"
-    )
-    .fetch_all(c)
-    .await)?;
+    let rows: Vec<IndexColumns> = on!(tx, |c| sqlx::query_as(select_entries!(""))
+        .fetch_all(c)
+        .await)?;
     rows.into_iter().map(IndexRow::try_from).collect()
 }

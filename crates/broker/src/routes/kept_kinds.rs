@@ -18,14 +18,16 @@ pub(super) struct RemovalQuery {
 
 impl RemovalQuery {
     pub(super) fn allow_delete(&self) -> Result<Vec<KeptKind>> {
-        let kinds = self.allow_delete.as_deref().unwrap_or_default();
-        kinds
-            .split(',')
-            .filter(|kind| !kind.is_empty())
-            .map(|kind| {
-                kind.parse()
-                    .map_err(|reason: String| Error::invalid("/allow_delete", reason))
-            })
-            .collect()
+        kept_kinds(self.allow_delete.as_deref())
     }
+}
+
+/// Reads the kinds of a query's `allow_delete`.
+pub(super) fn kept_kinds(text: Option<&str>) -> Result<Vec<KeptKind>> {
+    let kinds = text
+        .unwrap_or_default()
+        .split(',')
+        .filter(|kind| !kind.is_empty());
+    let invalid = |reason: String| Error::invalid("/allow_delete", reason);
+    kinds.map(|kind| kind.parse().map_err(invalid)).collect()
 }
