@@ -112,20 +112,18 @@ impl Broker {
             identity,
             committed: Arc::clone(&committed),
         };
+        let stopping = CancellationToken::new();
+        let listening = follower::listen(Arc::clone(&db), committed, stopped.clone());
         let mut tasks = JoinSet::new();
-        tasks.spawn(writing);
-        tasks.spawn(follower.run(stopped.clone()));
-        tasks.spawn(follower::listen(
-            Arc::clone(&db),
-            committed,
-            stopped.clone(),
-        ));
+        tasks.spawn(or_stop(writing, stopping.clone()));
+        tasks.spawn(or_stop(follower.run(stopped.clone()), stopping.clone()));
+        tasks.spawn(or_stop(listening, stopping.clone()));
         let broker = Arc::new(Self {
             db,
             writer,
             fleet,
             ambient,
-            stopping: CancellationToken::new(),
+            stopping,
             stopped,
             tasks: Mutex::new(tasks),
             parsing: Semaphore::new(PARSERS),
@@ -225,5 +223,27 @@ impl Broker {
             heartbeat.map(|heartbeat| heartbeat.at),
             self.is_silent(heartbeat),
         )
+    }
+}
+
+/// Runs a task of the broker. One that dies takes the broker along: without its writer or its follower it
+/// would serve what is no longer true. [`Broker::close`] then tells how it died.
+async fn or_stop(task: impl Future<Output = ()>, stopping: CancellationToken) {
+    let guard = stopping.drop_guard();
+    task.await;
+    guard.disarm();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_dies_stops_the_broker_and_one_that_ends_does_not() {
+        let stopping = CancellationToken::new();
+        or_stop(async {}, stopping.clone()).await;
+        assert!(!stopping.is_cancelled());
+        let died = tokio::spawn(or_stop(async { panic!("a defect") }, stopping.clone())).await;
+        assert!(died.is_err() && stopping.is_cancelled());
     }
 }
