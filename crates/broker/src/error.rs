@@ -137,9 +137,27 @@ impl From<sqlx::Error> for Error {
         match error {
             // The text of a row is not what this version wrote: no retry will mend it.
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::internal(error),
+            error if is_about_data(&error) => {
+                tracing::debug!(%error, "the database does not take a value");
+                Self::invalid(
+                    "",
+                    "a text, number or time in it is one that the database cannot keep",
+                )
+            }
             error => Self::Database(error),
         }
     }
+}
+
+/// Whether a statement failed for what it was to store, which is the fault of one change, and not for the
+/// state of the engine, which is the fate of all: SQLSTATE class 22, "data exception".
+fn is_about_data(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(cause) = error else {
+        return false;
+    };
+    cause
+        .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+        .is_some_and(|error| error.code().starts_with("22"))
 }
 
 impl From<ManifestError> for Error {

@@ -73,11 +73,16 @@ impl Database {
 
     /// Starts a broker on it.
     pub async fn start(&self) -> TestBroker {
+        self.start_with(Arc::new(System)).await
+    }
+
+    /// Starts a broker with a clock of the test's own.
+    pub async fn start_with(&self, ambient: Arc<dyn Ambient>) -> TestBroker {
         let settings = Settings {
             database: self.url.clone(),
             admin_key_file: self.folder.path().join("admin.key"),
         };
-        let broker = Broker::open(&settings, Arc::new(System))
+        let broker = Broker::open(&settings, ambient)
             .await
             .expect("the broker starts");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -1,9 +1,12 @@
 //! The broker as its callers see it: the real router on a real socket, on both engines.
 
+mod away;
 mod harness;
 mod model;
 mod openapi;
 mod polls;
 mod private;
 mod publishing;
+mod status;
 mod targeting;
+mod values;

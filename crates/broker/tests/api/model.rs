@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use brokkr_client::{Client, Poll};
-use brokkr_core::StackId;
+use brokkr_core::ambient::{Ambient, System};
 use brokkr_core::pak::Pak;
-use brokkr_core::wire::{Confirmation, TargetState};
+use brokkr_core::wire::{
+    Action, AgentEvent, Confirmation, Health, Outcome, StackStatus, Sync, TargetState,
+};
+use brokkr_core::{EventId, StackId};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sqlx::{Connection, PgConnection, SqliteConnection};
@@ -27,6 +30,8 @@ enum Step {
     Delete(usize),
     /// The agent confirms every removal that it is told of, and one that it is not.
     Confirm(usize),
+    /// The agent says that everything of it failed; nothing that is desired may change.
+    Complain(usize),
     Restart(usize),
     /// A revision of which no change is known: the index must be read anew.
     Gap,
@@ -40,7 +45,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (agent.clone(), stack.clone()).prop_map(|(agent, stack)| Step::Target(agent, stack)),
         3 => (agent.clone(), stack.clone()).prop_map(|(agent, stack)| Step::Untarget(agent, stack)),
         1 => stack.prop_map(Step::Delete),
-        3 => agent.prop_map(Step::Confirm),
+        3 => agent.clone().prop_map(Step::Confirm),
+        2 => agent.prop_map(Step::Complain),
         1 => (0..2_usize).prop_map(Step::Restart),
         1 => Just(Step::Gap),
     ]
@@ -175,6 +181,7 @@ impl World {
                 self.model.stacks.remove(&stack);
             }
             Step::Confirm(agent) => self.confirm(turn, agent).await,
+            Step::Complain(agent) => self.complain(turn, agent).await,
             Step::Restart(replica) => self.restart(replica).await,
             Step::Gap => self.gap().await,
         }
@@ -203,6 +210,36 @@ impl World {
             .await
             .expect("answers");
         self.model.removing.retain(|(removes, _)| *removes != agent);
+    }
+
+    async fn complain(&self, turn: usize, agent: usize) {
+        let Some((_, state)) = self.seen.get(agent) else {
+            return;
+        };
+        let client = self.replicas[turn % self.replicas.len()].client(&self.agents[agent]);
+        let told = state.stacks.iter().map(|entry| StackStatus {
+            stack: entry.stack,
+            seen: Some(entry.sequence),
+            applied: None,
+            sync: Sync::Failed,
+            health: Health::Degraded,
+            reason: Some("a complaint".to_owned()),
+        });
+        client.report_status(told.collect()).await.expect("heard");
+        let told = state.stacks.iter().map(|entry| AgentEvent {
+            id: EventId::generate(&System),
+            stack: entry.stack,
+            deployment_object: Some(entry.deployment_object),
+            sequence: Some(entry.sequence),
+            action: Action::Apply,
+            outcome: Outcome::Failed,
+            reason: Some("a complaint".to_owned()),
+            objects: Vec::new(),
+            count: 1,
+            first: System.now(),
+            last: System.now(),
+        });
+        client.report_events(told.collect()).await.expect("heard");
     }
 
     async fn restart(&mut self, replica: usize) {

@@ -1,0 +1,122 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use brokkr_client::Client;
+use brokkr_core::ambient::{Ambient, System};
+use brokkr_core::wire::{Health, StackStatus, Sync, TargetStatus};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::harness::*;
+
+on_both_engines!(
+    what_was_said_of_an_older_version_is_not_said_of_the_newest,
+    a_silent_agents_word_is_not_passed_on,
+);
+
+/// A clock that a test moves on.
+#[derive(Default)]
+struct Later(AtomicI64);
+
+impl Ambient for Later {
+    fn now(&self) -> Timestamp {
+        System.now() + SignedDuration::from_secs(self.0.load(Ordering::Relaxed))
+    }
+
+    fn fill(&self, bytes: &mut [u8]) {
+        System.fill(bytes);
+    }
+}
+
+async fn status(admin: &Client) -> TargetStatus {
+    admin
+        .stack_status(&name("shop"))
+        .await
+        .expect("a status")
+        .remove(0)
+}
+
+async fn report(admin: &Client, agent: &Client, sequence: u64) {
+    let status = StackStatus {
+        stack: admin.stack(&name("shop")).await.expect("a stack").id,
+        seen: Some(sequence),
+        applied: Some(sequence),
+        sync: Sync::Synced,
+        health: Health::Current,
+        reason: Some("all is well".to_owned()),
+    };
+    agent.report_status(vec![status]).await.expect("reported");
+}
+
+async fn poll(agent: &Client) {
+    agent
+        .target_state(None, Duration::ZERO, Duration::from_secs(10))
+        .await
+        .expect("a state");
+}
+
+async fn what_was_said_of_an_older_version_is_not_said_of_the_newest(engine: Engine) {
+    let Scene {
+        broker,
+        admin,
+        agent,
+    } = Scene::set(engine).await;
+    create_stack(&admin, "shop").await;
+    target(&admin, "edge", "shop").await;
+    publish(&admin, "shop", config_map("a", "1")).await;
+    poll(&agent).await;
+    report(&admin, &agent, 1).await;
+    let current = status(&admin).await;
+    assert_eq!(
+        (current.sync, current.health),
+        (Sync::Synced, Health::Current)
+    );
+    publish(&admin, "shop", config_map("a", "2")).await;
+    let newer = status(&admin).await;
+    assert_eq!((newer.desired, newer.applied), (Some(2), Some(1)));
+    assert_eq!((newer.sync, newer.reason), (Sync::Pending, None));
+    let targets = admin
+        .agent_targets(Some(&name("shop")), None)
+        .await
+        .expect("targets");
+    admin
+        .delete_agent_target(targets[0].id, None, &[])
+        .await
+        .expect("untargeted");
+    let removing = status(&admin).await;
+    assert_eq!((removing.desired, removing.sync), (None, Sync::Removing));
+    broker.stop().await;
+}
+
+async fn a_silent_agents_word_is_not_passed_on(engine: Engine) {
+    let database = Database::create(engine).await;
+    let clock = Arc::new(Later::default());
+    let broker = database
+        .start_with(Arc::clone(&clock) as Arc<dyn Ambient>)
+        .await;
+    let admin = broker.client(&database.admin_key());
+    let agent = broker.client(&create_agent(&admin, "edge").await);
+    create_stack(&admin, "shop").await;
+    target(&admin, "edge", "shop").await;
+    publish(&admin, "shop", config_map("a", "1")).await;
+    poll(&agent).await;
+    report(&admin, &agent, 1).await;
+    for (seconds, is_silent) in [(140, false), (20, true)] {
+        clock.0.fetch_add(seconds, Ordering::Relaxed);
+        assert_eq!(
+            admin.agent(&name("edge")).await.expect("an agent").silent,
+            is_silent
+        );
+        let status = status(&admin).await;
+        let (sync, health) = if is_silent {
+            (Sync::Unknown, Health::Unknown)
+        } else {
+            (Sync::Synced, Health::Current)
+        };
+        assert_eq!((status.sync, status.health), (sync, health), "{status:?}");
+        assert!(status.observed_at.is_some());
+    }
+    poll(&agent).await;
+    assert_eq!(status(&admin).await.sync, Sync::Synced, "it is back");
+    broker.stop().await;
+}
