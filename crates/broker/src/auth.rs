@@ -1,27 +1,20 @@
 //! From the `Authorization` header to a [`Caller`], by the fleet index alone.
 
-use std::sync::Arc;
-
-use axum::extract::FromRequestParts;
 use brokkr_core::pak::Pak;
 use http::header::AUTHORIZATION;
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
 use crate::Broker;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::scope::Caller;
 
-impl FromRequestParts<Arc<Broker>> for Caller {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, broker: &Arc<Broker>) -> Result<Self, Error> {
-        let pak = pak(&parts.headers).ok_or(Error::Unauthenticated)?;
-        broker
-            .fleet
-            .authenticate(&pak)
-            .ok_or(Error::Unauthenticated)
-    }
+/// Who sends a request, by the key in its headers.
+pub(crate) fn authenticate(broker: &Broker, headers: &HeaderMap) -> Result<Caller> {
+    let pak = pak(headers).ok_or(Error::Unauthenticated)?;
+    broker
+        .fleet
+        .authenticate(&pak)
+        .ok_or(Error::Unauthenticated)
 }
 
 /// The one key that a request carries, as `Bearer <key>` or bare.

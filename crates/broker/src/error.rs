@@ -29,8 +29,9 @@ pub(crate) enum Error {
     NotFound(&'static str),
     #[error("nothing is here: see /api/v1/openapi.json for what there is")]
     NoRoute,
-    #[error("this path does not take this method")]
-    MethodNotAllowed,
+    /// With the methods that the path takes.
+    #[error("this path does not take this method, but: {}", .0.to_str().unwrap_or_default())]
+    MethodNotAllowed(HeaderValue),
     #[error("the name `{0}` is in use: choose another")]
     NameTaken(String),
     #[error(
@@ -78,7 +79,7 @@ impl Error {
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, Code::Unauthenticated),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, Code::Forbidden),
             Self::NotFound(_) | Self::NoRoute => (StatusCode::NOT_FOUND, Code::NotFound),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed),
+            Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed),
             Self::NameTaken(_) => (StatusCode::CONFLICT, Code::NameTaken),
             Self::SequenceMismatch { .. } => (StatusCode::CONFLICT, Code::SequenceMismatch),
             Self::InUse(_) => (StatusCode::CONFLICT, Code::InUse),
@@ -184,8 +185,8 @@ impl IntoResponse for Error {
             Self::Unavailable(_) | Self::Database(_) => {
                 headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
             }
-            Self::MethodNotAllowed => {
-                headers.insert(ALLOW, HeaderValue::from_static("GET, POST, PATCH, DELETE"));
+            Self::MethodNotAllowed(allow) => {
+                headers.insert(ALLOW, allow.clone());
             }
             _ => {}
         }

@@ -13,6 +13,7 @@ mod follower;
 mod heartbeats;
 mod listener;
 mod page;
+mod rights;
 mod routes;
 mod scope;
 mod snapshot;
@@ -78,6 +79,11 @@ const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(150);
 /// The OpenAPI document of the API, as the broker serves it.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     routes::openapi()
+}
+
+/// Who may do what, as a page of the documentation.
+pub fn permissions() -> String {
+    rights::page()
 }
 
 impl Broker {

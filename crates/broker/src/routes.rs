@@ -17,6 +17,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use brokkr_core::manifest::MAX_BYTES;
 use brokkr_core::wire::Problem;
+use http::{HeaderValue, Method};
+use serde_json::json;
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, OpenApi, Ref, ResponseBuilder, SecurityRequirement,
@@ -27,25 +30,31 @@ use utoipa_axum::routes;
 
 use crate::Broker;
 use crate::error::Error;
+use crate::rights::{self, Guard, Right};
 
 /// JSON may escape every byte of a text; what the text itself may have is checked when it is read.
 const PUBLISH_BODY: usize = 2 * MAX_BYTES + 64 * 1024;
 /// A batch of events with all their objects.
 const EVENTS_BODY: usize = 8 * 1024 * 1024;
 const BODY: usize = 1024 * 1024;
+/// Where the API begins.
+const PREFIX: &str = "/api/v1";
 
 /// Everything that the broker answers.
 pub(crate) fn router(broker: Arc<Broker>) -> axum::Router {
     let (router, document) = api().split_for_parts();
     let document = Arc::new(finish(document));
     router
+        .layer(Guard::new(Arc::clone(&broker), PREFIX))
         .route(
-            "/api/v1/openapi.json",
+            &format!("{PREFIX}/openapi.json"),
             get(async move || axum::Json((*document).clone())),
         )
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))
-        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .method_not_allowed_fallback(async || {
+            Error::MethodNotAllowed(HeaderValue::from_static("GET"))
+        })
         .fallback(async || Error::NoRoute)
         .with_state(broker)
 }
@@ -94,7 +103,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
         .merge(rest)
         .merge(publish)
         .merge(events);
-    OpenApiRouter::new().nest("/api/v1", api)
+    OpenApiRouter::new().nest(PREFIX, api)
 }
 
 #[derive(utoipa::OpenApi)]
@@ -137,20 +146,27 @@ fn finish(mut document: OpenApi) -> OpenApi {
         .description("Refused: the problem says why and what to do")
         .content("application/problem+json", content)
         .build();
-    for item in document.paths.paths.values_mut() {
+    for (path, item) in &mut document.paths.paths {
         let operations = [
-            &mut item.get,
-            &mut item.put,
-            &mut item.post,
-            &mut item.delete,
-            &mut item.patch,
+            (Method::GET, &mut item.get),
+            (Method::PUT, &mut item.put),
+            (Method::POST, &mut item.post),
+            (Method::DELETE, &mut item.delete),
+            (Method::PATCH, &mut item.patch),
         ];
-        for operation in operations.into_iter().flatten() {
-            operation
-                .responses
-                .responses
-                .insert("default".to_owned(), refusal.clone().into());
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
+            let responses = &mut operation.responses.responses;
+            responses.insert("default".to_owned(), refusal.clone().into());
+            operation.extensions = Some(roles(&method, path));
         }
     }
     document
+}
+
+/// Who may do it, as an extension of the operation.
+fn roles(method: &Method, path: &str) -> Extensions {
+    let right = rights::of(method, path.trim_start_matches(PREFIX));
+    let roles: Vec<_> = right.into_iter().flat_map(Right::roles).collect();
+    Extensions::builder().add("x-roles", json!(roles)).build()
 }

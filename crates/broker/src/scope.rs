@@ -1,11 +1,10 @@
 //! Who is asking, and which rows are theirs.
 
+use brokkr_core::pak::Role;
 use brokkr_core::{AgentId, GeneratorId, KeyId, Name};
 use uuid::Uuid;
 
-use crate::error::{Error, Result};
-
-/// The authenticated caller. No handler can be written without one.
+/// The authenticated caller.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) key: KeyId,
@@ -67,34 +66,11 @@ impl Scope {
 }
 
 impl Caller {
-    /// The scope of an operator or a generator; an agent has no business here.
-    pub(crate) fn scope(&self) -> Result<Scope> {
-        match &self.identity {
-            Identity::Admin => Ok(Scope::All),
-            Identity::Generator(id, name) => Ok(Scope::Of(*id, name.clone())),
-            Identity::Agent(_) => Err(Error::Forbidden(
-                "an agent's key cannot do this: use an admin's or a generator's".to_owned(),
-            )),
-        }
-    }
-
-    /// Refuses everybody but admins.
-    pub(crate) fn admin(&self) -> Result<()> {
-        match &self.identity {
-            Identity::Admin => Ok(()),
-            Identity::Agent(_) | Identity::Generator(..) => Err(Error::Forbidden(
-                "only an admin's key can do this".to_owned(),
-            )),
-        }
-    }
-
-    /// Refuses everybody but agents.
-    pub(crate) fn agent(&self) -> Result<AgentId> {
-        match &self.identity {
-            Identity::Agent(id) => Ok(*id),
-            Identity::Admin | Identity::Generator(..) => Err(Error::Forbidden(
-                "only an agent's key can do this".to_owned(),
-            )),
+    pub(crate) const fn role(&self) -> Role {
+        match self.identity {
+            Identity::Admin => Role::Admin,
+            Identity::Agent(_) => Role::Agent,
+            Identity::Generator(..) => Role::Generator,
         }
     }
 }

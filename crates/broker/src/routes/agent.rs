@@ -23,6 +23,7 @@ use crate::changes::reports::{RecordEvents, RecordStatus};
 use crate::error::{Error, Result};
 use crate::extract::{Json, Query};
 use crate::fleet::{Etag, Freshness, Seat};
+use crate::rights::Itself;
 use crate::scope::Caller;
 
 /// How an agent polls.
@@ -42,11 +43,11 @@ pub(super) struct Poll {
     responses((status = 200, body = TargetState), (status = 304, description = "Nothing new")))]
 pub(super) async fn target_state(
     State(broker): State<Arc<Broker>>,
+    Itself(agent): Itself,
     caller: Caller,
     Query(poll): Query<Poll>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let agent = caller.agent()?;
     if broker.fleet.freshness() == Freshness::Lost {
         return Err(Error::database_lost());
     }
@@ -123,10 +124,9 @@ fn poll_headers(broker: &Broker, etag: Etag) -> [(HeaderName, HeaderValue); 3] {
     responses((status = 200, body = Confirmations)))]
 pub(super) async fn confirm_removals(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    Itself(agent): Itself,
     Json(ConfirmationReport { removals }): Json<ConfirmationReport>,
 ) -> Result<Json<Confirmations>> {
-    let agent = caller.agent()?;
     bounded("/removals", removals.len(), 1_000)?;
     Ok(Json(
         broker.change(ConfirmRemovals { agent, removals }).await?,
@@ -138,10 +138,9 @@ pub(super) async fn confirm_removals(
     responses((status = 204)))]
 pub(super) async fn report_events(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    Itself(agent): Itself,
     Json(EventReport { events }): Json<EventReport>,
 ) -> Result<StatusCode> {
-    let agent = caller.agent()?;
     bounded("/events", events.len(), 100)?;
     broker.change(RecordEvents { agent, events }).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -152,10 +151,9 @@ pub(super) async fn report_events(
     responses((status = 204)))]
 pub(super) async fn report_status(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    Itself(agent): Itself,
     Json(StatusReport { stacks }): Json<StatusReport>,
 ) -> Result<StatusCode> {
-    let agent = caller.agent()?;
     bounded("/stacks", stacks.len(), 1_000)?;
     broker.change(RecordStatus { agent, stacks }).await?;
     Ok(StatusCode::NO_CONTENT)

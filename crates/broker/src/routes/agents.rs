@@ -10,7 +10,6 @@ use crate::changes;
 use crate::error::Result;
 use crate::extract::{Json, Path, Query};
 use crate::page::PageQuery;
-use crate::scope::Caller;
 use crate::store::agents;
 
 /// Lists agents. A generator sees those in its scope.
@@ -18,10 +17,8 @@ use crate::store::agents;
     responses((status = 200, body = Page<Agent>)))]
 pub(super) async fn list(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<Agent>>> {
-    caller.scope()?;
     let window = page.window()?;
     let rows = agents::list(&window, &mut broker.db.read().await?).await?;
     let items = rows.into_iter().map(|row| broker.agent(row)).collect();
@@ -33,10 +30,8 @@ pub(super) async fn list(
     responses((status = 201, body = CreatedAgent)))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     Json(CreateAgent { name }): Json<CreateAgent>,
 ) -> Result<(StatusCode, Json<CreatedAgent>)> {
-    caller.admin()?;
     let (row, pak) = broker.change(changes::agents::CreateAgent { name }).await?;
     let created = CreatedAgent {
         agent: broker.agent(row),
@@ -50,10 +45,8 @@ pub(super) async fn create(
     params(("agent" = String, Path, description = "Id or name")), responses((status = 200, body = Agent)))]
 pub(super) async fn get(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     Path(agent): Path<Reference>,
 ) -> Result<Json<Agent>> {
-    caller.scope()?;
     let row = agents::find(&agent, &mut broker.db.read().await?).await?;
     Ok(Json(broker.agent(row)))
 }
@@ -63,10 +56,8 @@ pub(super) async fn get(
     params(("agent" = String, Path, description = "Id or name")), responses((status = 204)))]
 pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     Path(agent): Path<Reference>,
 ) -> Result<StatusCode> {
-    caller.admin()?;
     broker
         .change(changes::agents::DeleteAgent { agent })
         .await?;

@@ -16,7 +16,8 @@ use crate::changes::publish::{PublishOutcome, PublishSnapshot, RollBack};
 use crate::error::{Error, Result};
 use crate::extract::{self, Json, Path, Query};
 use crate::page::{self, PageQuery};
-use crate::scope::{Caller, Identity, Scope};
+use crate::rights::Reader;
+use crate::scope::Scope;
 use crate::snapshot;
 use crate::store::deployment_objects::{self, DeploymentObjectRow};
 use crate::store::{contents, stacks};
@@ -52,12 +53,11 @@ impl PublishQuery {
     responses((status = 201, body = Published), (status = 200, body = Published)))]
 pub(super) async fn publish(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    scope: Scope,
     Path(stack): Path<Reference>,
     Query(query): Query<PublishQuery>,
     request: Request,
 ) -> Result<Response> {
-    let scope = caller.scope()?;
     let Publish { manifests, options } = read_publish(&broker, query, request).await?;
     check_message(&options)?;
     let manifests: Arc<str> = manifests.into();
@@ -123,11 +123,10 @@ async fn read_publish(
     responses((status = 201, body = Published), (status = 200, body = Published)))]
 pub(super) async fn rollback(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    scope: Scope,
     Path(stack): Path<Reference>,
     Json(Rollback { to, options }): Json<Rollback>,
 ) -> Result<Response> {
-    let scope = caller.scope()?;
     check_message(&options)?;
     Ok(answer(
         broker
@@ -169,11 +168,10 @@ fn answer(published: Published) -> Response {
     responses((status = 200, body = Page<DeploymentObject>)))]
 pub(super) async fn history(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    scope: Scope,
     Path(stack): Path<Reference>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<DeploymentObject>>> {
-    let scope = caller.scope()?;
     let limit = page::limit(query.limit)?;
     let below = match &query.cursor {
         None => u64::MAX,
@@ -192,10 +190,9 @@ pub(super) async fn history(
     params(("id" = DeploymentObjectId, Path)), responses((status = 200, body = DeploymentObject)))]
 pub(super) async fn get(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    scope: Scope,
     Path(id): Path<DeploymentObjectId>,
 ) -> Result<Json<DeploymentObject>> {
-    let scope = caller.scope()?;
     Ok(Json(
         deployment_objects::find(id, &scope, &mut broker.db.read().await?)
             .await?
@@ -209,12 +206,12 @@ pub(super) async fn get(
     responses((status = 200, body = String, content_type = "application/yaml")))]
 pub(super) async fn manifests(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    reader: Reader,
     Path(id): Path<DeploymentObjectId>,
     headers: HeaderMap,
 ) -> Result<Response> {
     let mut tx = broker.db.read().await?;
-    let row = visible(&broker, &caller, id, &mut tx).await?;
+    let row = visible(&broker, &reader, id, &mut tx).await?;
     let digest = row.object.digest;
     let body = contents::body(row.owner, &digest, &mut tx).await?;
     drop(tx);
@@ -247,18 +244,20 @@ pub(super) async fn manifests(
 
 async fn visible(
     broker: &Broker,
-    caller: &Caller,
+    reader: &Reader,
     id: DeploymentObjectId,
     tx: &mut crate::store::Tx,
 ) -> Result<DeploymentObjectRow> {
-    let Identity::Agent(agent) = caller.identity else {
-        return deployment_objects::find(id, &caller.scope()?, tx).await;
-    };
-    let row = deployment_objects::find(id, &Scope::All, tx).await?;
-    if broker.fleet.runs(agent, row.object.stack) {
-        return Ok(row);
+    match reader {
+        Reader::Owner(scope) => deployment_objects::find(id, scope, tx).await,
+        Reader::Runner(agent) => {
+            let row = deployment_objects::find(id, &Scope::All, tx).await?;
+            if broker.fleet.runs(*agent, row.object.stack) {
+                return Ok(row);
+            }
+            Err(Error::NotFound("deployment object"))
+        }
     }
-    Err(Error::NotFound("deployment object"))
 }
 
 fn accepts_zstd(headers: &HeaderMap) -> bool {

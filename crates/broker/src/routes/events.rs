@@ -11,7 +11,7 @@ use crate::Broker;
 use crate::error::Result;
 use crate::extract::{Json, Query};
 use crate::page;
-use crate::scope::Caller;
+use crate::scope::Scope;
 use crate::store::agent_events::{self, EventRow, Filter, Position};
 use crate::store::{agents, stacks};
 
@@ -37,10 +37,9 @@ pub(super) struct EventQuery {
     responses((status = 200, body = Page<RecordedEvent>)))]
 pub(super) async fn list(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    scope: Scope,
     Query(query): Query<EventQuery>,
 ) -> Result<Json<Page<RecordedEvent>>> {
-    let scope = caller.scope()?;
     let limit = page::limit(query.limit)?;
     let before = match &query.cursor {
         None => Position {

@@ -10,7 +10,6 @@ use crate::changes;
 use crate::error::Result;
 use crate::extract::{Json, Path, Query};
 use crate::page::PageQuery;
-use crate::scope::Caller;
 use crate::store::generators;
 
 /// Lists generators.
@@ -18,10 +17,8 @@ use crate::store::generators;
     responses((status = 200, body = Page<Generator>)))]
 pub(super) async fn list(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<Generator>>> {
-    caller.admin()?;
     let window = page.window()?;
     let rows = generators::list(&window, &mut broker.db.read().await?).await?;
     Ok(Json(window.page(rows, |generator| generator.id.uuid())))
@@ -32,10 +29,8 @@ pub(super) async fn list(
     responses((status = 201, body = CreatedGenerator)))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     Json(create): Json<CreateGenerator>,
 ) -> Result<(StatusCode, Json<CreatedGenerator>)> {
-    caller.admin()?;
     let (generator, pak) = broker.change(create).await?;
     Ok((
         StatusCode::CREATED,
@@ -51,10 +46,8 @@ pub(super) async fn create(
     params(("generator" = String, Path, description = "Id or name")), responses((status = 200, body = Generator)))]
 pub(super) async fn get(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     Path(generator): Path<Reference>,
 ) -> Result<Json<Generator>> {
-    caller.admin()?;
     Ok(Json(
         generators::find(&generator, &mut broker.db.read().await?).await?,
     ))
@@ -65,10 +58,8 @@ pub(super) async fn get(
     params(("generator" = String, Path, description = "Id or name")), responses((status = 204)))]
 pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     Path(generator): Path<Reference>,
 ) -> Result<StatusCode> {
-    caller.admin()?;
     broker
         .change(changes::generators::DeleteGenerator { generator })
         .await?;

@@ -11,7 +11,7 @@ use crate::changes;
 use crate::error::Result;
 use crate::extract::{Json, Path, Query};
 use crate::page::PageQuery;
-use crate::scope::Caller;
+use crate::scope::Scope;
 use crate::store::{stacks, target_status};
 
 /// Lists the caller's stacks; an admin sees all.
@@ -19,10 +19,9 @@ use crate::store::{stacks, target_status};
     responses((status = 200, body = Page<Stack>)))]
 pub(super) async fn list(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    scope: Scope,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<Stack>>> {
-    let scope = caller.scope()?;
     let window = page.window()?;
     let rows = stacks::list(&scope, &window, &mut broker.db.read().await?).await?;
     Ok(Json(window.page(rows, |stack| stack.id.uuid())))
@@ -33,10 +32,9 @@ pub(super) async fn list(
     responses((status = 201, body = Stack)))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    scope: Scope,
     Json(CreateStack { name, options }): Json<CreateStack>,
 ) -> Result<(StatusCode, Json<Stack>)> {
-    let scope = caller.scope()?;
     let stack = broker
         .change(changes::stacks::CreateStack {
             scope,
@@ -53,10 +51,9 @@ pub(super) async fn create(
     responses((status = 200, body = Stack)))]
 pub(super) async fn get(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    scope: Scope,
     Path(stack): Path<Reference>,
 ) -> Result<Json<Stack>> {
-    let scope = caller.scope()?;
     Ok(Json(
         stacks::find(&stack, &scope, &mut broker.db.read().await?)
             .await?
@@ -70,11 +67,10 @@ pub(super) async fn get(
     responses((status = 200, body = Stack)))]
 pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    scope: Scope,
     Path(stack): Path<Reference>,
     Json(PatchStack { options }): Json<PatchStack>,
 ) -> Result<Json<Stack>> {
-    let scope = caller.scope()?;
     Ok(Json(
         broker
             .change(changes::stacks::PatchStack {
@@ -92,11 +88,10 @@ pub(super) async fn patch(
     responses((status = 204)))]
 pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    scope: Scope,
     Path(stack): Path<Reference>,
     Query(removal): Query<RemovalQuery>,
 ) -> Result<StatusCode> {
-    let scope = caller.scope()?;
     let allow_delete = removal.allow_delete()?;
     let delete = changes::stacks::DeleteStack {
         scope,
@@ -114,11 +109,10 @@ pub(super) async fn delete(
     responses((status = 200, body = Page<TargetStatus>)))]
 pub(super) async fn status(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    scope: Scope,
     Path(stack): Path<Reference>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<TargetStatus>>> {
-    let scope = caller.scope()?;
     let window = page.window()?;
     let mut tx = broker.db.read().await?;
     let stack = stacks::find(&stack, &scope, &mut tx).await?.stack;

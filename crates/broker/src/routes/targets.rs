@@ -14,7 +14,7 @@ use crate::changes;
 use crate::error::Result;
 use crate::extract::{Json, Path, Query};
 use crate::page::{PageQuery, Window};
-use crate::scope::{Caller, Scope};
+use crate::scope::Scope;
 use crate::store::agent_targets::{self, Filter, OpenTarget, State as TargetState};
 use crate::store::{Tx, agents, stacks};
 
@@ -65,10 +65,9 @@ impl LinkQuery {
     responses((status = 200, body = Page<AgentTarget>)))]
 pub(super) async fn list(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    scope: Scope,
     Query(query): Query<LinkQuery>,
 ) -> Result<Json<Page<AgentTarget>>> {
-    let scope = caller.scope()?;
     let window = query.window()?;
     let mut tx = broker.db.read().await?;
     let filter = query.filter(TargetState::Active, &scope, &mut tx).await?;
@@ -87,10 +86,9 @@ pub(super) async fn list(
     responses((status = 201, body = AgentTarget)))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    scope: Scope,
     Json(CreateAgentTarget { agent, stack }): Json<CreateAgentTarget>,
 ) -> Result<(StatusCode, Json<AgentTarget>)> {
-    let scope = caller.scope()?;
     let target = broker
         .change(changes::targets::CreateAgentTarget {
             scope,
@@ -106,11 +104,10 @@ pub(super) async fn create(
     params(("target" = AgentTargetId, Path), RemovalQuery), responses((status = 204)))]
 pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    scope: Scope,
     Path(target): Path<AgentTargetId>,
     Query(removal): Query<RemovalQuery>,
 ) -> Result<StatusCode> {
-    let scope = caller.scope()?;
     let allow_delete = removal.allow_delete()?;
     let end = changes::targets::EndAgentTarget {
         scope,
@@ -127,10 +124,9 @@ pub(super) async fn delete(
     responses((status = 200, body = Page<Removal>)))]
 pub(super) async fn removals(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
+    scope: Scope,
     Query(query): Query<LinkQuery>,
 ) -> Result<Json<Page<Removal>>> {
-    let scope = caller.scope()?;
     let window = query.window()?;
     let mut tx = broker.db.read().await?;
     let filter = query.filter(TargetState::Removing, &scope, &mut tx).await?;

@@ -8,7 +8,8 @@ use brokkr_core::ambient::{Ambient, System};
 use brokkr_core::name::Reference;
 use brokkr_core::pak::Pak;
 use brokkr_core::wire::{
-    CreateAgent, CreateAgentTarget, CreateStack, Publish, PublishOptions, Published, StackOptions,
+    CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack, GeneratorScope, Publish,
+    PublishOptions, Published, StackOptions,
 };
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
@@ -43,6 +44,7 @@ pub struct TestBroker {
 pub struct Scene {
     pub broker: TestBroker,
     pub admin: Client,
+    pub admin_key: Pak,
     pub agent: Client,
 }
 
@@ -50,11 +52,13 @@ impl Scene {
     pub async fn set(engine: Engine) -> Self {
         let database = Database::create(engine).await;
         let broker = database.start().await;
-        let admin = broker.client(&database.admin_key());
+        let admin_key = database.admin_key();
+        let admin = broker.client(&admin_key);
         let agent = broker.client(&create_agent(&admin, "edge").await);
         Self {
             broker,
             admin,
+            admin_key,
             agent,
         }
     }
@@ -171,6 +175,16 @@ pub async fn create_agent(admin: &Client, agent: &str) -> Pak {
         .pak
         .parse()
         .expect("a key")
+}
+
+/// Registers a generator whose stacks may reach every agent.
+pub async fn create_generator(admin: &Client, generator: &str) -> Pak {
+    let create = CreateGenerator {
+        name: generator.parse().expect("a name"),
+        scope: GeneratorScope::AllAgents,
+    };
+    let created = admin.create_generator(&create).await.expect("a generator");
+    created.pak.parse().expect("a key")
 }
 
 pub async fn create_stack(client: &Client, stack: &str) {

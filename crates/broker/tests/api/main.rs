@@ -4,6 +4,7 @@ mod away;
 mod harness;
 mod model;
 mod openapi;
+mod permissions;
 mod polls;
 mod private;
 mod publishing;

@@ -60,6 +60,7 @@ async fn what_was_said_of_an_older_version_is_not_said_of_the_newest(engine: Eng
         broker,
         admin,
         agent,
+        ..
     } = Scene::set(engine).await;
     create_stack(&admin, "shop").await;
     target(&admin, "edge", "shop").await;

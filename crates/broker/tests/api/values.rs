@@ -42,6 +42,7 @@ async fn a_value_that_the_database_refuses_costs_only_its_own_change(engine: Eng
         broker,
         admin,
         agent,
+        ..
     } = Scene::set(engine).await;
     create_stack(&admin, "shop").await;
     target(&admin, "edge", "shop").await;

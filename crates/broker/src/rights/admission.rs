@@ -1,0 +1,94 @@
+//! What the guard found out, as handlers take it: whose rows, and nothing that the table does not give.
+
+use anyhow::anyhow;
+use axum::extract::FromRequestParts;
+use brokkr_core::AgentId;
+use brokkr_core::pak::Role;
+use http::request::Parts;
+
+use super::Reach;
+use crate::error::{Error, Result};
+use crate::scope::{Caller, Identity, Scope};
+
+/// Who was let through to an operation, and how far.
+#[derive(Debug, Clone)]
+pub(super) struct Admission {
+    pub(super) caller: Caller,
+    pub(super) reach: Reach,
+}
+
+impl Admission {
+    /// The rows of an operator or a generator, as the rights table says.
+    fn scope(&self) -> Result<Scope> {
+        match (&self.caller.identity, self.reach) {
+            (Identity::Admin, Reach::All) => Ok(Scope::All),
+            (Identity::Generator(id, name), Reach::Own) => Ok(Scope::Of(*id, name.clone())),
+            _ => Err(self.unforeseen()),
+        }
+    }
+
+    fn agent(&self) -> Result<AgentId> {
+        match self.caller.identity {
+            Identity::Agent(id) => Ok(id),
+            Identity::Admin | Identity::Generator(..) => Err(self.unforeseen()),
+        }
+    }
+
+    /// The rights table lets a role in that the handler has no rows for: a defect, which opens nothing.
+    fn unforeseen(&self) -> Error {
+        let (role, reach) = (self.caller.role(), self.reach);
+        Error::internal(anyhow!("no rows are foreseen for {role} with {reach:?}"))
+    }
+}
+
+/// An agent, about itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Itself(pub(crate) AgentId);
+
+/// Who reads what was published: the side that publishes, or an agent that runs it.
+#[derive(Debug, Clone)]
+pub(crate) enum Reader {
+    Owner(Scope),
+    Runner(AgentId),
+}
+
+fn admission(parts: &Parts) -> Result<&Admission> {
+    let admission = parts.extensions.get::<Admission>();
+    admission.ok_or_else(|| Error::internal(anyhow!("a route without a guard before it")))
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        Ok(admission(parts)?.caller.clone())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Scope {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        admission(parts)?.scope()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Itself {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        admission(parts)?.agent().map(Self)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Reader {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let admission = admission(parts)?;
+        match admission.caller.role() {
+            Role::Agent => admission.agent().map(Self::Runner),
+            Role::Admin | Role::Generator => admission.scope().map(Self::Owner),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::extract::{MatchedPath, Request};
+use axum::response::{IntoResponse, Response};
+use futures::future::Either;
+use http::{HeaderValue, Method};
+use tower::{Layer, Service};
+
+use super::admission::Admission;
+use super::{Reach, Right, TABLE};
+use crate::Broker;
+use crate::auth::authenticate;
+use crate::error::{Error, Result};
+use crate::scope::Caller;
+
+/// The layer before every operation: is there such a one, who is asking, may they.
+#[derive(Clone)]
+pub(crate) struct Guard {
+    broker: Arc<Broker>,
+    /// By the path as the router knows it.
+    rights: Arc<HashMap<String, Vec<&'static Right>>>,
+}
+
+impl Guard {
+    /// A guard for the operations below a prefix of the router.
+    pub(crate) fn new(broker: Arc<Broker>, prefix: &str) -> Self {
+        let mut rights: HashMap<_, Vec<_>> = HashMap::new();
+        for right in TABLE {
+            let path = format!("{prefix}{}", right.path);
+            rights.entry(path).or_default().push(right);
+        }
+        Self {
+            broker,
+            rights: Arc::new(rights),
+        }
+    }
+
+    fn admit(&self, request: &Request) -> Result<Admission> {
+        let path = request.extensions().get::<MatchedPath>();
+        let rights = path.and_then(|path| self.rights.get(path.as_str()));
+        let rights = rights.ok_or(Error::NoRoute)?;
+        let right = find(rights, request.method()).ok_or_else(|| not_allowed(rights))?;
+        let caller = authenticate(&self.broker, request.headers())?;
+        match right.reach(caller.role()) {
+            Reach::Nothing => Err(Error::Forbidden(refusal(right, &caller))),
+            reach => Ok(Admission { caller, reach }),
+        }
+    }
+}
+
+fn find<'a>(rights: &[&'a Right], method: &Method) -> Option<&'a Right> {
+    // A HEAD is answered as the GET that it stands for.
+    let method = if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
+    rights.iter().copied().find(|right| right.method == *method)
+}
+
+fn not_allowed(rights: &[&Right]) -> Error {
+    let methods: Vec<_> = rights.iter().map(|right| right.method.as_str()).collect();
+    let allow = HeaderValue::try_from(methods.join(", "));
+    Error::MethodNotAllowed(allow.unwrap_or(HeaderValue::from_static("")))
+}
+
+fn refusal(right: &Right, caller: &Caller) -> String {
+    let roles: Vec<_> = right.roles().map(|role| role.to_string()).collect();
+    format!(
+        "this key's role is {}, and this takes {}: use such a key, or ask whoever has one",
+        caller.role(),
+        roles.join(" or ")
+    )
+}
+
+impl<S> Layer<S> for Guard {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded {
+            guard: self.clone(),
+            inner,
+        }
+    }
+}
+
+/// A service behind the [`Guard`].
+#[derive(Clone)]
+pub(crate) struct Guarded<S> {
+    guard: Guard,
+    inner: S,
+}
+
+impl<S> Service<Request> for Guarded<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<Ready<std::result::Result<Response, Infallible>>, S::Future>;
+
+    fn poll_ready(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<std::result::Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        match self.guard.admit(&request) {
+            Ok(admission) => {
+                request.extensions_mut().insert(admission);
+                Either::Right(self.inner.call(request))
+            }
+            Err(error) => Either::Left(ready(Ok(error.into_response()))),
+        }
+    }
+}

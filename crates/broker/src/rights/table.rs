@@ -1,0 +1,65 @@
+use http::Method;
+
+use super::Reach::{All, Nothing, Own};
+use super::{Reach, Right};
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
+
+const fn right(
+    method: Method,
+    path: &'static str,
+    admin: Reach,
+    generator: Reach,
+    agent: Reach,
+) -> Right {
+    Right {
+        method,
+        path,
+        admin,
+        generator,
+        agent,
+    }
+}
+
+/// One row an operation: what an admin, a generator and an agent may do with it.
+#[rustfmt::skip]
+pub(super) static TABLE: &[Right] = &[
+    // everyone, about itself
+    right(GET,    "/me",                                 Own,     Own,     Own),
+    // operators
+    right(POST,   "/agents",                             All,     Nothing, Nothing),
+    right(DELETE, "/agents/{agent}",                     All,     Nothing, Nothing),
+    right(GET,    "/generators",                         All,     Nothing, Nothing),
+    right(POST,   "/generators",                         All,     Nothing, Nothing),
+    right(GET,    "/generators/{generator}",             All,     Nothing, Nothing),
+    right(DELETE, "/generators/{generator}",             All,     Nothing, Nothing),
+    // operators and generators
+    right(GET,    "/agents",                             All,     Own,     Nothing),
+    right(GET,    "/agents/{agent}",                     All,     Own,     Nothing),
+    right(GET,    "/stacks",                             All,     Own,     Nothing),
+    right(POST,   "/stacks",                             All,     Own,     Nothing),
+    right(GET,    "/stacks/{stack}",                     All,     Own,     Nothing),
+    right(PATCH,  "/stacks/{stack}",                     All,     Own,     Nothing),
+    right(DELETE, "/stacks/{stack}",                     All,     Own,     Nothing),
+    right(GET,    "/stacks/{stack}/status",              All,     Own,     Nothing),
+    right(GET,    "/stacks/{stack}/deployment-objects",  All,     Own,     Nothing),
+    right(POST,   "/stacks/{stack}/deployment-objects",  All,     Own,     Nothing),
+    right(POST,   "/stacks/{stack}/rollback",            All,     Own,     Nothing),
+    right(GET,    "/deployment-objects/{id}",            All,     Own,     Nothing),
+    right(GET,    "/agent-targets",                      All,     Own,     Nothing),
+    right(POST,   "/agent-targets",                      All,     Own,     Nothing),
+    right(DELETE, "/agent-targets/{target}",             All,     Own,     Nothing),
+    right(GET,    "/removals",                           All,     Own,     Nothing),
+    right(GET,    "/events",                             All,     Own,     Nothing),
+    // operators, generators, and agents that run the stack
+    right(GET,    "/deployment-objects/{id}/manifests",  All,     Own,     Own),
+    // the agent itself
+    right(GET,    "/agent/target-state",                 Nothing, Nothing, Own),
+    right(POST,   "/agent/removals",                     Nothing, Nothing, Own),
+    right(POST,   "/agent/events",                       Nothing, Nothing, Own),
+    right(PUT,    "/agent/status",                       Nothing, Nothing, Own),
+];
