@@ -24,6 +24,10 @@ create table generators (
     id         uuid primary key,
     name       text not null,
     scope      jsonb not null,
+    quota      jsonb not null,
+    stored_bytes     bigint  not null default 0,
+    minute           bigint  not null default 0,
+    minute_publishes bigint  not null default 0,
     created_at timestamptz not null,
     deleted_at timestamptz
 );
@@ -32,6 +36,9 @@ create unique index generators_name on generators (name) where deleted_at is nul
 create table agents (
     id               uuid    primary key,
     name             text    not null,
+    labels           jsonb    not null,
+    annotations      jsonb    not null,
+    facts            jsonb,
     created_at       timestamptz    not null,
     changed_revision bigint not null,
     last_seen        timestamptz,
@@ -39,6 +46,17 @@ create table agents (
     deleted_at       timestamptz
 );
 create unique index agents_name on agents (name) where deleted_at is null;
+
+-- The labels and annotations of agents, to find those that a rule may match. A value too long for an
+-- index is null here: its agent is found by the key.
+create table agent_traits (
+    agent_id uuid not null references agents (id),
+    kind     text not null check (kind in ('label', 'annotation')),
+    key      text not null,
+    value    text,
+    primary key (agent_id, kind, key)
+);
+create index agent_traits_value on agent_traits (kind, key, value);
 
 create table keys (
     id         uuid primary key,
@@ -56,6 +74,9 @@ create table stacks (
     owner_id         uuid    not null,
     name             text    not null,
     options          jsonb    not null,
+    labels           jsonb    not null,
+    annotations      jsonb    not null,
+    targeting        jsonb    not null,
     head_id          uuid,
     head_sequence    bigint not null default 0,
     changed_revision bigint not null,
@@ -63,6 +84,17 @@ create table stacks (
     deleted_at       timestamptz
 );
 create unique index stacks_name on stacks (owner_id, name) where deleted_at is null;
+
+-- What an agent must have for a rule of a stack to match it, to find the stacks that may concern an agent.
+-- One of a rule's rows is enough. A null kind is a rule that any agent may match; a null value, any value.
+create table rule_anchors (
+    stack_id uuid not null references stacks (id),
+    kind     text,
+    key      text,
+    value    text
+);
+create index rule_anchors_stack on rule_anchors (stack_id);
+create index rule_anchors_value on rule_anchors (kind, key, value);
 
 -- Manifests (zstd) and the keys of their objects, once per owner and digest: sharing them
 -- between owners would let one learn what another publishes.
@@ -103,7 +135,9 @@ create table agent_targets (
     id               uuid    primary key,
     agent_id         uuid    not null references agents (id),
     stack_id         uuid    not null references stacks (id),
-    reason           text    not null,
+    direct           boolean not null,
+    rule             text,
+    ineligible       boolean not null,
     state            text    not null check (state in ('active', 'removing', 'confirmed', 'withdrawn')),
     created_at       timestamptz    not null,
     policy           text,
@@ -114,6 +148,16 @@ create table agent_targets (
 );
 create unique index agent_targets_open on agent_targets (agent_id, stack_id) where state in ('active', 'removing');
 create index agent_targets_stack on agent_targets (stack_id) where state in ('active', 'removing');
+
+-- Facts once held for an agent and a rule of a stack, by the SHA-256 of the rule's text: facts admit, and
+-- never remove.
+create table held_facts (
+    stack_id uuid not null references stacks (id),
+    agent_id uuid not null references agents (id),
+    rule     bytea not null,
+    primary key (stack_id, agent_id, rule)
+);
+create index held_facts_agent on held_facts (agent_id);
 
 create table target_status (
     agent_id    uuid not null references agents (id),

@@ -24,6 +24,10 @@ create table generators (
     id         blob primary key,
     name       text not null,
     scope      text not null,
+    quota      text not null,
+    stored_bytes     integer not null default 0,
+    minute           integer not null default 0,
+    minute_publishes integer not null default 0,
     created_at text not null,
     deleted_at text
 );
@@ -32,6 +36,9 @@ create unique index generators_name on generators (name) where deleted_at is nul
 create table agents (
     id               blob    primary key,
     name             text    not null,
+    labels           text    not null,
+    annotations      text    not null,
+    facts            text,
     created_at       text    not null,
     changed_revision integer not null,
     last_seen        text,
@@ -39,6 +46,17 @@ create table agents (
     deleted_at       text
 );
 create unique index agents_name on agents (name) where deleted_at is null;
+
+-- The labels and annotations of agents, to find those that a rule may match. A value too long for an
+-- index is null here: its agent is found by the key.
+create table agent_traits (
+    agent_id blob not null references agents (id),
+    kind     text not null check (kind in ('label', 'annotation')),
+    key      text not null,
+    value    text,
+    primary key (agent_id, kind, key)
+);
+create index agent_traits_value on agent_traits (kind, key, value);
 
 create table keys (
     id         blob primary key,
@@ -56,6 +74,9 @@ create table stacks (
     owner_id         blob    not null,
     name             text    not null,
     options          text    not null,
+    labels           text    not null,
+    annotations      text    not null,
+    targeting        text    not null,
     head_id          blob,
     head_sequence    integer not null default 0,
     changed_revision integer not null,
@@ -63,6 +84,17 @@ create table stacks (
     deleted_at       text
 );
 create unique index stacks_name on stacks (owner_id, name) where deleted_at is null;
+
+-- What an agent must have for a rule of a stack to match it, to find the stacks that may concern an agent.
+-- One of a rule's rows is enough. A null kind is a rule that any agent may match; a null value, any value.
+create table rule_anchors (
+    stack_id blob not null references stacks (id),
+    kind     text,
+    key      text,
+    value    text
+);
+create index rule_anchors_stack on rule_anchors (stack_id);
+create index rule_anchors_value on rule_anchors (kind, key, value);
 
 -- Manifests (zstd) and the keys of their objects, once per owner and digest: sharing them
 -- between owners would let one learn what another publishes.
@@ -101,7 +133,9 @@ create table agent_targets (
     id               blob    primary key,
     agent_id         blob    not null references agents (id),
     stack_id         blob    not null references stacks (id),
-    reason           text    not null,
+    direct           integer not null,
+    rule             text,
+    ineligible       integer not null,
     state            text    not null check (state in ('active', 'removing', 'confirmed', 'withdrawn')),
     created_at       text    not null,
     policy           text,
@@ -112,6 +146,16 @@ create table agent_targets (
 );
 create unique index agent_targets_open on agent_targets (agent_id, stack_id) where state in ('active', 'removing');
 create index agent_targets_stack on agent_targets (stack_id) where state in ('active', 'removing');
+
+-- Facts once held for an agent and a rule of a stack, by the SHA-256 of the rule's text: facts admit, and
+-- never remove.
+create table held_facts (
+    stack_id blob not null references stacks (id),
+    agent_id blob not null references agents (id),
+    rule     blob not null,
+    primary key (stack_id, agent_id, rule)
+);
+create index held_facts_agent on held_facts (agent_id);
 
 create table target_status (
     agent_id    blob not null references agents (id),

@@ -4,6 +4,7 @@
 //! Answers are read here and not by the client library, because that logs what it cannot parse, and an
 //! answer may hold a Secret.
 
+mod about;
 mod connect;
 mod kinds;
 mod objects;
@@ -16,8 +17,9 @@ use std::sync::Arc;
 use brokkr_core::ambient::Ambient;
 use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Notify, Semaphore};
 
+pub(crate) use about::Node;
 pub use connect::connect;
 pub(crate) use kinds::{Kinds, Scope};
 pub(crate) use objects::Write;
@@ -31,6 +33,7 @@ pub(crate) struct Cluster {
     /// How many of the permits one stack may hold, so that one whose requests hang leaves some to others.
     share: usize,
     kinds: Mutex<Option<kinds::Known>>,
+    other_kinds: Notify,
     ambient: Arc<dyn Ambient>,
 }
 
@@ -46,6 +49,7 @@ impl Cluster {
             permits: Semaphore::new(max_in_flight),
             share: max_in_flight - max_in_flight / 4,
             kinds: Mutex::new(None),
+            other_kinds: Notify::new(),
             ambient,
         }
     }

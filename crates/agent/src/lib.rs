@@ -8,6 +8,7 @@ mod apply;
 mod backoff;
 mod cluster;
 mod error;
+mod facts;
 mod fetch;
 mod inventory;
 mod observe;

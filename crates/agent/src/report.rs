@@ -30,6 +30,7 @@ pub(crate) struct Reporter {
     /// One report at a time, so that they arrive in order.
     speaking: tokio::sync::Mutex<()>,
     news: Notify,
+    afresh: Notify,
 }
 
 #[derive(Default)]
@@ -46,6 +47,7 @@ impl Reporter {
             unsaid: Mutex::default(),
             speaking: tokio::sync::Mutex::default(),
             news: Notify::new(),
+            afresh: Notify::new(),
         }
     }
 
@@ -69,6 +71,12 @@ impl Reporter {
     pub(crate) fn say_all_again(&self) {
         self.unsaid().outbox.forget_what_was_said();
         self.news.notify_one();
+        self.afresh.notify_one();
+    }
+
+    /// Waits until everything is to be said again, which is so after the first connection too.
+    pub(crate) async fn afresh(&self) {
+        self.afresh.notified().await;
     }
 
     /// Lets go of what is remembered of a stack.

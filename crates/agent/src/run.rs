@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
+use crate::facts::FactFinder;
 use crate::fetch::Fetcher;
 use crate::reconcile::Reconciler;
 use crate::report::Reporter;
@@ -58,7 +59,8 @@ pub async fn run(
         tokio::join!(fetcher.run(&shutdown), supervisor.run(states));
         silence.cancel();
     };
-    tokio::join!(work, workshop.reporter.run(&silence));
+    let facts = FactFinder::new(&workshop);
+    tokio::join!(work, workshop.reporter.run(&silence), facts.run(&shutdown));
     // What cannot be said now is said after the next start, as far as it still holds.
     let _ = tokio::time::timeout(LAST_WORDS, workshop.reporter.deliver()).await;
     Ok(())

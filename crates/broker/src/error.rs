@@ -41,6 +41,10 @@ pub(crate) enum Error {
     #[error("{0}")]
     InUse(String),
     #[error("{0}")]
+    QuotaExceeded(String),
+    #[error("{0}")]
+    TooManyRequests(String),
+    #[error("{0}")]
     TooLarge(String),
     #[error("{0}")]
     UnsupportedMediaType(String),
@@ -83,6 +87,8 @@ impl Error {
             Self::NameTaken(_) => (StatusCode::CONFLICT, Code::NameTaken),
             Self::SequenceMismatch { .. } => (StatusCode::CONFLICT, Code::SequenceMismatch),
             Self::InUse(_) => (StatusCode::CONFLICT, Code::InUse),
+            Self::QuotaExceeded(_) => (StatusCode::UNPROCESSABLE_ENTITY, Code::QuotaExceeded),
+            Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, Code::TooManyRequests),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge),
             Self::UnsupportedMediaType(_) => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -181,6 +187,9 @@ impl IntoResponse for Error {
         match &self {
             Self::Unauthenticated => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::TooManyRequests(_) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
             }
             Self::Unavailable(_) | Self::Database(_) => {
                 headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);

@@ -18,6 +18,7 @@ mod routes;
 mod scope;
 mod snapshot;
 mod store;
+mod targeting;
 mod writer;
 
 use std::path::PathBuf;
@@ -176,7 +177,7 @@ impl Broker {
     /// Makes a change, and answers once it is durable and this replica's own polls see it.
     async fn change<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
         let (output, revision) = self.writer.change(mutation).await?;
-        if M::LANE == writer::Lane::Desired {
+        if M::KEPT && M::LANE == writer::Lane::Desired {
             // Late is fine: it is durable, and the index gets there.
             let _ = tokio::time::timeout(OWN_INDEX, self.fleet.reached(revision)).await;
         }
@@ -189,6 +190,9 @@ impl Broker {
         Agent {
             id: row.id,
             name: row.name,
+            labels: row.labels,
+            annotations: row.annotations,
+            facts: row.facts,
             created_at: row.created_at,
             last_seen: heartbeat.map(|heartbeat| heartbeat.at),
             silent: self.is_silent(heartbeat),

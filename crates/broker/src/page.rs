@@ -68,6 +68,11 @@ impl Window {
             .saturating_add(1)
     }
 
+    /// Whether so many rows are all that a page needs.
+    pub(crate) const fn is_full(&self, rows: usize) -> bool {
+        rows > self.limit
+    }
+
     /// The page of the rows that were read.
     pub(crate) fn page<T>(&self, rows: Vec<T>, id: impl Fn(&T) -> Uuid) -> Page<T> {
         paged(rows, self.limit, |row| id(row).to_string())

@@ -4,9 +4,11 @@ mod agent;
 mod agents;
 mod deployment_objects;
 mod events;
+mod explain;
 mod generators;
 mod kept_kinds;
 mod me;
+mod preview;
 mod probes;
 mod stacks;
 mod targets;
@@ -79,9 +81,13 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(me::me))
         // operators
         .routes(routes!(agents::list, agents::create))
-        .routes(routes!(agents::get, agents::delete))
+        .routes(routes!(agents::get, agents::patch, agents::delete))
         .routes(routes!(generators::list, generators::create))
-        .routes(routes!(generators::get, generators::delete))
+        .routes(routes!(
+            generators::get,
+            generators::patch,
+            generators::delete
+        ))
         // operators and generators
         .routes(routes!(stacks::list, stacks::create))
         .routes(routes!(stacks::get, stacks::patch, stacks::delete))
@@ -91,6 +97,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(targets::list, targets::create))
         .routes(routes!(targets::delete))
         .routes(routes!(targets::removals))
+        .routes(routes!(explain::explain))
         .routes(routes!(events::list))
         // operators, generators, and agents that run the stack
         .routes(routes!(deployment_objects::manifests))
@@ -98,6 +105,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(agent::target_state))
         .routes(routes!(agent::confirm_removals))
         .routes(routes!(agent::report_status))
+        .routes(routes!(agent::report_facts))
         .layer(DefaultBodyLimit::max(BODY));
     let api = OpenApiRouter::with_openapi(Document::openapi())
         .merge(rest)

@@ -6,13 +6,16 @@
 pub(crate) mod agent_events;
 pub(crate) mod agent_targets;
 pub(crate) mod agents;
+pub(crate) mod anchors;
 pub(crate) mod broker;
 pub(crate) mod changes;
 pub(crate) mod contents;
 mod db;
 pub(crate) mod deployment_objects;
 pub(crate) mod generators;
+pub(crate) mod held_facts;
 pub(crate) mod keys;
+pub(crate) mod stack_entries;
 pub(crate) mod stacks;
 pub(crate) mod target_status;
 mod word;

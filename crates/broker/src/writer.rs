@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use brokkr_core::ambient::Ambient;
+use brokkr_core::wire::{Effect, Plan, PlannedTarget};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -28,6 +29,8 @@ pub(crate) trait Mutation: Send + Sync + 'static {
 
     /// Which queue it stands in.
     const LANE: Lane = Lane::Desired;
+    /// Whether it is kept, or undone once it is known what it would do.
+    const KEPT: bool = true;
 
     /// Decides and writes. It awaits nothing but its transaction; an error undoes all of it.
     fn apply(&self, change: &mut Change) -> impl Future<Output = Result<Self::Output>> + Send;
@@ -53,12 +56,40 @@ pub(crate) struct Change {
     /// Where new ids and keys come from.
     pub(crate) ambient: Arc<dyn Ambient>,
     touched: Vec<Touched>,
+    plan: Plan,
 }
+
+/// How many changes a plan names; it counts all.
+const PLANNED: usize = 1_000;
 
 impl Change {
     /// Tells the followers of all replicas to read this row again.
     pub(crate) fn touch(&mut self, touched: Touched) {
         self.touched.push(touched);
+    }
+
+    /// Notes what happens to an agent target.
+    pub(crate) fn plan(&mut self, planned: PlannedTarget) {
+        match planned.effect {
+            Effect::Reach => self.plan.reached += 1,
+            Effect::Leave => self.plan.left += 1,
+        }
+        if self.plan.changes.len() < PLANNED {
+            self.plan.changes.push(planned);
+        }
+    }
+}
+
+/// A change that is made only to see what it would do.
+pub(crate) struct Planned<M>(pub(crate) M);
+
+impl<M: Mutation> Mutation for Planned<M> {
+    type Output = Plan;
+    const KEPT: bool = false;
+
+    async fn apply(&self, change: &mut Change) -> Result<Plan> {
+        self.0.apply(change).await?;
+        Ok(std::mem::take(&mut change.plan))
     }
 }
 
@@ -121,6 +152,7 @@ impl Writer {
 /// A change in the queue, whatever its type.
 trait Queued: Send {
     fn run<'a>(&'a mut self, change: &'a mut Change) -> BoxFuture<'a, Result<()>>;
+    fn is_kept(&self) -> bool;
     fn finish(self: Box<Self>, outcome: Result<u64>);
 }
 
@@ -136,6 +168,10 @@ impl<M: Mutation> Queued for Pending<M> {
             self.output = Some(self.mutation.apply(change).await?);
             Ok(())
         })
+    }
+
+    fn is_kept(&self) -> bool {
+        M::KEPT
     }
 
     fn finish(self: Box<Self>, outcome: Result<u64>) {
@@ -205,6 +241,7 @@ impl Task {
             now: self.ambient.now(),
             ambient: Arc::clone(&self.ambient),
             touched: Vec::new(),
+            plan: Plan::default(),
         };
         if lane == Lane::Ingest {
             change.revision = store::broker::next_ingest(&mut change.tx).await?;
@@ -215,7 +252,11 @@ impl Task {
             match self.step(lane, queued.as_mut(), &mut change).await {
                 Err(Error::Database(error)) => return Err(Error::Database(error)),
                 Ok(()) => {
-                    change.tx.release().await?;
+                    if queued.is_kept() {
+                        change.tx.release().await?;
+                    } else {
+                        change.tx.undo().await?;
+                    }
                     outcomes.push(Ok(change.revision));
                 }
                 Err(refusal) => {
@@ -238,6 +279,7 @@ impl Task {
     async fn step(&self, lane: Lane, queued: &mut dyn Queued, change: &mut Change) -> Result<()> {
         if lane == Lane::Desired {
             change.touched.clear();
+            change.plan = Plan::default();
             change.revision = store::broker::next_revision(&mut change.tx).await?;
         }
         let run = AssertUnwindSafe(queued.run(change)).catch_unwind();

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, apply, broker, completion, context, dev, events, generator, history, login, removals,
-    rollback, stack, status, whoami,
+    agent, apply, broker, completion, context, dev, events, explain, generator, history, login,
+    removals, rollback, stack, status, whoami,
 };
 
 /// Distributes Kubernetes objects to many clusters.
@@ -31,6 +31,7 @@ pub enum Command {
     Whoami(whoami::Whoami),
     Generator(generator::Generator),
     Stack(stack::Stack),
+    Explain(explain::Explain),
     Apply(apply::Apply),
     History(history::History),
     Rollback(rollback::Rollback),

@@ -7,6 +7,7 @@ pub mod completion;
 pub mod context;
 pub mod dev;
 pub mod events;
+pub mod explain;
 pub mod generator;
 pub mod history;
 pub mod login;
@@ -17,5 +18,7 @@ pub mod status;
 pub mod whoami;
 
 mod new_key;
+mod plan;
 mod removal;
+mod traits;
 mod wait;

@@ -52,6 +52,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Whoami(whoami) => whoami.run().await,
         Command::Generator(generator) => generator.run().await,
         Command::Stack(stack) => stack.run().await,
+        Command::Explain(explain) => explain.run().await,
         Command::Apply(apply) => apply.run().await,
         Command::History(history) => history.run().await,
         Command::Rollback(rollback) => rollback.run().await,

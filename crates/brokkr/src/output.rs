@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub use table::Cell;
+pub use table::{Cell, printable};
 
 use crate::terminal;
 
@@ -58,6 +58,11 @@ impl Output {
             terminal::say("There are none.");
         }
         write(&self.render(rows, rows, System.now())?)
+    }
+
+    /// Shows rows; for programs, the whole that they are lines of.
+    pub fn rows<R: Row>(&self, rows: &[R], whole: &impl Serialize) -> anyhow::Result<()> {
+        write(&self.render(rows, whole, System.now())?)
     }
 
     /// Shows one row; for programs, the row itself.

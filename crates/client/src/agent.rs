@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use brokkr_core::id::DeploymentObjectId;
+use brokkr_core::targeting::Facts;
 use brokkr_core::wire::{
     AgentEvent, Confirmation, ConfirmationReport, Confirmations, EventReport, StackStatus,
     StatusReport, TargetState,
@@ -92,6 +93,12 @@ impl Client {
         let request = self
             .request(Method::POST, &["agent", "events"])
             .json(&EventReport { events });
+        self.send(request).await.map(drop)
+    }
+
+    /// Reports what the agent found out about its cluster.
+    pub async fn report_facts(&self, facts: &Facts) -> Result<()> {
+        let request = self.request(Method::PUT, &["agent", "facts"]).json(facts);
         self.send(request).await.map(drop)
     }
 

@@ -3,10 +3,13 @@ use brokkr_core::name::Reference;
 use brokkr_core::object::KeptKind;
 use brokkr_core::wire::{
     Agent, AgentTarget, CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack, CreatedAgent,
-    CreatedGenerator, DeploymentObject, Generator, Me, OnRemove, PatchStack, Publish, Published,
-    RecordedEvent, Removal, Rollback, Stack, TargetStatus,
+    CreatedGenerator, DeploymentObject, Explanation, Generator, Me, OnRemove, PatchAgent,
+    PatchGenerator, PatchStack, Plan, Publish, Published, RecordedEvent, Removal, Rollback, Stack,
+    TargetStatus,
 };
 use reqwest::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::{Client, Result};
 
@@ -31,6 +34,16 @@ impl Client {
         self.post(&["agents"], create).await
     }
 
+    /// Changes an agent's labels and annotations.
+    pub async fn patch_agent(&self, agent: &Reference, patch: &PatchAgent) -> Result<Agent> {
+        self.patch(&["agents", &agent.to_string()], patch).await
+    }
+
+    /// What [`Client::patch_agent`] would begin and end.
+    pub async fn plan_agent(&self, agent: &Reference, patch: &PatchAgent) -> Result<Plan> {
+        self.plan(&["agents", &agent.to_string()], patch).await
+    }
+
     /// All agents.
     pub async fn agents(&self) -> Result<Vec<Agent>> {
         self.list(&["agents"], &[]).await
@@ -51,6 +64,26 @@ impl Client {
     /// Registers a generator; the answer holds its key.
     pub async fn create_generator(&self, create: &CreateGenerator) -> Result<CreatedGenerator> {
         self.post(&["generators"], create).await
+    }
+
+    /// Changes what a generator may reach and have.
+    pub async fn patch_generator(
+        &self,
+        generator: &Reference,
+        patch: &PatchGenerator,
+    ) -> Result<Generator> {
+        self.patch(&["generators", &generator.to_string()], patch)
+            .await
+    }
+
+    /// What [`Client::patch_generator`] would begin and end.
+    pub async fn plan_generator(
+        &self,
+        generator: &Reference,
+        patch: &PatchGenerator,
+    ) -> Result<Plan> {
+        self.plan(&["generators", &generator.to_string()], patch)
+            .await
     }
 
     /// All generators.
@@ -85,13 +118,21 @@ impl Client {
         self.get(&["stacks", &stack.to_string()]).await
     }
 
-    /// Changes a stack's options.
+    /// Changes a stack.
     pub async fn patch_stack(&self, stack: &Reference, patch: &PatchStack) -> Result<Stack> {
-        self.json(
-            self.request(Method::PATCH, &["stacks", &stack.to_string()])
-                .json(patch),
-        )
-        .await
+        self.patch(&["stacks", &stack.to_string()], patch).await
+    }
+
+    /// What [`Client::patch_stack`] would begin and end.
+    pub async fn plan_stack(&self, stack: &Reference, patch: &PatchStack) -> Result<Plan> {
+        self.plan(&["stacks", &stack.to_string()], patch).await
+    }
+
+    /// Why an agent runs a stack, or why it does not.
+    pub async fn explain(&self, agent: &Reference, stack: &Reference) -> Result<Explanation> {
+        let request = self.request(Method::GET, &["explain"]);
+        self.json(request.query(&stack_and_agent(Some(stack), Some(agent))))
+            .await
     }
 
     /// Deletes a stack: its agents remove it, by the stack's policy unless `policy` says another.
@@ -175,6 +216,22 @@ impl Client {
     ) -> Result<Vec<Removal>> {
         self.list(&["removals"], &stack_and_agent(stack, agent))
             .await
+    }
+
+    /// What [`Client::delete_stack`] would end.
+    pub async fn plan_delete_stack(&self, stack: &Reference) -> Result<Plan> {
+        let request = self.request(Method::DELETE, &["stacks", &stack.to_string()]);
+        self.json(request.query(&[("plan", "only")])).await
+    }
+
+    async fn patch<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T> {
+        self.json(self.request(Method::PATCH, path).json(body))
+            .await
+    }
+
+    async fn plan(&self, path: &[&str], body: &impl Serialize) -> Result<Plan> {
+        let request = self.request(Method::PATCH, path).json(body);
+        self.json(request.query(&[("plan", "only")])).await
     }
 
     /// The newest events, newest first, at most `limit`.

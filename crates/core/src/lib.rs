@@ -5,12 +5,14 @@
 pub mod ambient;
 pub mod digest;
 pub mod id;
+pub mod labels;
 pub mod manifest;
 pub mod name;
 pub mod object;
 pub mod pak;
 pub mod plan;
 pub mod readiness;
+pub mod targeting;
 pub mod wire;
 
 pub use digest::Digest;

@@ -6,32 +6,38 @@
 mod agents;
 mod deployment_objects;
 mod events;
+mod explain;
 mod page;
+mod patch;
 mod problem;
 mod stacks;
 mod target_state;
 mod targets;
 
 pub use agents::{
-    Agent, CreateAgent, CreateGenerator, CreatedAgent, CreatedGenerator, Generator, GeneratorScope,
-    Me,
+    Agent, CreateAgent, CreateGenerator, CreatedAgent, CreatedGenerator, Generator, Me, PatchAgent,
+    PatchGenerator, Quota,
 };
 pub use deployment_objects::{DeploymentObject, Publish, PublishOptions, Published, Rollback};
 pub use events::{
     Action, AgentEvent, EventReport, ObjectOutcome, ObjectResult, Outcome, RecordedEvent,
 };
+pub use explain::{
+    Effect, ExplainedExclusion, ExplainedRule, ExplainedScope, Explanation, Plan, PlannedTarget,
+};
 pub use page::Page;
+pub use patch::PatchTraits;
 pub use problem::{Code, Problem};
 pub use stacks::{
-    CreateStack, OnRemove, PatchStack, PatchStackOptions, Stack, StackHead, StackOptions,
+    CreateStack, OnRemove, PatchStack, PatchStackOptions, PatchTargeting, Stack, StackHead,
+    StackOptions,
 };
 pub use target_state::{
     Confirmation, ConfirmationAnswer, ConfirmationReport, ConfirmationResult, Confirmations,
     TargetRemoval, TargetStack, TargetState,
 };
 pub use targets::{
-    AgentTarget, CreateAgentTarget, Health, Reason, Removal, StackStatus, StatusReport, Sync,
-    TargetStatus,
+    AgentTarget, CreateAgentTarget, Health, Removal, StackStatus, StatusReport, Sync, TargetStatus,
 };
 
 /// Response header: how far the answering replica's view is, as a revision.

@@ -41,7 +41,7 @@ impl AgentProcess {
     ) -> Result<Self> {
         let name: Name = name.parse()?;
         let created = admin
-            .create_agent(&CreateAgent { name: name.clone() })
+            .create_agent(&CreateAgent::named(name.clone()))
             .await?;
         let key_file = directory.join(format!("{name}.key"));
         tokio::fs::write(&key_file, &created.pak).await?;

@@ -1,7 +1,8 @@
 use anyhow::Result;
+use brokkr_core::targeting::AgentScope;
 use brokkr_core::wire::{
-    CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack, GeneratorScope, Publish,
-    PublishOptions, Published, Stack, StackOptions,
+    CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack, Publish, PublishOptions,
+    Published, Stack,
 };
 
 use crate::Broker;
@@ -11,24 +12,22 @@ impl Broker {
     /// Registers an agent and returns its key.
     pub async fn new_agent(&self, name: &str) -> Result<String> {
         let name = name.parse()?;
-        Ok(self.admin().create_agent(&CreateAgent { name }).await?.pak)
+        Ok(self
+            .admin()
+            .create_agent(&CreateAgent::named(name))
+            .await?
+            .pak)
     }
 
     /// Registers a generator that may reach every agent, and returns its key.
     pub async fn new_generator(&self, name: &str) -> Result<String> {
-        let create = CreateGenerator {
-            name: name.parse()?,
-            scope: GeneratorScope::AllAgents,
-        };
+        let create = CreateGenerator::new(name.parse()?, AgentScope::AllAgents);
         Ok(self.admin().create_generator(&create).await?.pak)
     }
 
     /// Makes a stack of the operators.
     pub async fn new_stack(&self, name: &str) -> Result<Stack> {
-        let create = CreateStack {
-            name: name.parse()?,
-            options: StackOptions::default(),
-        };
+        let create = CreateStack::named(name.parse()?);
         Ok(self.admin().create_stack(&create).await?)
     }
 

@@ -70,8 +70,8 @@ impl World {
 
 async fn create_stack(admin: &Client, name: &str, options: StackOptions) -> Result<StackId> {
     let create = CreateStack {
-        name: name.parse()?,
         options,
+        ..CreateStack::named(name.parse()?)
     };
     Ok(admin.create_stack(&create).await?.id)
 }

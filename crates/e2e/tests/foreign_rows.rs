@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use brokkr_client::Client;
 use brokkr_core::Reference;
-use brokkr_core::wire::{Code, CreateStack, Publish, PublishOptions, Stack, StackOptions};
+use brokkr_core::wire::{Code, CreateStack, Publish, PublishOptions, Stack};
 use brokkr_e2e::manifests::config_map;
 use brokkr_e2e::{Raw, Stage};
 use reqwest::Method;
@@ -68,10 +68,7 @@ async fn foreign_rows_do_not_exist(stage: &Stage) -> Result<()> {
 }
 
 async fn stack_of(generator: &Client) -> Result<Stack> {
-    let create = CreateStack {
-        name: "shared".parse()?,
-        options: StackOptions::default(),
-    };
+    let create = CreateStack::named("shared".parse()?);
     let stack = Reference::Id(generator.create_stack(&create).await?.id.uuid());
     let publish = Publish {
         manifests: config_map("a", "1"),

@@ -44,11 +44,22 @@ impl Cluster {
             kinds.extend(self.discover(root).await?);
         }
         let kinds = Arc::new(kinds);
+        if known
+            .as_ref()
+            .is_some_and(|known| !known.kinds.are_named_as(&kinds))
+        {
+            self.other_kinds.notify_one();
+        }
         *known = Some(Known {
             kinds: kinds.clone(),
             since: Instant::now(),
         });
         Ok(kinds)
+    }
+
+    /// Waits until a look found other kinds than the look before it.
+    pub(crate) async fn other_kinds(&self) {
+        self.other_kinds.notified().await;
     }
 
     async fn discover(&self, root: &str) -> Result<APIGroupDiscoveryList, Error> {
@@ -87,6 +98,18 @@ impl Kinds {
                 }
             }
         }
+    }
+
+    /// The names of all kinds, in any version: `group/Kind`, those of the core group without a group.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        self.0.keys().map(|(group, kind)| match group.as_str() {
+            "" => kind.clone(),
+            group => format!("{group}/{kind}"),
+        })
+    }
+
+    fn are_named_as(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.keys().all(|kind| other.0.contains_key(kind))
     }
 
     /// How exactly this version of a kind is served.
@@ -132,4 +155,44 @@ fn writable(resource: APIResourceDiscovery) -> Option<(String, String, Scope)> {
     };
     let kind = resource.response_kind?.kind?;
     is_writable.then_some((kind, resource.resource?, scope))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn kinds(resources: &[(&str, &str, &[&str])]) -> Kinds {
+        let groups = resources.iter().map(|(group, kind, verbs)| {
+            let resource = json!({
+                "resource": "things", "responseKind": { "kind": kind }, "scope": "Namespaced",
+                "verbs": verbs,
+            });
+            json!({
+                "metadata": { "name": group },
+                "versions": [{ "version": "v1", "resources": [resource] }],
+            })
+        });
+        let list = json!({ "items": groups.collect::<Vec<_>>() });
+        let mut kinds = Kinds::default();
+        kinds.extend(serde_json::from_value(list).expect("a list"));
+        kinds
+    }
+
+    #[test]
+    fn kinds_that_can_be_applied_have_names() {
+        let writable = ["get", "patch", "delete"].as_slice();
+        let all = [
+            ("", "Secret", writable),
+            ("apps", "Deployment", writable),
+            ("authorization.k8s.io", "SubjectAccessReview", &["create"]),
+        ];
+        let found = kinds(&all);
+        let mut names: Vec<_> = found.names().collect();
+        names.sort();
+        assert_eq!(names, ["Secret", "apps/Deployment"]);
+        assert!(found.are_named_as(&kinds(&all)));
+        assert!(!found.are_named_as(&kinds(&all[..1])) && !kinds(&all[..1]).are_named_as(&found));
+    }
 }

@@ -34,16 +34,16 @@ impl Sight {
 }
 
 #[derive(Deserialize)]
-struct List<T> {
-    metadata: ListMetadata,
+pub(super) struct List<T> {
+    pub(super) metadata: ListMetadata,
     /// `null` where there is nothing to list.
-    items: Option<Vec<T>>,
+    pub(super) items: Option<Vec<T>>,
 }
 
 #[derive(Deserialize)]
-struct ListMetadata {
+pub(super) struct ListMetadata {
     #[serde(rename = "continue", default)]
-    next: String,
+    pub(super) next: String,
 }
 
 impl Cluster {

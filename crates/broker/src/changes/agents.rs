@@ -1,19 +1,19 @@
+use brokkr_core::AgentId;
 use brokkr_core::name::Reference;
 use brokkr_core::pak::{Pak, Role};
-use brokkr_core::{AgentId, Name};
+use brokkr_core::targeting::Facts;
+use brokkr_core::wire::{CreateAgent, PatchAgent};
 
 use super::keys;
+use super::targeting::settle_agent;
 use crate::error::{Error, Result};
-use crate::store::agent_targets;
+use crate::scope::Scope;
 use crate::store::agents::{self, AgentRow};
 use crate::store::changes::Touched;
+use crate::store::{agent_targets, anchors};
 use crate::writer::{Change, Mutation};
 
 /// Registers an agent and gives it a key.
-pub(crate) struct CreateAgent {
-    pub(crate) name: Name,
-}
-
 impl Mutation for CreateAgent {
     type Output = (AgentRow, Pak);
 
@@ -21,14 +21,62 @@ impl Mutation for CreateAgent {
         let agent = AgentRow {
             id: AgentId::generate(&*change.ambient),
             name: self.name.clone(),
+            labels: self.labels.clone(),
+            annotations: self.annotations.clone(),
+            facts: None,
             created_at: change.now,
-            changed_revision: change.revision,
             heartbeat: None,
         };
-        agents::insert(&agent, &mut change.tx).await?;
+        agents::insert(&agent, change.revision, &mut change.tx).await?;
         let pak = keys::issue(Role::Agent, agent.id.uuid(), change).await?;
         change.touch(Touched::Agent(agent.id));
+        anchors::set_agent(&agent, &mut change.tx).await?;
+        settle_agent(&agent, change).await?;
         Ok((agent, pak))
+    }
+}
+
+/// Changes an agent's labels and annotations, and with them what it runs.
+pub(crate) struct ChangeAgent {
+    pub(crate) agent: Reference,
+    pub(crate) patch: PatchAgent,
+}
+
+impl Mutation for ChangeAgent {
+    type Output = AgentRow;
+
+    async fn apply(&self, change: &mut Change) -> Result<AgentRow> {
+        let mut agent = agents::find(&self.agent, &Scope::All, &mut change.tx).await?;
+        let PatchAgent {
+            labels,
+            annotations,
+        } = &self.patch;
+        let labels = labels.applied_to(agent.labels);
+        agent.labels = labels.map_err(|why| Error::invalid("/labels", why.to_string()))?;
+        let annotations = annotations.applied_to(agent.annotations);
+        agent.annotations =
+            annotations.map_err(|why| Error::invalid("/annotations", why.to_string()))?;
+        agents::set_traits(&agent, &mut change.tx).await?;
+        anchors::set_agent(&agent, &mut change.tx).await?;
+        settle_agent(&agent, change).await?;
+        Ok(agent)
+    }
+}
+
+/// Takes down what an agent reports of its cluster. New facts may admit it to rules.
+pub(crate) struct ReportFacts {
+    pub(crate) agent: AgentId,
+    pub(crate) facts: Facts,
+}
+
+impl Mutation for ReportFacts {
+    type Output = ();
+
+    async fn apply(&self, change: &mut Change) -> Result<()> {
+        let mut agent = agents::itself(self.agent, &mut change.tx).await?;
+        agent.facts = Some(self.facts.clone());
+        agents::set_facts(agent.id, &self.facts, &mut change.tx).await?;
+        settle_agent(&agent, change).await
     }
 }
 
@@ -41,11 +89,12 @@ impl Mutation for DeleteAgent {
     type Output = ();
 
     async fn apply(&self, change: &mut Change) -> Result<()> {
-        let agent = agents::find(&self.agent, &mut change.tx).await?;
+        let agent = agents::find(&self.agent, &Scope::All, &mut change.tx).await?;
         if let Some(target) = agent_targets::any_of(agent.id, &mut change.tx).await? {
             return Err(in_use(&agent, &target));
         }
         keys::revoke_all_of(agent.id.uuid(), change).await?;
+        anchors::forget_agent(agent.id, &mut change.tx).await?;
         agents::delete(agent.id, change.now, &mut change.tx).await?;
         change.touch(Touched::Agent(agent.id));
         Ok(())
@@ -54,10 +103,16 @@ impl Mutation for DeleteAgent {
 
 fn in_use(agent: &AgentRow, target: &agent_targets::OpenTarget) -> Error {
     Error::InUse(match target {
-        agent_targets::OpenTarget::Active(target) => format!(
-            "agent {} still runs stack {}: untarget it and let the agent remove it first",
-            agent.name, target.stack_name
-        ),
+        agent_targets::OpenTarget::Active(target) => match &target.rule {
+            None => format!(
+                "agent {} still runs stack {}: untarget it and let the agent remove it first",
+                agent.name, target.stack_name
+            ),
+            Some(rule) => format!(
+                "agent {} still runs stack {} by the rule `{rule}`: change its labels so that no rule matches, and let the agent remove the stack first",
+                agent.name, target.stack_name
+            ),
+        },
         agent_targets::OpenTarget::Removing(removal) => format!(
             "agent {} has not confirmed yet that it removed stack {}: let it finish first",
             agent.name, removal.stack_name

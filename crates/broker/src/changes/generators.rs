@@ -1,9 +1,10 @@
 use brokkr_core::GeneratorId;
 use brokkr_core::name::Reference;
 use brokkr_core::pak::{Pak, Role};
-use brokkr_core::wire::{CreateGenerator, Generator};
+use brokkr_core::wire::{CreateGenerator, Generator, PatchGenerator};
 
 use super::keys;
+use super::targeting::settle_stack;
 use crate::error::{Error, Result};
 use crate::store::changes::Touched;
 use crate::store::{generators, stacks};
@@ -16,13 +17,37 @@ impl Mutation for CreateGenerator {
         let generator = Generator {
             id: GeneratorId::generate(&*change.ambient),
             name: self.name.clone(),
-            scope: self.scope,
+            scope: self.scope.clone(),
+            quota: self.quota,
             created_at: change.now,
         };
         generators::insert(&generator, &mut change.tx).await?;
         let pak = keys::issue(Role::Generator, generator.id.uuid(), change).await?;
         change.touch(Touched::Generator(generator.id));
         Ok((generator, pak))
+    }
+}
+
+/// Changes what a generator may reach and have.
+pub(crate) struct ChangeGenerator {
+    pub(crate) generator: Reference,
+    pub(crate) patch: PatchGenerator,
+}
+
+impl Mutation for ChangeGenerator {
+    type Output = Generator;
+
+    async fn apply(&self, change: &mut Change) -> Result<Generator> {
+        let mut generator = generators::find(&self.generator, &mut change.tx).await?;
+        let PatchGenerator { scope, quota } = self.patch.clone();
+        generator.quota = quota.unwrap_or(generator.quota);
+        generator.scope = scope.unwrap_or(generator.scope);
+        generators::update(&generator, &mut change.tx).await?;
+        change.touch(Touched::Generator(generator.id));
+        for stack in stacks::of_owner(generator.id.uuid(), &mut change.tx).await? {
+            settle_stack(&stack, change).await?;
+        }
+        Ok(generator)
     }
 }
 
@@ -36,7 +61,7 @@ impl Mutation for DeleteGenerator {
 
     async fn apply(&self, change: &mut Change) -> Result<()> {
         let generator = generators::find(&self.generator, &mut change.tx).await?;
-        if stacks::any_of(generator.id.uuid(), &mut change.tx).await? {
+        if stacks::count(generator.id.uuid(), &mut change.tx).await? > 0 {
             return Err(Error::InUse(format!(
                 "generator {} still owns stacks: delete them first",
                 generator.name

@@ -2,6 +2,7 @@ use brokkr_core::name::Reference;
 use brokkr_core::wire::{DeploymentObject, PublishOptions, Published};
 use brokkr_core::{DeploymentObjectId, Digest, ObjectKey};
 
+use super::quota;
 use crate::error::{Error, Result};
 use crate::scope::Scope;
 use crate::snapshot::{Snapshot, approved_losses};
@@ -35,7 +36,7 @@ impl Mutation for PublishSnapshot {
         if stack.stack.options.default_namespace != snapshot.default_namespace {
             return Ok(PublishOutcome::NamespaceChanged);
         }
-        contents::insert(
+        let added = contents::insert(
             stack.owner,
             &snapshot.digest,
             &snapshot.compressed,
@@ -46,6 +47,7 @@ impl Mutation for PublishSnapshot {
         let content = Content {
             digest: snapshot.digest,
             size: snapshot.size,
+            added,
             objects: &snapshot.objects,
             default_namespace: snapshot.default_namespace.clone(),
         };
@@ -74,6 +76,7 @@ impl Mutation for RollBack {
         let content = Content {
             digest: older.object.digest,
             size: older.object.size,
+            added: 0,
             objects: &objects,
             default_namespace: older.object.default_namespace,
         };
@@ -89,6 +92,8 @@ impl Mutation for RollBack {
 struct Content<'a> {
     digest: Digest,
     size: u64,
+    /// How many bytes it added to the store.
+    added: u64,
     objects: &'a [ObjectKey],
     default_namespace: Option<String>,
 }
@@ -101,7 +106,7 @@ async fn advance(
     scope: &Scope,
     change: &mut Change,
 ) -> Result<Published> {
-    let StackRow { stack, owner } = stack;
+    let StackRow { stack, owner, .. } = stack;
     let found = stack.head.as_ref().map_or(0, |head| head.sequence);
     if let Some(expected) = options.expect_sequence
         && expected != found
@@ -132,6 +137,7 @@ async fn advance(
             )
         }
     };
+    quota::of_publish(*owner, scope, content.added, change).await?;
     let row = DeploymentObjectRow {
         object: DeploymentObject {
             id: DeploymentObjectId::generate(&*change.ambient),

@@ -1,62 +1,98 @@
 use brokkr_core::manifest::is_namespace;
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{OnRemove, PatchStackOptions, Stack, StackOptions};
-use brokkr_core::{KeptKind, Name, StackId};
+use brokkr_core::targeting::Targeting;
+use brokkr_core::wire::{CreateStack, OnRemove, PatchStack, PatchTargeting, Stack, StackOptions};
+use brokkr_core::{KeptKind, StackId};
 
-use super::targets::end;
+use super::quota;
+use super::targeting::{end, settle_stack};
 use crate::error::{Error, Result};
 use crate::scope::Scope;
-use crate::store::agent_targets::{self, Ending};
+use crate::store::agent_targets::{self, Ending, OpenTarget};
+use crate::store::anchors;
 use crate::store::changes::Touched;
-use crate::store::stacks;
+use crate::store::held_facts::{self, RuleDigest};
+use crate::store::stacks::{self, StackRow};
 use crate::writer::{Change, Mutation};
 
 /// Creates a stack of the caller's own.
-pub(crate) struct CreateStack {
+pub(crate) struct CreateOwnStack {
     pub(crate) scope: Scope,
-    pub(crate) name: Name,
-    pub(crate) options: StackOptions,
+    pub(crate) create: CreateStack,
 }
 
-impl Mutation for CreateStack {
+impl Mutation for CreateOwnStack {
     type Output = Stack;
 
     async fn apply(&self, change: &mut Change) -> Result<Stack> {
-        check(&self.options)?;
+        let create = self.create.clone();
+        check(&create.options)?;
+        quota::of_stacks(&self.scope, change).await?;
         let stack = Stack {
             id: StackId::generate(&*change.ambient),
-            name: self.name.clone(),
+            name: create.name,
             generator: self.scope.generator().cloned(),
-            options: self.options.clone(),
+            labels: create.labels,
+            annotations: create.annotations,
+            targeting: create.targeting,
+            options: create.options,
             head: None,
             created_at: change.now,
         };
         stacks::insert(&stack, self.scope.owner(), change.revision, &mut change.tx).await?;
         change.touch(Touched::Stack(stack.id));
+        settle_stack(&found_again(stack.id, change).await?, change).await?;
         Ok(stack)
     }
 }
 
-/// Changes a stack's options.
-pub(crate) struct PatchStack {
-    pub(crate) scope: Scope,
-    pub(crate) stack: Reference,
-    pub(crate) options: PatchStackOptions,
+async fn found_again(id: StackId, change: &mut Change) -> Result<StackRow> {
+    stacks::find(&Reference::Id(id.uuid()), &Scope::All, &mut change.tx).await
 }
 
-impl Mutation for PatchStack {
+/// Changes a stack, and with its labels and targeting who runs it.
+pub(crate) struct ChangeStack {
+    pub(crate) scope: Scope,
+    pub(crate) stack: Reference,
+    pub(crate) patch: PatchStack,
+}
+
+impl Mutation for ChangeStack {
     type Output = Stack;
 
     async fn apply(&self, change: &mut Change) -> Result<Stack> {
-        let mut stack = stacks::find(&self.stack, &self.scope, &mut change.tx)
-            .await?
-            .stack;
-        stack.options = self.options.clone().applied_to(stack.options);
+        let before = stacks::find(&self.stack, &self.scope, &mut change.tx).await?;
+        let stack = patched(before.stack.clone(), self.patch.clone())?;
         check(&stack.options)?;
-        stacks::set_options(stack.id, &stack.options, change.revision, &mut change.tx).await?;
+        stacks::update(&stack, change.revision, &mut change.tx).await?;
+        for rule in before.stack.targeting.rules() {
+            if !stack.targeting.rules().contains(rule) {
+                held_facts::forget_rule(stack.id, RuleDigest::of(rule), &mut change.tx).await?;
+            }
+        }
         change.touch(Touched::Stack(stack.id));
-        Ok(stack)
+        let row = StackRow { stack, ..before };
+        settle_stack(&row, change).await?;
+        Ok(row.stack)
     }
+}
+
+fn patched(stack: Stack, patch: PatchStack) -> Result<Stack> {
+    let refused = |pointer: &'static str| move |why: String| Error::invalid(pointer, why);
+    let labels = patch.labels.applied_to(stack.labels);
+    let annotations = patch.annotations.applied_to(stack.annotations);
+    let PatchTargeting { rules, exclude } = patch.targeting;
+    let targeting = Targeting::new(
+        rules.unwrap_or_else(|| stack.targeting.rules().to_vec()),
+        exclude.unwrap_or_else(|| stack.targeting.exclude().to_vec()),
+    );
+    Ok(Stack {
+        labels: labels.map_err(|why| refused("/labels")(why.to_string()))?,
+        annotations: annotations.map_err(|why| refused("/annotations")(why.to_string()))?,
+        targeting: targeting.map_err(|why| refused("/targeting")(why.to_string()))?,
+        options: patch.options.applied_to(stack.options),
+        ..stack
+    })
 }
 
 /// Deletes a stack: each of its agents is told to remove it.
@@ -80,9 +116,12 @@ impl Mutation for DeleteStack {
             revision: change.revision,
             now: change.now,
         };
-        for (target, agent) in agent_targets::agents_of(stack.id, &mut change.tx).await? {
-            end(target, agent, stack.id, &ending, change).await?;
+        for open in agent_targets::of_stack(stack.id, &mut change.tx).await? {
+            if let OpenTarget::Active(target) = open {
+                end(&target, &ending, change).await?;
+            }
         }
+        anchors::forget_stack(stack.id, &mut change.tx).await?;
         stacks::delete(stack.id, change.now, change.revision, &mut change.tx).await?;
         change.touch(Touched::Stack(stack.id));
         Ok(())

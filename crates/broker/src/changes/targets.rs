@@ -1,53 +1,57 @@
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{AgentTarget, OnRemove, Reason};
-use brokkr_core::{AgentId, AgentTargetId, KeptKind, StackId};
+use brokkr_core::wire::{AgentTarget, CreateAgentTarget, OnRemove};
+use brokkr_core::{AgentTargetId, KeptKind};
 
+use super::targeting::{end, mark, settle_pair};
 use crate::error::{Error, Result};
 use crate::scope::Scope;
 use crate::store::agent_targets::{self, Ending, OpenTarget, State};
-use crate::store::changes::Touched;
-use crate::store::{agents, stacks, target_status};
+use crate::store::agents::{self, AgentRow};
+use crate::store::stacks::{self, StackRow};
+use crate::store::target_status;
+use crate::targeting::{Barrier, barrier};
 use crate::writer::{Change, Mutation};
 
 /// Makes an agent responsible for a stack. A removal that the agent has not confirmed is withdrawn.
-pub(crate) struct CreateAgentTarget {
+pub(crate) struct TargetDirectly {
     pub(crate) scope: Scope,
-    pub(crate) agent: Reference,
-    pub(crate) stack: Reference,
+    pub(crate) create: CreateAgentTarget,
 }
 
-impl Mutation for CreateAgentTarget {
+impl Mutation for TargetDirectly {
     type Output = AgentTarget;
 
     async fn apply(&self, change: &mut Change) -> Result<AgentTarget> {
-        let agent = agents::find(&self.agent, &mut change.tx).await?;
-        let stack = stacks::find(&self.stack, &self.scope, &mut change.tx)
-            .await?
-            .stack;
-        match agent_targets::between(agent.id, stack.id, &mut change.tx).await? {
-            Some(OpenTarget::Active(target)) => return Ok(target),
-            Some(OpenTarget::Removing(removal)) => {
-                agent_targets::close(removal.id, State::Withdrawn, change.now, &mut change.tx)
-                    .await?;
-            }
-            None => {}
+        let CreateAgentTarget { agent, stack } = &self.create;
+        let agent = agents::find(agent, &self.scope, &mut change.tx).await?;
+        let stack = stacks::find(stack, &self.scope, &mut change.tx).await?;
+        if let Some(barrier) = barrier(&agent, &stack) {
+            return Err(refusal(barrier, &agent, &stack));
         }
-        let target = AgentTarget {
-            id: AgentTargetId::generate(&*change.ambient),
-            agent: agent.id,
-            agent_name: agent.name,
-            stack: stack.id,
-            stack_name: stack.name,
-            reason: Reason::Direct,
-            created_at: change.now,
-        };
-        agent_targets::insert(&target, &mut change.tx).await?;
-        changed(target.agent, target.stack, change).await?;
-        Ok(target)
+        settle_pair(&agent, &stack, true, change).await?;
+        match agent_targets::between(agent.id, stack.stack.id, &mut change.tx).await? {
+            Some(OpenTarget::Active(target)) => Ok(target),
+            _ => Err(Error::internal(anyhow::anyhow!(
+                "a direct target is not open"
+            ))),
+        }
     }
 }
 
-/// Ends an agent target: the agent is told to remove the stack.
+fn refusal(barrier: Barrier, agent: &AgentRow, stack: &StackRow) -> Error {
+    let (agent, name) = (&agent.name, &stack.stack.name);
+    let why = match barrier {
+        Barrier::Scope => format!(
+            "agent {agent} is outside the scope of the generator that owns stack {name}: widen the scope first"
+        ),
+        Barrier::Exclusion => format!(
+            "an exclusion of stack {name} matches agent {agent}: change the exclusion first"
+        ),
+    };
+    Error::invalid("/agent", why)
+}
+
+/// Takes back that an agent was named: it is told to remove the stack.
 pub(crate) struct EndAgentTarget {
     pub(crate) scope: Scope,
     pub(crate) target: AgentTargetId,
@@ -63,44 +67,31 @@ impl Mutation for EndAgentTarget {
         let OpenTarget::Active(target) = open else {
             return Err(Error::NotFound("agent target"));
         };
-        let (agent, stack) = (target.agent, target.stack);
-        let options = stacks::find(&Reference::Id(stack.uuid()), &self.scope, &mut change.tx)
-            .await?
-            .stack
-            .options;
+        let stack = Reference::Id(target.stack.uuid());
+        let stack = stacks::find(&stack, &self.scope, &mut change.tx).await?;
+        if let Some(rule) = &target.rule {
+            if !target.direct {
+                return Err(Error::InUse(format!(
+                    "a rule of stack {} targets agent {}, `{rule}`: change the rule or the agent's labels, or exclude the agent",
+                    target.stack_name, target.agent_name
+                )));
+            }
+            let agent = agents::itself(target.agent, &mut change.tx).await?;
+            return settle_pair(&agent, &stack, false, change).await;
+        }
         let ending = Ending {
-            policy: self.policy.unwrap_or(options.on_remove),
+            policy: self.policy.unwrap_or(stack.stack.options.on_remove),
             allow_delete: self.allow_delete.clone(),
             revision: change.revision,
             now: change.now,
         };
-        end(self.target, agent, stack, &ending, change).await
+        end(&target, &ending, change).await
     }
-}
-
-/// Turns a target into a removal.
-pub(super) async fn end(
-    target: AgentTargetId,
-    agent: AgentId,
-    stack: StackId,
-    ending: &Ending,
-    change: &mut Change,
-) -> Result<()> {
-    agent_targets::end(target, ending, &mut change.tx).await?;
-    changed(agent, stack, change).await
 }
 
 /// Closes a removal that the agent confirmed.
 pub(super) async fn confirm(target: &OpenTarget, change: &mut Change) -> Result<()> {
     agent_targets::close(target.id(), State::Confirmed, change.now, &mut change.tx).await?;
     target_status::forget(target.agent(), target.stack(), &mut change.tx).await?;
-    changed(target.agent(), target.stack(), change).await
-}
-
-/// What links an agent to a stack changed, and with it the agent's own state, in this revision. The fleet
-/// index relies on both being said together.
-async fn changed(agent: AgentId, stack: StackId, change: &mut Change) -> Result<()> {
-    agents::mark_changed(agent, change.revision, &mut change.tx).await?;
-    change.touch(Touched::Target(agent, stack));
-    Ok(())
+    mark(target.agent(), target.stack(), change).await
 }

@@ -9,12 +9,11 @@ use super::seat::{Etag, Seat};
 use super::token::state_token;
 use crate::error::Result;
 use crate::store::agent_targets::{self, OpenTarget};
-use crate::store::agents::{self, AgentRow};
 use crate::store::broker::{self, Identity};
 use crate::store::changes::{self, Touched};
 use crate::store::keys::{self, Key};
-use crate::store::stacks::{self, IndexRow};
-use crate::store::{Tx, generators};
+use crate::store::stack_entries::{self, StackEntry};
+use crate::store::{Tx, agents, generators};
 
 /// The fleet at one revision.
 pub(crate) struct Index {
@@ -54,8 +53,8 @@ pub(crate) struct Update {
     lineage: Uuid,
     keys: Vec<(KeyId, Option<Key>)>,
     generators: Vec<(GeneratorId, Option<Name>)>,
-    agents: Vec<(AgentId, Option<AgentRow>)>,
-    stacks: Vec<(StackId, Option<IndexRow>)>,
+    agents: Vec<(AgentId, Option<u64>)>,
+    stacks: Vec<(StackId, Option<StackEntry>)>,
     targets: Vec<(AgentId, StackId, u64, Option<OpenTarget>)>,
 }
 
@@ -77,8 +76,10 @@ impl Update {
                 Touched::Generator(id) => update
                     .generators
                     .push((id, generators::name(id, tx).await?)),
-                Touched::Agent(id) => update.agents.push((id, agents::by_id(id, tx).await?)),
-                Touched::Stack(id) => update.stacks.push((id, stacks::index_row(id, tx).await?)),
+                Touched::Agent(id) => update
+                    .agents
+                    .push((id, agents::changed_revision(id, tx).await?)),
+                Touched::Stack(id) => update.stacks.push((id, stack_entries::find(id, tx).await?)),
                 Touched::Target(agent, stack) => {
                     let target = agent_targets::between(agent, stack, tx).await?;
                     update.targets.push((agent, stack, changed, target));
@@ -106,10 +107,10 @@ impl Index {
             agents: HashMap::new(),
             stacks: HashMap::new(),
         };
-        for row in agents::all(tx).await? {
-            index.put_agent(row.id, Some(row));
+        for (id, changed_revision) in agents::changed_revisions(tx).await? {
+            index.put_agent(id, Some(changed_revision));
         }
-        for row in stacks::index_rows(tx).await? {
+        for row in stack_entries::all(tx).await? {
             index.put_stack(row.id, Some(row));
         }
         for target in agent_targets::all(tx).await? {
@@ -198,8 +199,8 @@ impl Index {
                 None => self.generators.remove(&id),
             };
         }
-        for (id, row) in update.agents {
-            woken.extend(self.put_agent(id, row));
+        for (id, changed_revision) in update.agents {
+            woken.extend(self.put_agent(id, changed_revision));
             affected.insert(id);
         }
         for (id, row) in update.stacks {
@@ -232,8 +233,8 @@ impl Index {
     }
 
     /// Answers the seat of an agent that is gone.
-    fn put_agent(&mut self, id: AgentId, row: Option<AgentRow>) -> Option<Arc<Seat>> {
-        let Some(row) = row else {
+    fn put_agent(&mut self, id: AgentId, changed_revision: Option<u64>) -> Option<Arc<Seat>> {
+        let Some(changed_revision) = changed_revision else {
             return self.agents.remove(&id).map(|agent| agent.seat);
         };
         let agent = self.agents.entry(id).or_insert_with(|| Agent {
@@ -241,11 +242,11 @@ impl Index {
             links: BTreeMap::new(),
             seat: Arc::default(),
         });
-        agent.changed_revision = row.changed_revision;
+        agent.changed_revision = changed_revision;
         None
     }
 
-    fn put_stack(&mut self, id: StackId, row: Option<IndexRow>) {
+    fn put_stack(&mut self, id: StackId, row: Option<StackEntry>) {
         let stack = self.stacks.entry(id).or_default();
         // The agents of a stack that is gone are told by their removals, which the same revision made.
         (stack.changed_revision, stack.entry) =

@@ -33,9 +33,11 @@ pub(super) static TABLE: &[Right] = &[
     // operators
     right(POST,   "/agents",                             All,     Nothing, Nothing),
     right(DELETE, "/agents/{agent}",                     All,     Nothing, Nothing),
+    right(PATCH,  "/agents/{agent}",                     All,     Nothing, Nothing),
     right(GET,    "/generators",                         All,     Nothing, Nothing),
     right(POST,   "/generators",                         All,     Nothing, Nothing),
     right(GET,    "/generators/{generator}",             All,     Nothing, Nothing),
+    right(PATCH,  "/generators/{generator}",             All,     Nothing, Nothing),
     right(DELETE, "/generators/{generator}",             All,     Nothing, Nothing),
     // operators and generators
     right(GET,    "/agents",                             All,     Own,     Nothing),
@@ -54,6 +56,7 @@ pub(super) static TABLE: &[Right] = &[
     right(POST,   "/agent-targets",                      All,     Own,     Nothing),
     right(DELETE, "/agent-targets/{target}",             All,     Own,     Nothing),
     right(GET,    "/removals",                           All,     Own,     Nothing),
+    right(GET,    "/explain",                            All,     Own,     Nothing),
     right(GET,    "/events",                             All,     Own,     Nothing),
     // operators, generators, and agents that run the stack
     right(GET,    "/deployment-objects/{id}/manifests",  All,     Own,     Own),
@@ -62,4 +65,5 @@ pub(super) static TABLE: &[Right] = &[
     right(POST,   "/agent/removals",                     Nothing, Nothing, Own),
     right(POST,   "/agent/events",                       Nothing, Nothing, Own),
     right(PUT,    "/agent/status",                       Nothing, Nothing, Own),
+    right(PUT,    "/agent/facts",                        Nothing, Nothing, Own),
 ];

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use brokkr_core::AgentId;
+use brokkr_core::targeting::Facts;
 use brokkr_core::wire::{
     ConfirmationReport, Confirmations, EventReport, MAX_WAIT_SECONDS, REVISION_HEADER,
     StatusReport, TargetState,
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use utoipa::IntoParams;
 
 use crate::Broker;
+use crate::changes::agents::ReportFacts;
 use crate::changes::removals::ConfirmRemovals;
 use crate::changes::reports::{RecordEvents, RecordStatus};
 use crate::error::{Error, Result};
@@ -25,6 +27,7 @@ use crate::extract::{Json, Query};
 use crate::fleet::{Etag, Freshness, Seat};
 use crate::rights::Itself;
 use crate::scope::Caller;
+use crate::store::agents;
 
 /// How an agent polls.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -143,6 +146,24 @@ pub(super) async fn report_events(
 ) -> Result<StatusCode> {
     bounded("/events", events.len(), 100)?;
     broker.change(RecordEvents { agent, events }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Reports what the agent found out about its cluster. New facts may admit it to rules; they never remove.
+#[utoipa::path(put, path = "/agent/facts", tag = "agent protocol", request_body = Facts,
+    responses((status = 204)))]
+pub(super) async fn report_facts(
+    State(broker): State<Arc<Broker>>,
+    Itself(agent): Itself,
+    Json(facts): Json<Facts>,
+) -> Result<StatusCode> {
+    // What is known already is no change: it takes no revision.
+    let known = agents::itself(agent, &mut broker.db.read().await?)
+        .await?
+        .facts;
+    if known.as_ref() != Some(&facts) {
+        broker.change(ReportFacts { agent, facts }).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,15 +1,18 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{Agent, CreateAgent, CreatedAgent, Page};
+use brokkr_core::wire::{Agent, CreateAgent, CreatedAgent, Page, PatchAgent};
 use http::StatusCode;
 
+use super::preview::Preview;
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
 use crate::extract::{Json, Path, Query};
 use crate::page::PageQuery;
+use crate::scope::Scope;
 use crate::store::agents;
 
 /// Lists agents. A generator sees those in its scope.
@@ -17,27 +20,54 @@ use crate::store::agents;
     responses((status = 200, body = Page<Agent>)))]
 pub(super) async fn list(
     State(broker): State<Arc<Broker>>,
+    scope: Scope,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<Agent>>> {
     let window = page.window()?;
-    let rows = agents::list(&window, &mut broker.db.read().await?).await?;
-    let items = rows.into_iter().map(|row| broker.agent(row)).collect();
+    let rows = agents::list(&scope, &window, &mut broker.db.read().await?).await?;
+    let brief = |row| Agent {
+        facts: None,
+        ..broker.agent(row)
+    };
+    let items = rows.into_iter().map(brief).collect();
     Ok(Json(window.page(items, |agent: &Agent| agent.id.uuid())))
 }
 
 /// Registers an agent. The answer holds its key, which is shown this once.
 #[utoipa::path(post, path = "/agents", tag = "agents", request_body = CreateAgent,
-    responses((status = 201, body = CreatedAgent)))]
+    params(Preview), responses((status = 201, body = CreatedAgent)))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
-    Json(CreateAgent { name }): Json<CreateAgent>,
-) -> Result<(StatusCode, Json<CreatedAgent>)> {
-    let (row, pak) = broker.change(changes::agents::CreateAgent { name }).await?;
-    let created = CreatedAgent {
-        agent: broker.agent(row),
-        pak: pak.expose().to_owned(),
-    };
-    Ok((StatusCode::CREATED, Json(created)))
+    Query(preview): Query<Preview>,
+    Json(create): Json<CreateAgent>,
+) -> Result<Response> {
+    preview
+        .or_change(&broker, create, |(row, pak)| {
+            let created = CreatedAgent {
+                agent: broker.agent(row),
+                pak: pak.expose().to_owned(),
+            };
+            (StatusCode::CREATED, Json(created)).into_response()
+        })
+        .await
+}
+
+/// Changes an agent's labels and annotations (JSON Merge Patch), and with them which stacks it runs.
+#[utoipa::path(patch, path = "/agents/{agent}", tag = "agents", request_body = PatchAgent,
+    params(("agent" = String, Path, description = "Id or name"), Preview),
+    responses((status = 200, body = Agent)))]
+pub(super) async fn patch(
+    State(broker): State<Arc<Broker>>,
+    Path(agent): Path<Reference>,
+    Query(preview): Query<Preview>,
+    Json(patch): Json<PatchAgent>,
+) -> Result<Response> {
+    let change = changes::agents::ChangeAgent { agent, patch };
+    preview
+        .or_change(&broker, change, |row| {
+            Json(broker.agent(row)).into_response()
+        })
+        .await
 }
 
 /// Shows an agent.
@@ -45,9 +75,10 @@ pub(super) async fn create(
     params(("agent" = String, Path, description = "Id or name")), responses((status = 200, body = Agent)))]
 pub(super) async fn get(
     State(broker): State<Arc<Broker>>,
+    scope: Scope,
     Path(agent): Path<Reference>,
 ) -> Result<Json<Agent>> {
-    let row = agents::find(&agent, &mut broker.db.read().await?).await?;
+    let row = agents::find(&agent, &scope, &mut broker.db.read().await?).await?;
     Ok(Json(broker.agent(row)))
 }
 

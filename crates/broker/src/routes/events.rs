@@ -51,7 +51,7 @@ pub(super) async fn list(
     let mut tx = broker.db.read().await?;
     let mut filter = Filter::default();
     if let Some(agent) = &query.agent {
-        filter.agent = Some(agents::find(agent, &mut tx).await?.id);
+        filter.agent = Some(agents::find(agent, &scope, &mut tx).await?.id);
     }
     if let Some(stack) = &query.stack {
         filter.stack = Some(stacks::find(stack, &scope, &mut tx).await?.stack.id);

@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{CreateGenerator, CreatedGenerator, Generator, Page};
+use brokkr_core::wire::{CreateGenerator, CreatedGenerator, Generator, Page, PatchGenerator};
 use http::StatusCode;
 
+use super::preview::Preview;
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
@@ -51,6 +53,22 @@ pub(super) async fn get(
     Ok(Json(
         generators::find(&generator, &mut broker.db.read().await?).await?,
     ))
+}
+
+/// Changes what a generator may reach and have (JSON Merge Patch).
+#[utoipa::path(patch, path = "/generators/{generator}", tag = "generators", request_body = PatchGenerator,
+    params(("generator" = String, Path, description = "Id or name"), Preview),
+    responses((status = 200, body = Generator)))]
+pub(super) async fn patch(
+    State(broker): State<Arc<Broker>>,
+    Path(generator): Path<Reference>,
+    Query(preview): Query<Preview>,
+    Json(patch): Json<PatchGenerator>,
+) -> Result<Response> {
+    let change = changes::generators::ChangeGenerator { generator, patch };
+    preview
+        .or_change(&broker, change, |generator| Json(generator).into_response())
+        .await
 }
 
 /// Deletes a generator that owns no stacks. Its keys die with it.

@@ -3,6 +3,7 @@ use brokkr_core::wire::OnRemove;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::preview::{Only, Preview};
 use crate::error::{Error, Result};
 
 /// How a removal goes.
@@ -14,11 +15,18 @@ pub(super) struct RemovalQuery {
     pub(super) policy: Option<OnRemove>,
     /// Kept kinds whose objects are deleted too, separated by commas.
     allow_delete: Option<String>,
+    /// `only`: answer with the plan of what would end, and store nothing.
+    #[param(inline)]
+    plan: Option<Only>,
 }
 
 impl RemovalQuery {
     pub(super) fn allow_delete(&self) -> Result<Vec<KeptKind>> {
         kept_kinds(self.allow_delete.as_deref())
+    }
+
+    pub(super) const fn preview(&self) -> Preview {
+        Preview { plan: self.plan }
     }
 }
 

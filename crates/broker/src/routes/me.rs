@@ -3,7 +3,6 @@ use brokkr_core::wire::Me;
 use std::sync::Arc;
 
 use axum::extract::State;
-use brokkr_core::name::Reference;
 
 use crate::Broker;
 use crate::error::Result;
@@ -18,8 +17,7 @@ pub(super) async fn me(State(broker): State<Arc<Broker>>, caller: Caller) -> Res
         Identity::Admin => (Role::Admin, None, None),
         Identity::Generator(id, name) => (Role::Generator, Some(id.uuid()), Some(name)),
         Identity::Agent(id) => {
-            let agent =
-                agents::find(&Reference::Id(id.uuid()), &mut broker.db.read().await?).await?;
+            let agent = agents::itself(id, &mut broker.db.read().await?).await?;
             (Role::Agent, Some(id.uuid()), Some(agent.name))
         }
     };

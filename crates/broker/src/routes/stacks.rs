@@ -1,11 +1,13 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use brokkr_core::name::Reference;
 use brokkr_core::wire::{CreateStack, Page, PatchStack, Stack, TargetStatus};
 use http::StatusCode;
 
 use super::kept_kinds::RemovalQuery;
+use super::preview::Preview;
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
@@ -29,20 +31,19 @@ pub(super) async fn list(
 
 /// Creates a stack.
 #[utoipa::path(post, path = "/stacks", tag = "stacks", request_body = CreateStack,
-    responses((status = 201, body = Stack)))]
+    params(Preview), responses((status = 201, body = Stack)))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
     scope: Scope,
-    Json(CreateStack { name, options }): Json<CreateStack>,
-) -> Result<(StatusCode, Json<Stack>)> {
-    let stack = broker
-        .change(changes::stacks::CreateStack {
-            scope,
-            name,
-            options,
+    Query(preview): Query<Preview>,
+    Json(create): Json<CreateStack>,
+) -> Result<Response> {
+    let create = changes::stacks::CreateOwnStack { scope, create };
+    preview
+        .or_change(&broker, create, |stack| {
+            (StatusCode::CREATED, Json(stack)).into_response()
         })
-        .await?;
-    Ok((StatusCode::CREATED, Json(stack)))
+        .await
 }
 
 /// Shows a stack.
@@ -61,25 +62,25 @@ pub(super) async fn get(
     ))
 }
 
-/// Changes a stack's options (JSON Merge Patch).
+/// Changes a stack (JSON Merge Patch): its options, and with labels, annotations and targeting who runs it.
 #[utoipa::path(patch, path = "/stacks/{stack}", tag = "stacks", request_body = PatchStack,
-    params(("stack" = String, Path, description = "Id, name or generator:name")),
+    params(("stack" = String, Path, description = "Id, name or generator:name"), Preview),
     responses((status = 200, body = Stack)))]
 pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
     scope: Scope,
     Path(stack): Path<Reference>,
-    Json(PatchStack { options }): Json<PatchStack>,
-) -> Result<Json<Stack>> {
-    Ok(Json(
-        broker
-            .change(changes::stacks::PatchStack {
-                scope,
-                stack,
-                options,
-            })
-            .await?,
-    ))
+    Query(preview): Query<Preview>,
+    Json(patch): Json<PatchStack>,
+) -> Result<Response> {
+    let change = changes::stacks::ChangeStack {
+        scope,
+        stack,
+        patch,
+    };
+    preview
+        .or_change(&broker, change, |stack| Json(stack).into_response())
+        .await
 }
 
 /// Deletes a stack. Its agents remove it from their clusters and confirm that; its history stays.
@@ -91,16 +92,17 @@ pub(super) async fn delete(
     scope: Scope,
     Path(stack): Path<Reference>,
     Query(removal): Query<RemovalQuery>,
-) -> Result<StatusCode> {
-    let allow_delete = removal.allow_delete()?;
+) -> Result<Response> {
     let delete = changes::stacks::DeleteStack {
         scope,
         stack,
         policy: removal.policy,
-        allow_delete,
+        allow_delete: removal.allow_delete()?,
     };
-    broker.change(delete).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let preview = removal.preview();
+    preview
+        .or_change(&broker, delete, |()| StatusCode::NO_CONTENT.into_response())
+        .await
 }
 
 /// Shows how a stack is doing at each of its agents.

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use brokkr_core::AgentTargetId;
 use brokkr_core::name::Reference;
 use brokkr_core::wire::{AgentTarget, CreateAgentTarget, Page, Removal};
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::kept_kinds::RemovalQuery;
+use super::preview::Preview;
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
@@ -51,7 +53,7 @@ impl LinkQuery {
             state,
         };
         if let Some(agent) = &self.agent {
-            filter.agent = Some(agents::find(agent, tx).await?.id);
+            filter.agent = Some(agents::find(agent, scope, tx).await?.id);
         }
         if let Some(stack) = &self.stack {
             filter.stack = Some(stacks::find(stack, scope, tx).await?.stack.id);
@@ -83,23 +85,23 @@ pub(super) async fn list(
 
 /// Makes an agent responsible for a stack. A removal that the agent has not confirmed yet is withdrawn.
 #[utoipa::path(post, path = "/agent-targets", tag = "agent targets", request_body = CreateAgentTarget,
-    responses((status = 201, body = AgentTarget)))]
+    params(Preview), responses((status = 201, body = AgentTarget)))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
     scope: Scope,
-    Json(CreateAgentTarget { agent, stack }): Json<CreateAgentTarget>,
-) -> Result<(StatusCode, Json<AgentTarget>)> {
-    let target = broker
-        .change(changes::targets::CreateAgentTarget {
-            scope,
-            agent,
-            stack,
+    Query(preview): Query<Preview>,
+    Json(create): Json<CreateAgentTarget>,
+) -> Result<Response> {
+    let create = changes::targets::TargetDirectly { scope, create };
+    preview
+        .or_change(&broker, create, |target| {
+            (StatusCode::CREATED, Json(target)).into_response()
         })
-        .await?;
-    Ok((StatusCode::CREATED, Json(target)))
+        .await
 }
 
-/// Ends an agent target. The agent removes the stack from its cluster and confirms that.
+/// Ends an agent target that was made directly. The agent removes the stack from its cluster and confirms that,
+/// unless a rule of the stack matches it too.
 #[utoipa::path(delete, path = "/agent-targets/{target}", tag = "agent targets",
     params(("target" = AgentTargetId, Path), RemovalQuery), responses((status = 204)))]
 pub(super) async fn delete(
@@ -107,16 +109,17 @@ pub(super) async fn delete(
     scope: Scope,
     Path(target): Path<AgentTargetId>,
     Query(removal): Query<RemovalQuery>,
-) -> Result<StatusCode> {
-    let allow_delete = removal.allow_delete()?;
+) -> Result<Response> {
     let end = changes::targets::EndAgentTarget {
         scope,
         target,
         policy: removal.policy,
-        allow_delete,
+        allow_delete: removal.allow_delete()?,
     };
-    broker.change(end).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let preview = removal.preview();
+    preview
+        .or_change(&broker, end, |()| StatusCode::NO_CONTENT.into_response())
+        .await
 }
 
 /// Lists removals that agents have not confirmed yet.

@@ -1,4 +1,4 @@
-use brokkr_core::wire::{AgentTarget, OnRemove, Reason, Removal};
+use brokkr_core::wire::{AgentTarget, OnRemove, Removal};
 use brokkr_core::{AgentId, AgentTargetId, KeptKind, Name, StackId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -14,8 +14,8 @@ use crate::scope::Scope;
 macro_rules! select_open {
     ($rest:literal) => {
         concat!(
-            "select t.id, t.agent_id, a.name as agent_name, t.stack_id, s.name as stack_name, t.reason,
-                    t.created_at, t.policy, t.allow_delete, t.removal_revision, t.ended_at
+            "select t.id, t.agent_id, a.name as agent_name, t.stack_id, s.name as stack_name, t.direct,
+                    t.rule, t.ineligible, t.created_at, t.policy, t.allow_delete, t.removal_revision, t.ended_at
              from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
              where t.state in ('active', 'removing')",
             " ",
@@ -92,7 +92,9 @@ struct Row {
     agent_name: Word<Name>,
     stack_id: Uuid,
     stack_name: Word<Name>,
-    reason: Word<Reason>,
+    direct: bool,
+    rule: Option<String>,
+    ineligible: bool,
     created_at: jiff_sqlx::Timestamp,
     policy: Option<Word<OnRemove>>,
     allow_delete: Json<Vec<KeptKind>>,
@@ -123,7 +125,9 @@ impl From<Row> for OpenTarget {
                 agent_name,
                 stack,
                 stack_name,
-                reason: row.reason.0,
+                direct: row.direct,
+                rule: row.rule,
+                ineligible: row.ineligible,
                 created_at,
             }),
         }
@@ -203,21 +207,22 @@ pub(crate) async fn between(
     Ok(row.map(OpenTarget::from))
 }
 
-/// The agents that run a stack.
-pub(crate) async fn agents_of(
-    stack: StackId,
-    tx: &mut Tx,
-) -> Result<Vec<(AgentTargetId, AgentId)>> {
-    let rows: Vec<(Uuid, Uuid)> = on!(tx, |c| sqlx::query_as(
-        "select id, agent_id from agent_targets where stack_id = $1 and state = 'active'"
-    )
-    .bind(stack.uuid())
-    .fetch_all(c)
-    .await)?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, agent)| (id.into(), agent.into()))
-        .collect())
+/// The open targets of a stack.
+pub(crate) async fn of_stack(stack: StackId, tx: &mut Tx) -> Result<Vec<OpenTarget>> {
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select_open!("and t.stack_id = $1"))
+        .bind(stack.uuid())
+        .fetch_all(c)
+        .await)?;
+    Ok(rows.into_iter().map(OpenTarget::from).collect())
+}
+
+/// The open targets of an agent.
+pub(crate) async fn of_agent(agent: AgentId, tx: &mut Tx) -> Result<Vec<OpenTarget>> {
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select_open!("and t.agent_id = $1"))
+        .bind(agent.uuid())
+        .fetch_all(c)
+        .await)?;
+    Ok(rows.into_iter().map(OpenTarget::from).collect())
 }
 
 /// Every open target.
@@ -231,13 +236,16 @@ pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<OpenTarget>> {
 pub(crate) async fn insert(target: &AgentTarget, tx: &mut Tx) -> Result<()> {
     on!(tx, |c| {
         sqlx::query(
-        "insert into agent_targets (id, agent_id, stack_id, reason, state, created_at, allow_delete)
-         values ($1, $2, $3, $4, $5, $6, $7)"
+        "insert into agent_targets (id, agent_id, stack_id, direct, rule, ineligible, state, created_at,
+             allow_delete)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
     )
     .bind(target.id.uuid())
     .bind(target.agent.uuid())
     .bind(target.stack.uuid())
-    .bind(Word(target.reason))
+    .bind(target.direct)
+    .bind(target.rule.as_deref())
+    .bind(target.ineligible)
     .bind(Word(State::Active))
     .bind(target.created_at.to_sqlx())
     .bind(Json(Vec::<KeptKind>::new()))
@@ -245,6 +253,21 @@ pub(crate) async fn insert(target: &AgentTarget, tx: &mut Tx) -> Result<()> {
     .await
     .map(drop)
     })?;
+    Ok(())
+}
+
+/// Says anew why an active target is one.
+pub(crate) async fn set_reason(target: &AgentTarget, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| sqlx::query(
+        "update agent_targets set direct = $2, rule = $3, ineligible = $4 where id = $1"
+    )
+    .bind(target.id.uuid())
+    .bind(target.direct)
+    .bind(target.rule.as_deref())
+    .bind(target.ineligible)
+    .execute(c)
+    .await
+    .map(drop))?;
     Ok(())
 }
 

@@ -1,18 +1,24 @@
+use brokkr_core::labels::{Annotations, Labels};
 use brokkr_core::name::Reference;
-use brokkr_core::{AgentId, Name};
+use brokkr_core::targeting::{AgentScope, AgentTraits, Facts};
+use brokkr_core::{AgentId, Name, StackId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
+use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Tx, Word, number, on, sql};
+use super::{Tx, Word, generators, number, on, sql};
 use crate::error::{Error, Result, name_taken};
 use crate::page::Window;
+use crate::scope::Scope;
 
 /// Every question about agents reads the same columns.
 macro_rules! select_agents {
     ($rest:literal) => {
         concat!(
-            "select id, name, created_at, changed_revision, last_seen, interval_seconds from agents",
+            "select a.id, a.name, a.labels, a.annotations, a.facts, a.created_at, a.last_seen,
+                    a.interval_seconds
+             from agents a",
             " ",
             $rest
         )
@@ -24,10 +30,23 @@ macro_rules! select_agents {
 pub(crate) struct AgentRow {
     pub(crate) id: AgentId,
     pub(crate) name: Name,
+    pub(crate) labels: Labels,
+    pub(crate) annotations: Annotations,
+    /// None until it has reported any.
+    pub(crate) facts: Option<Facts>,
     pub(crate) created_at: Timestamp,
-    /// The last revision that changed its targets or removals.
-    pub(crate) changed_revision: u64,
     pub(crate) heartbeat: Option<Heartbeat>,
+}
+
+impl AgentRow {
+    /// What rules judge it by.
+    pub(crate) const fn traits(&self) -> AgentTraits<'_> {
+        AgentTraits {
+            labels: &self.labels,
+            annotations: &self.annotations,
+            facts: self.facts.as_ref(),
+        }
+    }
 }
 
 /// The last poll of an agent, and how soon it promised the next one.
@@ -41,8 +60,10 @@ pub(crate) struct Heartbeat {
 struct Row {
     id: Uuid,
     name: Word<Name>,
+    labels: Json<Labels>,
+    annotations: Json<Annotations>,
+    facts: Option<Json<Facts>>,
     created_at: jiff_sqlx::Timestamp,
-    changed_revision: i64,
     last_seen: Option<jiff_sqlx::Timestamp>,
     interval_seconds: i64,
 }
@@ -53,8 +74,10 @@ impl From<Row> for AgentRow {
         Self {
             id: row.id.into(),
             name: row.name.0,
+            labels: row.labels.0,
+            annotations: row.annotations.0,
+            facts: row.facts.map(|Json(facts)| facts),
             created_at: row.created_at.to_jiff(),
-            changed_revision: number(row.changed_revision),
             heartbeat: row.last_seen.map(|at| Heartbeat {
                 at: at.to_jiff(),
                 interval_seconds,
@@ -63,67 +86,128 @@ impl From<Row> for AgentRow {
     }
 }
 
-pub(crate) async fn insert(agent: &AgentRow, tx: &mut Tx) -> Result<()> {
+pub(crate) async fn insert(agent: &AgentRow, revision: u64, tx: &mut Tx) -> Result<()> {
     on!(tx, |c| sqlx::query(
-        "insert into agents (id, name, created_at, changed_revision) values ($1, $2, $3, $4)"
+        "insert into agents (id, name, labels, annotations, created_at, changed_revision)
+         values ($1, $2, $3, $4, $5, $6)"
     )
     .bind(agent.id.uuid())
     .bind(agent.name.as_str())
+    .bind(Json(&agent.labels))
+    .bind(Json(&agent.annotations))
     .bind(agent.created_at.to_sqlx())
-    .bind(sql(agent.changed_revision))
+    .bind(sql(revision))
     .execute(c)
     .await
     .map(drop))
     .map_err(name_taken(&agent.name))
 }
 
-pub(crate) async fn find(reference: &Reference, tx: &mut Tx) -> Result<AgentRow> {
+/// Finds an agent that the caller may see: a generator, those in its scope.
+pub(crate) async fn find(reference: &Reference, scope: &Scope, tx: &mut Tx) -> Result<AgentRow> {
     let row: Option<Row> = match reference {
         Reference::Id(id) => on!(tx, |c| sqlx::query_as(select_agents!(
-            "where id = $1 and deleted_at is null"
+            "where a.id = $1 and a.deleted_at is null"
         ))
         .bind(id)
         .fetch_optional(c)
         .await)?,
         Reference::Named { owner: Some(_), .. } => None,
         Reference::Named { owner: None, name } => on!(tx, |c| sqlx::query_as(select_agents!(
-            "where name = $1 and deleted_at is null"
+            "where a.name = $1 and a.deleted_at is null"
         ))
         .bind(name.as_str())
         .fetch_optional(c)
         .await)?,
     };
-    row.map(AgentRow::from).ok_or(Error::NotFound("agent"))
+    let reach = reach(scope, tx).await?;
+    row.map(AgentRow::from)
+        .filter(|agent| reach.is_none_or(|reach| reach.reaches(&agent.labels, &agent.annotations)))
+        .ok_or(Error::NotFound("agent"))
 }
 
-pub(crate) async fn list(window: &Window, tx: &mut Tx) -> Result<Vec<AgentRow>> {
-    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select_agents!(
-        "where deleted_at is null and id > $1 order by id limit $2"
-    ))
-    .bind(window.after)
-    .bind(window.rows())
-    .fetch_all(c)
-    .await)?;
-    Ok(rows.into_iter().map(AgentRow::from).collect())
-}
-
-/// An agent that was not deleted.
-pub(crate) async fn by_id(id: AgentId, tx: &mut Tx) -> Result<Option<AgentRow>> {
-    match find(&Reference::Id(id.uuid()), tx).await {
-        Ok(agent) => Ok(Some(agent)),
-        Err(Error::NotFound(_)) => Ok(None),
-        Err(error) => Err(error),
+/// Agents that the caller may see.
+pub(crate) async fn list(scope: &Scope, window: &Window, tx: &mut Tx) -> Result<Vec<AgentRow>> {
+    let reach = reach(scope, tx).await?;
+    let (mut agents, mut after) = (Vec::new(), window.after);
+    loop {
+        let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select_agents!(
+            "where a.deleted_at is null and a.id > $1 order by a.id limit $2"
+        ))
+        .bind(after)
+        .bind(window.rows())
+        .fetch_all(c)
+        .await)?;
+        let Some(last) = rows.last() else {
+            return Ok(agents);
+        };
+        after = last.id;
+        let seen = |agent: &AgentRow| {
+            let reaches = |reach: &AgentScope| reach.reaches(&agent.labels, &agent.annotations);
+            reach.as_ref().is_none_or(reaches)
+        };
+        agents.extend(rows.into_iter().map(AgentRow::from).filter(seen));
+        if window.is_full(agents.len()) {
+            return Ok(agents);
+        }
     }
 }
 
-/// Every agent.
-pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<AgentRow>> {
+/// The agents that run a stack, and those that a rule of it may match.
+pub(crate) async fn that_may_run(stack: StackId, tx: &mut Tx) -> Result<Vec<AgentRow>> {
     let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select_agents!(
-        "where deleted_at is null"
+        "where a.deleted_at is null and (
+             exists (select 1 from rule_anchors where stack_id = $1 and kind is null)
+             or a.id in (
+                 select agent_id from agent_targets where stack_id = $1 and state = 'active'
+                 union select t.agent_id from rule_anchors r
+                       join agent_traits t on t.kind = r.kind and t.key = r.key
+                            and (r.value is null or r.value = t.value)
+                       where r.stack_id = $1))
+         order by a.id"
     ))
+    .bind(stack.uuid())
     .fetch_all(c)
     .await)?;
     Ok(rows.into_iter().map(AgentRow::from).collect())
+}
+
+/// Which agents a caller sees; none if all.
+async fn reach(scope: &Scope, tx: &mut Tx) -> Result<Option<AgentScope>> {
+    match scope {
+        Scope::All => Ok(None),
+        Scope::Of(id, _) => generators::scope(*id, tx).await.map(Some),
+    }
+}
+
+/// An agent's own row.
+pub(crate) async fn itself(id: AgentId, tx: &mut Tx) -> Result<AgentRow> {
+    find(&Reference::Id(id.uuid()), &Scope::All, tx).await
+}
+
+/// What the fleet index holds of an agent that was not deleted: the last revision that changed its targets
+/// or removals.
+pub(crate) async fn changed_revision(id: AgentId, tx: &mut Tx) -> Result<Option<u64>> {
+    let row: Option<(i64,)> = on!(tx, |c| sqlx::query_as(
+        "select changed_revision from agents where id = $1 and deleted_at is null"
+    )
+    .bind(id.uuid())
+    .fetch_optional(c)
+    .await)?;
+    Ok(row.map(|(revision,)| number(revision)))
+}
+
+/// What the fleet index holds of every agent.
+pub(crate) async fn changed_revisions(tx: &mut Tx) -> Result<Vec<(AgentId, u64)>> {
+    let rows: Vec<(Uuid, i64)> = on!(tx, |c| sqlx::query_as(
+        "select id, changed_revision from agents where deleted_at is null"
+    )
+    .fetch_all(c)
+    .await)?;
+    let rows = rows.into_iter();
+    Ok(rows
+        .map(|(id, revision)| (id.into(), number(revision)))
+        .collect())
 }
 
 pub(crate) async fn delete(id: AgentId, now: Timestamp, tx: &mut Tx) -> Result<()> {
@@ -132,6 +216,31 @@ pub(crate) async fn delete(id: AgentId, now: Timestamp, tx: &mut Tx) -> Result<(
     )
     .bind(id.uuid())
     .bind(now.to_sqlx())
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+pub(crate) async fn set_traits(agent: &AgentRow, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| sqlx::query(
+        "update agents set labels = $2, annotations = $3 where id = $1"
+    )
+    .bind(agent.id.uuid())
+    .bind(Json(&agent.labels))
+    .bind(Json(&agent.annotations))
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+pub(crate) async fn set_facts(id: AgentId, facts: &Facts, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| sqlx::query(
+        "update agents set facts = $2 where id = $1"
+    )
+    .bind(id.uuid())
+    .bind(Json(facts))
     .execute(c)
     .await
     .map(drop))?;

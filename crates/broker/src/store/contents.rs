@@ -5,15 +5,15 @@ use uuid::Uuid;
 use super::{Tx, on};
 use crate::error::{Error, Result};
 
-/// Keeps a content; one that is there already stays as it is.
+/// Keeps a content; one that is there already stays as it is. Answers how many bytes that added.
 pub(crate) async fn insert(
     owner: Uuid,
     digest: &Digest,
     compressed: &[u8],
     objects: &[ObjectKey],
     tx: &mut Tx,
-) -> Result<()> {
-    on!(tx, |c| sqlx::query(
+) -> Result<u64> {
+    let inserted = on!(tx, |c| sqlx::query(
         "insert into contents (owner_id, digest, body, objects) values ($1, $2, $3, $4)
          on conflict (owner_id, digest) do nothing"
     )
@@ -23,8 +23,8 @@ pub(crate) async fn insert(
     .bind(Json(objects))
     .execute(c)
     .await
-    .map(drop))?;
-    Ok(())
+    .map(|done| done.rows_affected()))?;
+    Ok(inserted * compressed.len() as u64)
 }
 
 /// A content, compressed as it lies.

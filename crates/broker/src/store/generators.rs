@@ -1,12 +1,13 @@
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{Generator, GeneratorScope};
+use brokkr_core::targeting::AgentScope;
+use brokkr_core::wire::{Generator, Quota};
 use brokkr_core::{GeneratorId, Name};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Tx, Word, on};
+use super::{Tx, Word, number, on, sql};
 use crate::error::{Error, Result, name_taken};
 use crate::page::Window;
 
@@ -14,7 +15,7 @@ use crate::page::Window;
 macro_rules! select_generators {
     ($rest:literal) => {
         concat!(
-            "select id, name, scope, created_at from generators",
+            "select id, name, scope, quota, created_at from generators",
             " ",
             $rest
         )
@@ -25,7 +26,8 @@ macro_rules! select_generators {
 struct Row {
     id: Uuid,
     name: Word<Name>,
-    scope: Json<GeneratorScope>,
+    scope: Json<AgentScope>,
+    quota: Json<Quota>,
     created_at: jiff_sqlx::Timestamp,
 }
 
@@ -35,6 +37,7 @@ impl From<Row> for Generator {
             id: row.id.into(),
             name: row.name.0,
             scope: row.scope.0,
+            quota: row.quota.0,
             created_at: row.created_at.to_jiff(),
         }
     }
@@ -42,11 +45,12 @@ impl From<Row> for Generator {
 
 pub(crate) async fn insert(generator: &Generator, tx: &mut Tx) -> Result<()> {
     on!(tx, |c| sqlx::query(
-        "insert into generators (id, name, scope, created_at) values ($1, $2, $3, $4)"
+        "insert into generators (id, name, scope, quota, created_at) values ($1, $2, $3, $4, $5)"
     )
     .bind(generator.id.uuid())
     .bind(generator.name.as_str())
-    .bind(Json(generator.scope))
+    .bind(Json(&generator.scope))
+    .bind(Json(generator.quota))
     .bind(generator.created_at.to_sqlx())
     .execute(c)
     .await
@@ -94,6 +98,65 @@ pub(crate) async fn delete(id: GeneratorId, now: Timestamp, tx: &mut Tx) -> Resu
     .await
     .map(drop))?;
     Ok(())
+}
+
+/// Replaces what may be changed of a generator.
+pub(crate) async fn update(generator: &Generator, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| sqlx::query(
+        "update generators set scope = $2, quota = $3 where id = $1"
+    )
+    .bind(generator.id.uuid())
+    .bind(Json(&generator.scope))
+    .bind(Json(generator.quota))
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+/// Which agents a generator's stacks may reach, and which it sees.
+pub(crate) async fn scope(id: GeneratorId, tx: &mut Tx) -> Result<AgentScope> {
+    let generator = find(&Reference::Id(id.uuid()), tx).await?;
+    Ok(generator.scope)
+}
+
+/// How much a generator may have.
+pub(crate) async fn quota(id: GeneratorId, tx: &mut Tx) -> Result<Quota> {
+    let generator = find(&Reference::Id(id.uuid()), tx).await?;
+    Ok(generator.quota)
+}
+
+/// How much a generator has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usage {
+    pub(crate) stored_bytes: u64,
+    pub(crate) minute_publishes: u64,
+}
+
+/// Counts a publish; nothing is counted of the operators' own.
+pub(crate) async fn charge(
+    owner: Uuid,
+    added: u64,
+    minute: i64,
+    tx: &mut Tx,
+) -> Result<Option<Usage>> {
+    let row: Option<(i64, i64)> = on!(tx, |c| {
+        sqlx::query_as(
+        "update generators
+         set stored_bytes = stored_bytes + $2,
+             minute_publishes = case when minute = $3 then minute_publishes + 1 else 1 end, minute = $3
+         where id = $1 returning stored_bytes, minute_publishes"
+    )
+    .bind(owner)
+    .bind(sql(added))
+    .bind(minute)
+    .fetch_optional(c)
+    .await
+    })?;
+    Ok(row.map(|(stored_bytes, minute_publishes)| Usage {
+        stored_bytes: number(stored_bytes),
+        minute_publishes: number(minute_publishes),
+    }))
 }
 
 /// A generator's name, if it has not been deleted.

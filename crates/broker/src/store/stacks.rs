@@ -1,6 +1,8 @@
+use brokkr_core::labels::{Annotations, Labels};
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{Stack, StackHead, StackOptions, TargetStack};
-use brokkr_core::{DeploymentObjectId, Digest, Name, ObjectKey, StackId};
+use brokkr_core::targeting::{AgentScope, StackTraits, Targeting};
+use brokkr_core::wire::{Stack, StackHead, StackOptions};
+use brokkr_core::{AgentId, DeploymentObjectId, Digest, Name, StackId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::types::Json;
@@ -15,8 +17,9 @@ use crate::scope::Scope;
 macro_rules! select_stacks {
     ($rest:literal) => {
         concat!(
-            "select s.id, s.owner_id, g.name as generator, s.name, s.options, s.head_id,
-                    s.head_sequence, d.digest as head_digest, s.created_at
+            "select s.id, s.owner_id, g.name as generator, g.scope, s.name, s.labels, s.annotations,
+                    s.targeting, s.options, s.head_id, s.head_sequence, d.digest as head_digest,
+                    s.created_at
              from stacks s left join generators g on g.id = s.owner_id
                   left join deployment_objects d on d.id = s.head_id",
             " ",
@@ -31,6 +34,18 @@ pub(crate) struct StackRow {
     /// What everybody may read of it.
     pub(crate) stack: Stack,
     pub(crate) owner: Uuid,
+    /// Which agents it may reach; none if the operators own it.
+    pub(crate) scope: Option<AgentScope>,
+}
+
+impl StackRow {
+    /// What `same` compares agents with.
+    pub(crate) const fn traits(&self) -> StackTraits<'_> {
+        StackTraits {
+            labels: &self.stack.labels,
+            annotations: &self.stack.annotations,
+        }
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -38,7 +53,11 @@ struct Row {
     id: Uuid,
     owner_id: Uuid,
     generator: Option<Word<Name>>,
+    scope: Option<Json<AgentScope>>,
     name: Word<Name>,
+    labels: Json<Labels>,
+    annotations: Json<Annotations>,
+    targeting: Json<Targeting>,
     options: Json<StackOptions>,
     head_id: Option<Uuid>,
     head_sequence: i64,
@@ -62,6 +81,9 @@ impl TryFrom<Row> for StackRow {
             id: row.id.into(),
             name: row.name.0,
             generator: row.generator.map(|name| name.0),
+            labels: row.labels.0,
+            annotations: row.annotations.0,
+            targeting: row.targeting.0,
             options: row.options.0,
             head,
             created_at: row.created_at.to_jiff(),
@@ -69,18 +91,23 @@ impl TryFrom<Row> for StackRow {
         Ok(Self {
             stack,
             owner: row.owner_id,
+            scope: row.scope.map(|Json(scope)| scope),
         })
     }
 }
 
 pub(crate) async fn insert(stack: &Stack, owner: Uuid, revision: u64, tx: &mut Tx) -> Result<()> {
     on!(tx, |c| sqlx::query(
-        "insert into stacks (id, owner_id, name, options, changed_revision, created_at)
-         values ($1, $2, $3, $4, $5, $6)"
+        "insert into stacks (id, owner_id, name, labels, annotations, targeting, options,
+             changed_revision, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
     )
     .bind(stack.id.uuid())
     .bind(owner)
     .bind(stack.name.as_str())
+    .bind(Json(&stack.labels))
+    .bind(Json(&stack.annotations))
+    .bind(Json(&stack.targeting))
     .bind(Json(&stack.options))
     .bind(sql(revision))
     .bind(stack.created_at.to_sqlx())
@@ -147,32 +174,63 @@ pub(crate) async fn list(scope: &Scope, window: &Window, tx: &mut Tx) -> Result<
         .collect()
 }
 
-/// Whether a generator still has a stack.
-pub(crate) async fn any_of(owner: Uuid, tx: &mut Tx) -> Result<bool> {
-    let row: Option<(Uuid,)> = on!(tx, |c| sqlx::query_as(
-        "select id from stacks where owner_id = $1 and deleted_at is null limit 1"
-    )
-    .bind(owner)
-    .fetch_optional(c)
+/// The stacks that run on an agent, and those with a rule that may match it.
+pub(crate) async fn that_may_concern(agent: AgentId, tx: &mut Tx) -> Result<Vec<StackRow>> {
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select_stacks!(
+        "where s.deleted_at is null and s.id in (
+             select stack_id from agent_targets where agent_id = $1 and state = 'active'
+             union select stack_id from rule_anchors where kind is null
+             union select r.stack_id from agent_traits t
+                   join rule_anchors r on r.kind = t.kind and r.key = t.key
+                        and (r.value is null or r.value = t.value)
+                   where t.agent_id = $1)
+         order by s.id"
+    ))
+    .bind(agent.uuid())
+    .fetch_all(c)
     .await)?;
-    Ok(row.is_some())
+    rows.into_iter().map(StackRow::try_from).collect()
 }
 
-pub(crate) async fn set_options(
-    id: StackId,
-    options: &StackOptions,
-    revision: u64,
-    tx: &mut Tx,
-) -> Result<()> {
-    on!(tx, |c| sqlx::query(
-        "update stacks set options = $2, changed_revision = $3 where id = $1"
+/// All stacks of a generator.
+pub(crate) async fn of_owner(owner: Uuid, tx: &mut Tx) -> Result<Vec<StackRow>> {
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select_stacks!(
+        "where s.owner_id = $1 and s.deleted_at is null order by s.id"
+    ))
+    .bind(owner)
+    .fetch_all(c)
+    .await)?;
+    rows.into_iter().map(StackRow::try_from).collect()
+}
+
+/// How many stacks an owner has.
+pub(crate) async fn count(owner: Uuid, tx: &mut Tx) -> Result<u64> {
+    let (count,): (i64,) = on!(tx, |c| sqlx::query_as(
+        "select count(*) from stacks where owner_id = $1 and deleted_at is null"
     )
-    .bind(id.uuid())
-    .bind(Json(options))
+    .bind(owner)
+    .fetch_one(c)
+    .await)?;
+    Ok(number(count))
+}
+
+/// Replaces all that people may change of a stack.
+pub(crate) async fn update(stack: &Stack, revision: u64, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| {
+        sqlx::query(
+        "update stacks set labels = $2, annotations = $3, targeting = $4, options = $5, changed_revision = $6
+         where id = $1"
+    )
+    .bind(stack.id.uuid())
+    .bind(Json(&stack.labels))
+    .bind(Json(&stack.annotations))
+    .bind(Json(&stack.targeting))
+    .bind(Json(&stack.options))
     .bind(sql(revision))
     .execute(c)
     .await
-    .map(drop))?;
+    .map(drop)
+    })?;
     Ok(())
 }
 
@@ -207,86 +265,4 @@ pub(crate) async fn delete(id: StackId, now: Timestamp, revision: u64, tx: &mut 
     .await
     .map(drop))?;
     Ok(())
-}
-
-/// The fleet index reads the same columns of one stack and of all.
-macro_rules! select_entries {
-    ($rest:literal) => {
-        concat!(
-            "select s.id, s.name, s.options, s.changed_revision, s.head_id, s.head_sequence,
-                    d.digest, d.size, d.default_namespace, d.allow_delete
-             from stacks s left join deployment_objects d on d.id = s.head_id
-             where s.deleted_at is null",
-            " ",
-            $rest
-        )
-    };
-}
-
-/// What the fleet index holds of a stack.
-#[derive(Debug, Clone)]
-pub(crate) struct IndexRow {
-    pub(crate) id: StackId,
-    pub(crate) changed_revision: u64,
-    /// What agents that run the stack are told; none before the first publish.
-    pub(crate) entry: Option<TargetStack>,
-}
-
-#[derive(sqlx::FromRow)]
-struct IndexColumns {
-    id: Uuid,
-    name: Word<Name>,
-    options: Json<StackOptions>,
-    changed_revision: i64,
-    head_id: Option<Uuid>,
-    head_sequence: i64,
-    digest: Option<Vec<u8>>,
-    size: Option<i64>,
-    default_namespace: Option<String>,
-    allow_delete: Option<Json<Vec<ObjectKey>>>,
-}
-
-impl TryFrom<IndexColumns> for IndexRow {
-    type Error = Error;
-
-    fn try_from(row: IndexColumns) -> Result<Self> {
-        let id = row.id.into();
-        let entry = match (row.head_id, row.digest) {
-            (Some(head), Some(digest)) => Some(TargetStack {
-                stack: id,
-                name: row.name.0,
-                deployment_object: head.into(),
-                sequence: number(row.head_sequence),
-                digest: Digest::try_from(digest).map_err(Error::internal)?,
-                size: row.size.map_or(0, number),
-                default_namespace: row.default_namespace,
-                create_namespace: row.options.0.create_namespace,
-                allow_delete: row.allow_delete.map_or_else(Vec::new, |keys| keys.0),
-                requires: Vec::new(),
-            }),
-            _ => None,
-        };
-        Ok(Self {
-            id,
-            changed_revision: number(row.changed_revision),
-            entry,
-        })
-    }
-}
-
-/// A stack for the fleet index; none if it was deleted.
-pub(crate) async fn index_row(id: StackId, tx: &mut Tx) -> Result<Option<IndexRow>> {
-    let row: Option<IndexColumns> = on!(tx, |c| sqlx::query_as(select_entries!("and s.id = $1"))
-        .bind(id.uuid())
-        .fetch_optional(c)
-        .await)?;
-    row.map(IndexRow::try_from).transpose()
-}
-
-/// Every stack for the fleet index.
-pub(crate) async fn index_rows(tx: &mut Tx) -> Result<Vec<IndexRow>> {
-    let rows: Vec<IndexColumns> = on!(tx, |c| sqlx::query_as(select_entries!(""))
-        .fetch_all(c)
-        .await)?;
-    rows.into_iter().map(IndexRow::try_from).collect()
 }

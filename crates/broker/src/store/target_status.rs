@@ -24,6 +24,7 @@ struct Row {
     agent_id: Uuid,
     agent_name: Word<Name>,
     state: Word<State>,
+    ineligible: bool,
     head_sequence: i64,
     seen: Option<i64>,
     applied: Option<i64>,
@@ -53,6 +54,7 @@ impl From<Row> for StatusRow {
             applied: row.applied.map(number),
             sync,
             health: row.health.map_or(Health::Unknown, |health| health.0),
+            ineligible: row.ineligible && !is_removing,
             reason: row.reason.filter(|_| is_removing || is_of_head),
             observed_at: None,
         };
@@ -119,8 +121,9 @@ pub(crate) async fn of_stack(
     window: &Window,
     tx: &mut Tx,
 ) -> Result<Vec<StatusRow>> {
-    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(
-        "select t.id as target, t.agent_id, a.name as agent_name, t.state, s.head_sequence,
+    let rows: Vec<Row> = on!(tx, |c| {
+        sqlx::query_as(
+        "select t.id as target, t.agent_id, a.name as agent_name, t.state, t.ineligible, s.head_sequence,
                 r.seen, r.applied, r.sync, r.health, r.reason, a.last_seen, a.interval_seconds
          from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
               left join target_status r on r.agent_id = t.agent_id and r.stack_id = t.stack_id
@@ -131,6 +134,7 @@ pub(crate) async fn of_stack(
     .bind(window.after)
     .bind(window.rows())
     .fetch_all(c)
-    .await)?;
+    .await
+    })?;
     Ok(rows.into_iter().map(StatusRow::from).collect())
 }

@@ -1,15 +1,18 @@
 //! A broker on a free port with a database of its own, and clients for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use brokkr_broker::{Broker, Settings};
-use brokkr_client::{Client, PlainHttp};
+use brokkr_client::{Client, PlainHttp, Poll};
 use brokkr_core::ambient::{Ambient, System};
+use brokkr_core::labels::{Labels, Pair};
 use brokkr_core::name::Reference;
 use brokkr_core::pak::Pak;
+use brokkr_core::targeting::{AgentScope, AgentSelection};
 use brokkr_core::wire::{
-    CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack, GeneratorScope, Publish,
-    PublishOptions, Published, StackOptions,
+    CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack, Publish, PublishOptions,
+    Published, TargetState,
 };
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
@@ -165,9 +168,7 @@ pub fn config_map(name: &str, value: &str) -> String {
 
 /// Registers an agent.
 pub async fn create_agent(admin: &Client, agent: &str) -> Pak {
-    let create = CreateAgent {
-        name: agent.parse().expect("a name"),
-    };
+    let create = CreateAgent::named(agent.parse().expect("a name"));
     admin
         .create_agent(&create)
         .await
@@ -177,21 +178,46 @@ pub async fn create_agent(admin: &Client, agent: &str) -> Pak {
         .expect("a key")
 }
 
+/// Registers an agent with labels, as a selector writes them.
+pub async fn labelled_agent(admin: &Client, agent: &str, labels: &str) -> Pak {
+    let create = CreateAgent {
+        labels: labels_of(labels),
+        ..CreateAgent::named(agent.parse().expect("a name"))
+    };
+    let created = admin.create_agent(&create).await.expect("an agent");
+    created.pak.parse().expect("a key")
+}
+
+/// `a=1,b` as labels.
+pub fn labels_of(text: &str) -> Labels {
+    let mut labels = Labels::new();
+    for pair in text.split(',').filter(|pair| !pair.is_empty()) {
+        let Pair { key, value } = pair.parse().expect("a label");
+        labels.insert(key, value).expect("a few labels");
+    }
+    labels
+}
+
+/// Registers a generator whose stacks may reach the agents that a selector matches.
+pub async fn scoped_generator(admin: &Client, generator: &str, selector: &str) -> Pak {
+    let selection = AgentSelection::new(Some(selector.parse().expect("a selector")), None);
+    let create = CreateGenerator::new(
+        generator.parse().expect("a name"),
+        AgentScope::Selected(selection.expect("a scope")),
+    );
+    let created = admin.create_generator(&create).await.expect("a generator");
+    created.pak.parse().expect("a key")
+}
+
 /// Registers a generator whose stacks may reach every agent.
 pub async fn create_generator(admin: &Client, generator: &str) -> Pak {
-    let create = CreateGenerator {
-        name: generator.parse().expect("a name"),
-        scope: GeneratorScope::AllAgents,
-    };
+    let create = CreateGenerator::new(generator.parse().expect("a name"), AgentScope::AllAgents);
     let created = admin.create_generator(&create).await.expect("a generator");
     created.pak.parse().expect("a key")
 }
 
 pub async fn create_stack(client: &Client, stack: &str) {
-    let create = CreateStack {
-        name: stack.parse().expect("a name"),
-        options: StackOptions::default(),
-    };
+    let create = CreateStack::named(stack.parse().expect("a name"));
     client.create_stack(&create).await.expect("a stack");
 }
 
@@ -201,6 +227,30 @@ pub async fn target(client: &Client, agent: &str, stack: &str) {
         stack: name(stack),
     };
     client.create_agent_target(&create).await.expect("a target");
+}
+
+/// What an agent is told.
+pub async fn state_of(agent: &Client) -> TargetState {
+    match agent
+        .target_state(None, Duration::ZERO, Duration::ZERO)
+        .await
+        .expect("a state")
+    {
+        Poll::Changed { state, .. } => *state,
+        Poll::Unchanged => panic!("a first poll has an answer"),
+    }
+}
+
+pub async fn try_publish(
+    client: &Client,
+    stack: &str,
+    value: &str,
+) -> brokkr_client::Result<Published> {
+    let publish = Publish {
+        manifests: config_map("a", value),
+        options: PublishOptions::default(),
+    };
+    client.publish(&name(stack), &publish).await
 }
 
 pub async fn publish(client: &Client, stack: &str, manifests: String) -> Published {

@@ -8,6 +8,7 @@ mod permissions;
 mod polls;
 mod private;
 mod publishing;
+mod rules;
 mod status;
 mod targeting;
 mod values;

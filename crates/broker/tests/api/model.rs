@@ -1,5 +1,8 @@
 //! Target state is a function of the history of accepted changes: random histories run through the broker
-//! and through a model of thirty lines, and every agent's answer is compared after every step.
+//! and through a naive model, and every agent's answer is compared after every step.
+
+mod expected;
+mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -7,91 +10,28 @@ use std::time::{Duration, Instant};
 use brokkr_client::{Client, Poll};
 use brokkr_core::ambient::{Ambient, System};
 use brokkr_core::pak::Pak;
+use brokkr_core::targeting::Facts;
 use brokkr_core::wire::{
-    Action, AgentEvent, Confirmation, Health, Outcome, StackStatus, Sync, TargetState,
+    Action, AgentEvent, Code, Confirmation, CreateAgentTarget, CreateStack, Health, Outcome,
+    StackStatus, Sync, TargetState,
 };
 use brokkr_core::{EventId, StackId};
-use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use serde_json::json;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
 use crate::harness::*;
-
-const AGENTS: [&str; 3] = ["north", "south", "west"];
-const STACKS: [&str; 4] = ["shop", "mail", "blog", "wiki"];
-
-/// A step of a history. Numbers name agents, stacks and replicas.
-#[derive(Debug, Clone)]
-enum Step {
-    Create(usize),
-    Publish(usize, u8),
-    Target(usize, usize),
-    Untarget(usize, usize),
-    Delete(usize),
-    /// The agent confirms every removal that it is told of, and one that it is not.
-    Confirm(usize),
-    /// The agent says that everything of it failed; nothing that is desired may change.
-    Complain(usize),
-    Restart(usize),
-    /// A revision of which no change is known: the index must be read anew.
-    Gap,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let (agent, stack) = (0..AGENTS.len(), 0..STACKS.len());
-    prop_oneof![
-        3 => stack.clone().prop_map(Step::Create),
-        5 => (stack.clone(), 0..3_u8).prop_map(|(stack, value)| Step::Publish(stack, value)),
-        6 => (agent.clone(), stack.clone()).prop_map(|(agent, stack)| Step::Target(agent, stack)),
-        3 => (agent.clone(), stack.clone()).prop_map(|(agent, stack)| Step::Untarget(agent, stack)),
-        1 => stack.prop_map(Step::Delete),
-        3 => agent.clone().prop_map(Step::Confirm),
-        2 => agent.prop_map(Step::Complain),
-        1 => (0..2_usize).prop_map(Step::Restart),
-        1 => Just(Step::Gap),
-    ]
-}
-
-/// What should run where, without a database, an index or a revision.
-#[derive(Default)]
-struct Model {
-    /// Living stacks with their sequence and content; 0 before the first publish.
-    stacks: BTreeMap<usize, (StackId, u64, Option<u8>)>,
-    running: BTreeSet<(usize, usize)>,
-    removing: BTreeSet<(usize, StackId)>,
-}
-
-impl Model {
-    fn untarget(&mut self, agent: usize, stack: usize) {
-        if let Some((id, ..)) = self.stacks.get(&stack)
-            && self.running.remove(&(agent, stack))
-        {
-            self.removing.insert((agent, *id));
-        }
-    }
-
-    /// What an agent should be told: stacks with their sequences, and removals.
-    fn told(&self, agent: usize) -> (BTreeMap<StackId, u64>, BTreeSet<StackId>) {
-        let runs = self.running.iter().filter(|(runs, _)| *runs == agent);
-        let stacks = runs.filter_map(|(_, stack)| self.stacks.get(stack));
-        let stacks = stacks.filter(|(_, sequence, _)| *sequence > 0);
-        let removals = self
-            .removing
-            .iter()
-            .filter(|(removes, _)| *removes == agent);
-        (
-            stacks.map(|(id, sequence, _)| (*id, *sequence)).collect(),
-            removals.map(|(_, id)| *id).collect(),
-        )
-    }
-}
+use expected::Expected;
+use step::*;
 
 struct World {
     database: Database,
     replicas: Vec<TestBroker>,
     admin: Pak,
+    generator: Pak,
     agents: Vec<Pak>,
-    model: Model,
+    /// What may be so: after two steps that met, either may have been the first.
+    expected: Vec<Expected>,
     /// The last answer that each agent had: tag and revision.
     seen: Vec<(String, TargetState)>,
 }
@@ -104,6 +44,7 @@ impl World {
             started.push(database.start().await);
         }
         let admin = database.admin_key();
+        let generator = create_generator(&started[0].client(&admin), "ci").await;
         let mut agents = Vec::new();
         for agent in AGENTS {
             agents.push(create_agent(&started[0].client(&admin), agent).await);
@@ -112,8 +53,9 @@ impl World {
             database,
             replicas: started,
             admin,
+            generator,
             agents,
-            model: Model::default(),
+            expected: vec![Expected::default()],
             seen: Vec::new(),
         }
     }
@@ -124,66 +66,144 @@ impl World {
     }
 
     async fn take(&mut self, turn: usize, step: &Step) {
+        match step {
+            Step::Create(stack) => self.create(turn, *stack).await,
+            Step::Publish(stack, value) => self.publish(turn, *stack, *value).await,
+            Step::Confirm(agent) => self.confirm(turn, *agent).await,
+            Step::Complain(agent) => self.complain(turn, *agent).await,
+            Step::Restart(replica) => self.restart(*replica).await,
+            Step::Gap => self.gap().await,
+            Step::Both(one, other) => {
+                tokio::join!(self.change(turn, one), self.change(turn + 1, other));
+                let before = std::mem::take(&mut self.expected);
+                for (first, second) in [(one, other), (other, one)] {
+                    for mut expected in before.clone() {
+                        expected.take(first);
+                        expected.take(second);
+                        self.expected.push(expected);
+                    }
+                }
+            }
+            step => {
+                self.change(turn, step).await;
+                for expected in &mut self.expected {
+                    expected.take(step);
+                }
+            }
+        }
+    }
+
+    fn has(&self, stack: usize) -> bool {
+        self.expected[0].stacks.contains_key(&stack)
+    }
+
+    async fn create(&mut self, turn: usize, stack: usize) {
+        let replica = &self.replicas[turn % self.replicas.len()];
+        let key = if stack < FIRST_OF_GENERATOR {
+            &self.admin
+        } else {
+            &self.generator
+        };
+        let own = STACKS[stack].trim_start_matches("ci:");
+        let create = CreateStack::named(own.parse().expect("a name"));
+        let created = replica.client(key).create_stack(&create).await;
+        assert_eq!(created.is_err(), self.has(stack));
+        if let Ok(created) = created {
+            for expected in &mut self.expected {
+                expected.create(stack, created.id);
+            }
+        }
+    }
+
+    async fn publish(&mut self, turn: usize, stack: usize, value: u8) {
+        let client = self.client(turn);
+        if !self.has(stack) {
+            return;
+        }
+        let published = publish(&client, STACKS[stack], config_map("a", &value.to_string())).await;
+        for expected in &mut self.expected {
+            let row = expected.stacks.get_mut(&stack).expect("a stack");
+            assert_eq!(published.unchanged, row.content == Some(value));
+            row.sequence += u64::from(!published.unchanged);
+            row.content = Some(value);
+            assert_eq!(published.deployment_object.sequence, row.sequence);
+        }
+    }
+
+    /// Sends a step of targeting.
+    async fn change(&self, turn: usize, step: &Step) {
         let client = self.client(turn);
         match *step {
-            Step::Create(stack) => {
-                let create = serde_json::from_value(serde_json::json!({"name": STACKS[stack]}));
-                let created = client.create_stack(&create.expect("a request")).await;
-                assert_eq!(created.is_err(), self.model.stacks.contains_key(&stack));
-                if let Ok(created) = created {
-                    self.model.stacks.insert(stack, (created.id, 0, None));
-                }
-            }
-            Step::Publish(stack, value) => {
-                let Some((_, sequence, content)) = self.model.stacks.get_mut(&stack) else {
-                    return;
+            Step::Target(agent, stack) if self.has(stack) => {
+                let create = CreateAgentTarget {
+                    agent: name(AGENTS[agent]),
+                    stack: name(STACKS[stack]),
                 };
-                let published =
-                    publish(&client, STACKS[stack], config_map("a", &value.to_string())).await;
-                assert_eq!(published.unchanged, *content == Some(value));
-                *sequence += u64::from(!published.unchanged);
-                *content = Some(value);
-                assert_eq!(published.deployment_object.sequence, *sequence);
+                let outcome = client.create_agent_target(&create).await;
+                assert!(
+                    self.expected
+                        .iter()
+                        .any(|expected| expected.is_barred(agent, stack) == outcome.is_err()),
+                    "{outcome:?}"
+                );
             }
-            Step::Target(agent, stack) => {
-                let Some((id, ..)) = self.model.stacks.get(&stack) else {
-                    return;
-                };
-                target(&client, AGENTS[agent], STACKS[stack]).await;
-                self.model.removing.remove(&(agent, *id));
-                self.model.running.insert((agent, stack));
-            }
-            Step::Untarget(agent, stack) => {
-                if !self.model.stacks.contains_key(&stack) {
-                    return;
-                }
-                let (stack_name, agent_name) = (name(STACKS[stack]), name(AGENTS[agent]));
-                let found = client
-                    .agent_targets(Some(&stack_name), Some(&agent_name))
-                    .await;
+            Step::Untarget(agent, stack) if self.has(stack) => {
+                let (stack, agent) = (name(STACKS[stack]), name(AGENTS[agent]));
+                let found = client.agent_targets(Some(&stack), Some(&agent)).await;
                 for target in found.expect("targets") {
-                    client
-                        .delete_agent_target(target.id, None, &[])
-                        .await
-                        .expect("untargeted");
+                    let outcome = client.delete_agent_target(target.id, None, &[]).await;
+                    let ruled = !target.direct;
+                    assert_eq!(
+                        outcome.err().and_then(|error| error.code()),
+                        ruled.then_some(Code::InUse)
+                    );
                 }
-                self.model.untarget(agent, stack);
             }
-            Step::Delete(stack) => {
-                if !self.model.stacks.contains_key(&stack) {
-                    return;
-                }
+            Step::Delete(stack) if self.has(stack) => {
+                let deleted = client.delete_stack(&name(STACKS[stack]), None, &[]).await;
+                deleted.expect("deleted");
+            }
+            Step::Agent(agent, traits) => {
+                let patch = serde_json::from_value(traits.patch()).expect("a patch");
                 client
-                    .delete_stack(&name(STACKS[stack]), None, &[])
+                    .patch_agent(&name(AGENTS[agent]), &patch)
                     .await
-                    .expect("deleted");
-                (0..AGENTS.len()).for_each(|agent| self.model.untarget(agent, stack));
-                self.model.stacks.remove(&stack);
+                    .expect("patched");
             }
-            Step::Confirm(agent) => self.confirm(turn, agent).await,
-            Step::Complain(agent) => self.complain(turn, agent).await,
-            Step::Restart(replica) => self.restart(replica).await,
-            Step::Gap => self.gap().await,
+            Step::Facts(agent, version) => {
+                let facts = Facts {
+                    kubernetes_version: Some(format!("v1.{version}.0")),
+                    ..Facts::default()
+                };
+                let replica = &self.replicas[turn % self.replicas.len()];
+                let agent = replica.client(&self.agents[agent]);
+                agent.report_facts(&facts).await.expect("reported");
+            }
+            Step::Stack(stack, traits) if self.has(stack) => {
+                let patch = serde_json::from_value(traits.patch()).expect("a patch");
+                client
+                    .patch_stack(&name(STACKS[stack]), &patch)
+                    .await
+                    .expect("patched");
+            }
+            Step::Targeting(stack, rules, exclude) if self.has(stack) => {
+                let targeting = json!({"rules": chosen(&RULES, rules), "exclude": chosen(&EXCLUSIONS, exclude)});
+                let patch = serde_json::from_value(json!({"targeting": targeting}));
+                let patched = client
+                    .patch_stack(&name(STACKS[stack]), &patch.expect("a patch"))
+                    .await;
+                patched.expect("patched");
+            }
+            Step::Scope(scope) => {
+                let scope: serde_json::Value =
+                    serde_json::from_str(SCOPES[scope].json).expect("JSON");
+                let patch = serde_json::from_value(json!({"scope": scope})).expect("a patch");
+                client
+                    .patch_generator(&name("ci"), &patch)
+                    .await
+                    .expect("patched");
+            }
+            _ => {}
         }
     }
 
@@ -209,7 +229,9 @@ impl World {
             .confirm_removals(removals)
             .await
             .expect("answers");
-        self.model.removing.retain(|(removes, _)| *removes != agent);
+        for expected in &mut self.expected {
+            expected.take(&Step::Confirm(agent));
+        }
     }
 
     async fn complain(&self, turn: usize, agent: usize) {
@@ -269,12 +291,12 @@ impl World {
     /// Every agent at every replica is told what the model says: at once by the one that took the step, and
     /// by the others when they have caught up. Until then they may answer with an older state, or not know
     /// a new key.
-    async fn compare(&mut self, turn: usize) {
+    async fn compare(&mut self, turn: usize, met: bool) {
         let count = self.replicas.len();
         for offset in 0..count {
             let replica = &self.replicas[(turn + offset) % count];
             let clients: Vec<_> = self.agents.iter().map(|key| replica.client(key)).collect();
-            let patience = Duration::from_secs(if offset == 0 { 0 } else { 5 });
+            let patience = Duration::from_secs(if offset == 0 && !met { 0 } else { 5 });
             for (agent, client) in clients.into_iter().enumerate() {
                 let deadline = Instant::now() + patience;
                 loop {
@@ -289,23 +311,34 @@ impl World {
                         told => assert!(
                             Instant::now() < deadline,
                             "agent {agent} is told {told:?}, not {:?}",
-                            self.model.told(agent)
+                            self.expected
+                                .iter()
+                                .map(|one| one.told(agent))
+                                .collect::<Vec<_>>()
                         ),
                     }
                 }
             }
         }
+        // What was told says which of two that met was the first.
+        for (agent, (_, state)) in self.seen.iter().enumerate() {
+            self.expected
+                .retain(|expected| expected.told(agent) == told(state));
+        }
+        assert!(
+            !self.expected.is_empty(),
+            "the agents are told of different histories"
+        );
     }
 
     fn is_expected(&self, agent: usize, state: &TargetState) -> bool {
-        let stacks = state
-            .stacks
-            .iter()
-            .map(|stack| (stack.stack, stack.sequence))
-            .collect();
-        let removals = state.removals.iter().map(|removal| removal.stack).collect();
         let last = self.seen.get(agent).map_or(0, |(_, last)| last.revision);
-        (stacks, removals) == self.model.told(agent) && state.revision >= last
+        let told = told(state);
+        state.revision >= last
+            && self
+                .expected
+                .iter()
+                .any(|expected| expected.told(agent) == told)
     }
 
     /// Revisions never fall, and the tag changes exactly when what is told does.
@@ -328,6 +361,16 @@ impl World {
     }
 }
 
+/// What an agent is told: stacks with their sequences, and removals.
+fn told(state: &TargetState) -> (BTreeMap<StackId, u64>, BTreeSet<StackId>) {
+    let stacks = state.stacks.iter();
+    let removals = state.removals.iter();
+    (
+        stacks.map(|stack| (stack.stack, stack.sequence)).collect(),
+        removals.map(|removal| removal.stack).collect(),
+    )
+}
+
 fn histories_agree(engine: Engine, replicas: usize, cases: u32) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let config = Config {
@@ -341,7 +384,7 @@ fn histories_agree(engine: Engine, replicas: usize, cases: u32) {
             let mut world = World::new(engine, replicas).await;
             for (turn, step) in steps.iter().enumerate() {
                 world.take(turn, step).await;
-                world.compare(turn).await;
+                world.compare(turn, matches!(step, Step::Both(..))).await;
             }
             for replica in world.replicas {
                 replica.stop().await;

@@ -124,7 +124,7 @@ async fn foreign_rows_answer_as_missing_ones(engine: Engine) {
             }
         }
     }
-    assert!(looked_at >= 15, "{looked_at} ways");
+    assert!(looked_at >= 22, "{looked_at} ways");
     tenants.scene.broker.stop().await;
 }
 
@@ -140,20 +140,39 @@ struct Operation {
 /// One way to name a row to an operation.
 enum Way {
     Path(String),
-    Query(String),
+    /// With what else the query needs.
+    Query(String, &'static str),
+    /// With what else the body needs.
     Body(&'static str, &'static str),
 }
 
 /// Bodies that name rows: the operation, what is named, the rest.
-const BODIES: &[(&str, &str, &str)] = &[("/agent-targets", "stack", r#""agent":"edge""#)];
+const BODIES: &[(&str, &str, &str)] = &[
+    ("/agent-targets", "stack", r#""agent":"inside""#),
+    ("/agent-targets", "agent", r#""stack":"own""#),
+];
+
+/// Queries that need more than the row that is tried.
+const QUERIES: &[(&str, &str, &str)] = &[
+    ("/explain", "stack", "&agent=inside"),
+    ("/explain", "agent", "&stack=own"),
+];
 
 impl Operation {
     fn ways(&self) -> Vec<Way> {
+        let rest = |all: &[(&str, &str, &'static str)], row: &str| {
+            let found = all
+                .iter()
+                .find(|(path, named, _)| *path == self.path && *named == row);
+            found.map_or("", |(_, _, rest)| rest)
+        };
         let mut ways = Vec::new();
         for (place, name) in &self.parameters {
             match (place.as_str(), name.as_str()) {
                 ("path", name) => ways.push(Way::Path(name.to_owned())),
-                ("query", "stack") => ways.push(Way::Query(name.clone())),
+                ("query", "agent" | "stack") => {
+                    ways.push(Way::Query(name.clone(), rest(QUERIES, name)));
+                }
                 _ => {}
             }
         }
@@ -161,8 +180,6 @@ impl Operation {
             let named = BODIES.iter().filter(|(path, ..)| *path == self.path);
             ways.extend(named.map(|(_, row, rest)| Way::Body(row, rest)));
         }
-        // What a generator reads of agents is those in its scope, which here is all of them.
-        ways.retain(|way| !matches!(way, Way::Path(name) if name == "agent"));
         ways
     }
 }
@@ -188,7 +205,7 @@ impl Way {
                     body.to_owned(),
                 )
             }
-            Self::Query(name) => (format!("{path}?{name}={}", id(name)), String::new()),
+            Self::Query(name, rest) => (format!("{path}?{name}={}{rest}", id(name)), String::new()),
             Self::Body(row, rest) => (
                 path.to_owned(),
                 format!(r#"{{"{row}":"{}",{rest}}}"#, id(row)),
@@ -213,11 +230,12 @@ struct Tenants {
 impl Tenants {
     async fn set(engine: Engine) -> Self {
         let scene = Scene::set(engine).await;
-        let stranger = create_agent(&scene.admin, "stranger").await;
+        let inside = labelled_agent(&scene.admin, "inside", "team=mine").await;
         let other = scene
             .broker
             .client(&create_generator(&scene.admin, "other").await);
-        let mine = create_generator(&scene.admin, "mine").await;
+        let mine = scoped_generator(&scene.admin, "mine", "team=mine").await;
+        create_stack(&scene.broker.client(&mine), "own").await;
         create_stack(&other, "shop").await;
         let published = publish(&other, "shop", config_map("a", "1"))
             .await
@@ -225,6 +243,7 @@ impl Tenants {
         target(&other, "edge", "shop").await;
         let targets = other.agent_targets(None, None).await.expect("targets");
         let foreign = vec![
+            ("agent", targets[0].agent.to_string()),
             ("stack", published.stack.to_string()),
             ("deployment object", published.id.to_string()),
             ("target", targets[0].id.to_string()),
@@ -232,7 +251,7 @@ impl Tenants {
         let keys = [
             (Role::Admin, scene.admin_key.clone()),
             (Role::Generator, mine),
-            (Role::Agent, stranger),
+            (Role::Agent, inside),
         ];
         Self {
             scene,

@@ -1,9 +1,5 @@
-use std::time::Duration;
-
-use brokkr_client::{Client, Poll};
-use brokkr_core::wire::{
-    Code, Confirmation, ConfirmationResult, CreateGenerator, GeneratorScope, OnRemove, TargetState,
-};
+use brokkr_client::Client;
+use brokkr_core::wire::{Code, Confirmation, ConfirmationResult, OnRemove};
 
 use crate::harness::*;
 
@@ -14,17 +10,6 @@ on_both_engines!(
     a_busy_agent_is_not_deleted,
     a_generator_sees_only_its_own,
 );
-
-async fn state_of(agent: &Client) -> TargetState {
-    match agent
-        .target_state(None, Duration::ZERO, Duration::ZERO)
-        .await
-        .expect("a state")
-    {
-        Poll::Changed { state, .. } => *state,
-        Poll::Unchanged => panic!("a first poll has an answer"),
-    }
-}
 
 async fn untarget(admin: &Client, stack: &str) {
     let targets = admin
@@ -191,12 +176,7 @@ async fn a_generator_sees_only_its_own(engine: Engine) {
     let Scene { broker, admin, .. } = Scene::set(engine).await;
     let mut generators = Vec::new();
     for generator in ["ci", "cd"] {
-        let create = CreateGenerator {
-            name: generator.parse().expect("a name"),
-            scope: GeneratorScope::AllAgents,
-        };
-        let created = admin.create_generator(&create).await.expect("a generator");
-        generators.push(broker.client(&created.pak.parse().expect("a key")));
+        generators.push(broker.client(&create_generator(&admin, generator).await));
     }
     let [ci, cd] = generators.as_slice() else {
         panic!("two generators")

@@ -3,11 +3,13 @@ use brokkr_core::wire::{self, CreateAgent};
 use clap::{Args, Subcommand};
 
 use super::new_key::NewKey;
+use super::traits::GivenTraits;
 use crate::connection::Connection;
 use crate::output::{Cell, Output, Row};
 use crate::terminal::{Confirmation, say};
 
 pub mod run;
+mod set;
 
 /// Run an agent in a cluster, or register agents
 ///
@@ -31,6 +33,7 @@ enum Registry {
     Create(Create),
     List(List),
     Get(Get),
+    Set(set::Set),
     Delete(Delete),
 }
 
@@ -39,11 +42,13 @@ enum Registry {
 /// The key goes to stdout and everything else to stderr, so that it can be sent into a file or a secret store.
 #[derive(Args)]
 #[command(after_help = "Example:
-  brokkr agent create eu-1 --key-file eu-1.key
+  brokkr agent create eu-1 --key-file eu-1.key --label env=prod --label gpu --annotation zone=eu-west-1a
   brokkr agent create eu-1 | kubectl create secret generic brokkr --from-file=key=/dev/stdin")]
 struct Create {
     /// The agent's name, such as its cluster's
     name: Name,
+    #[command(flatten)]
+    traits: GivenTraits,
     #[command(flatten)]
     new_key: NewKey,
     #[command(flatten)]
@@ -94,6 +99,7 @@ impl Agent {
             Some(Registry::Create(create)) => create.run().await,
             Some(Registry::List(list)) => list.run().await,
             Some(Registry::Get(get)) => get.run().await,
+            Some(Registry::Set(set)) => set.run().await,
             Some(Registry::Delete(delete)) => delete.run().await,
             None => self.run.run().await,
         }
@@ -102,8 +108,12 @@ impl Agent {
 
 impl Create {
     async fn run(self) -> anyhow::Result<()> {
+        let create = CreateAgent {
+            labels: self.traits.labels()?,
+            annotations: self.traits.annotations()?,
+            ..CreateAgent::named(self.name)
+        };
         let place = self.new_key.place()?;
-        let create = CreateAgent { name: self.name };
         let created = self.connection.client()?.create_agent(&create).await?;
         say(&format!("Registered agent {}.", created.agent.name));
         self.new_key
@@ -149,12 +159,24 @@ impl Row for wire::Agent {
             Some(_) if self.silent => "silent",
             Some(_) => "polling",
         };
-        vec![
+        let mut cells = vec![
             Cell::text("NAME", &self.name),
             Cell::text("STATE", state),
             Cell::time("SEEN", self.last_seen),
             Cell::time("CREATED", self.created_at),
-            Cell::text("ID", self.id).wide(),
-        ]
+            Cell::text("LABELS", &self.labels).wide(),
+            Cell::text("ANNOTATIONS", &self.annotations).wide(),
+        ];
+        // A list has no facts, so it has no columns of them either.
+        if let Some(facts) = &self.facts {
+            cells.extend([
+                Cell::optional("KUBERNETES", facts.kubernetes_version.as_ref()).wide(),
+                Cell::optional("PROVIDER", facts.provider.as_ref()).wide(),
+                Cell::optional("REGION", facts.region.as_ref()).wide(),
+                Cell::text("KINDS", facts.kinds.len()).wide(),
+            ]);
+        }
+        cells.push(Cell::text("ID", self.id).wide());
+        cells
     }
 }

@@ -104,12 +104,12 @@ impl Apply {
             .into());
         };
         let create = CreateStack {
-            name: name.clone(),
             options: StackOptions {
                 default_namespace: self.namespace.clone(),
                 create_namespace: self.create_namespace,
                 ..StackOptions::default()
             },
+            ..CreateStack::named(name.clone())
         };
         let stack = client.create_stack(&create).await?;
         say(&format!("Created stack {name}."));

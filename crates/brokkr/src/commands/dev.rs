@@ -124,7 +124,7 @@ async fn agent_key(admin: &Client, name: &Name, data: &Path) -> anyhow::Result<P
         }),
         Err(error) if error.is_not_found() => {
             let place = Reserved::new(&file)?;
-            let create = CreateAgent { name: name.clone() };
+            let create = CreateAgent::named(name.clone());
             let created = admin.create_agent(&create).await?;
             place.write(&created.pak)?;
             Ok(created.pak.parse()?)

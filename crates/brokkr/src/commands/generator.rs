@@ -1,11 +1,17 @@
 use brokkr_core::name::{Name, Reference};
-use brokkr_core::wire::{self, CreateGenerator, GeneratorScope};
-use clap::{Args, Subcommand};
+use brokkr_core::wire::{self, CreateGenerator, Quota};
+use clap::{ArgGroup, Args, Subcommand};
 
 use super::new_key::NewKey;
 use crate::connection::Connection;
+use crate::failure::Usage;
 use crate::output::{Cell, Output, Row};
 use crate::terminal::{Confirmation, say};
+
+mod limits;
+mod set;
+
+use limits::{Limits, Reach};
 
 /// Register generators: pipelines that publish stacks of their own
 #[derive(Args)]
@@ -21,6 +27,7 @@ enum Registry {
     Create(Create),
     List(List),
     Get(Get),
+    Set(set::Set),
     Delete(Delete),
 }
 
@@ -28,14 +35,21 @@ enum Registry {
 ///
 /// The key goes to stdout and everything else to stderr, so that it can be sent into a file or a secret store.
 #[derive(Args)]
+#[command(group(ArgGroup::new("reach").required(true).multiple(true).args([
+    "all_agents",
+    "scope",
+    "scope_annotations",
+])))]
 #[command(after_help = "Example:
-  brokkr generator create ci --all-agents --key-file ci.key")]
+  brokkr generator create ci --all-agents --key-file ci.key
+  brokkr generator create ci --scope 'env in (dev,test)' --max-stacks 50 --key-file ci.key")]
 struct Create {
     /// The generator's name, such as its pipeline's
     name: Name,
-    /// Let its stacks reach every agent; the only scope so far
-    #[arg(long, required = true)]
-    all_agents: bool,
+    #[command(flatten)]
+    reach: Reach,
+    #[command(flatten)]
+    limits: Limits,
     #[command(flatten)]
     new_key: NewKey,
     #[command(flatten)]
@@ -85,6 +99,7 @@ impl Generator {
             Registry::Create(create) => create.run().await,
             Registry::List(list) => list.run().await,
             Registry::Get(get) => get.run().await,
+            Registry::Set(set) => set.run().await,
             Registry::Delete(delete) => delete.run().await,
         }
     }
@@ -92,11 +107,13 @@ impl Generator {
 
 impl Create {
     async fn run(self) -> anyhow::Result<()> {
-        let place = self.new_key.place()?;
+        let scope = self.reach.scope()?;
         let create = CreateGenerator {
             name: self.name,
-            scope: GeneratorScope::AllAgents,
+            scope: scope.ok_or_else(|| Usage("say which agents it may reach".to_owned()))?,
+            quota: self.limits.applied_to(Quota::default()),
         };
+        let place = self.new_key.place()?;
         let client = self.connection.client()?;
         let created = client.create_generator(&create).await?;
         say(&format!("Registered generator {}.", created.generator.name));
@@ -137,13 +154,13 @@ impl Row for wire::Generator {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let scope = match self.scope {
-            GeneratorScope::AllAgents => "all agents",
-        };
         vec![
             Cell::text("NAME", &self.name),
-            Cell::text("SCOPE", scope),
+            Cell::text("SCOPE", &self.scope),
             Cell::time("CREATED", self.created_at),
+            Cell::text("MAX-STACKS", self.quota.stacks).wide(),
+            Cell::text("MAX-BYTES", self.quota.bytes).wide(),
+            Cell::text("MAX-PUBLISHES", self.quota.publishes_per_minute).wide(),
             Cell::text("ID", self.id).wide(),
         ]
     }

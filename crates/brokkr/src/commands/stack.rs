@@ -7,9 +7,14 @@ use crate::output::{Cell, Output, Row};
 
 mod create;
 mod delete;
+mod exclude;
 mod options;
+mod parts;
+mod rule;
 mod set;
 mod target;
+mod targeting;
+mod targets;
 mod untarget;
 
 /// Work with stacks: collections of objects that are managed as a unit
@@ -29,8 +34,11 @@ enum Action {
     Get(Get),
     Set(set::Set),
     Delete(delete::Delete),
+    Rule(rule::RuleList),
+    Exclude(exclude::ExcludeList),
     Target(target::Target),
     Untarget(untarget::Untarget),
+    Targets(targets::Targets),
 }
 
 /// Show all stacks that you may see
@@ -66,8 +74,11 @@ impl Stack {
             Action::Get(get) => get.run().await,
             Action::Set(set) => set.run().await,
             Action::Delete(delete) => delete.run().await,
+            Action::Rule(list) => list.run().await,
+            Action::Exclude(list) => list.run().await,
             Action::Target(target) => target.run().await,
             Action::Untarget(untarget) => untarget.run().await,
+            Action::Targets(targets) => targets.run().await,
         }
     }
 }
@@ -105,8 +116,17 @@ impl Row for wire::Stack {
             Cell::optional("NAMESPACE", self.options.default_namespace.as_ref()),
             Cell::text("ON-REMOVE", on_remove),
             Cell::time("CREATED", self.created_at),
+            Cell::text("LABELS", &self.labels).wide(),
+            Cell::text("ANNOTATIONS", &self.annotations).wide(),
+            Cell::text("RULES", joined(self.targeting.rules())).wide(),
+            Cell::text("EXCLUSIONS", joined(self.targeting.exclude())).wide(),
             Cell::optional("DIGEST", head.map(|head| head.digest)).wide(),
             Cell::text("ID", self.id).wide(),
         ]
     }
+}
+
+fn joined(all: &[impl ToString]) -> String {
+    let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+    all.join(" | ")
 }

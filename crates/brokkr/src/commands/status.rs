@@ -106,6 +106,12 @@ impl Row for TargetStatus {
     }
 
     fn cells(&self) -> Vec<Cell> {
+        let ineligible = "ineligible: the facts that the rule asks for hold no more";
+        let ineligible = self.ineligible.then_some(ineligible);
+        let reasons: Vec<&str> = ineligible
+            .into_iter()
+            .chain(self.reason.as_deref())
+            .collect();
         vec![
             Cell::text("AGENT", &self.agent_name),
             Cell::text("SYNC", format!("{:?}", self.sync)),
@@ -113,7 +119,7 @@ impl Row for TargetStatus {
             Cell::optional("DESIRED", self.desired),
             Cell::optional("APPLIED", self.applied),
             Cell::time("HEARD", self.observed_at),
-            Cell::optional("REASON", self.reason.as_ref()),
+            Cell::text("REASON", reasons.join("; ")),
         ]
     }
 }

@@ -123,7 +123,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// Texts of others stand on one line, and cannot steer the reader's terminal.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 

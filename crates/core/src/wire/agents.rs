@@ -3,9 +3,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::patch::PatchTraits;
 use crate::id::{AgentId, GeneratorId, KeyId};
+use crate::labels::{AnnotationValue, Annotations, LabelValue, Labels};
 use crate::name::Name;
 use crate::pak::Role;
+use crate::targeting::{AgentScope, Facts};
 
 /// An agent: a Brokkr process responsible for one cluster.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
@@ -14,6 +17,15 @@ pub struct Agent {
     pub id: AgentId,
     /// Its name, unique among agents.
     pub name: Name,
+    /// What operators say of it, for rules.
+    #[serde(default)]
+    pub labels: Labels,
+    /// What operators say of it, with longer values.
+    #[serde(default)]
+    pub annotations: Annotations,
+    /// What it reports of its cluster itself. Only where one agent is asked for: it can be long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it polled last; absent if never.
@@ -29,6 +41,33 @@ pub struct Agent {
 pub struct CreateAgent {
     /// Its name.
     pub name: Name,
+    /// Its labels.
+    #[serde(default)]
+    pub labels: Labels,
+    /// Its annotations.
+    #[serde(default)]
+    pub annotations: Annotations,
+}
+
+impl CreateAgent {
+    /// An agent without labels and annotations.
+    pub fn named(name: Name) -> Self {
+        Self {
+            name,
+            labels: Labels::new(),
+            annotations: Annotations::new(),
+        }
+    }
+}
+
+/// Changes an agent's labels and annotations: JSON Merge Patch (RFC 7396).
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PatchAgent {
+    /// The labels to change.
+    pub labels: PatchTraits<LabelValue>,
+    /// The annotations to change.
+    pub annotations: PatchTraits<AnnotationValue>,
 }
 
 /// A new agent with its key, which is shown this once.
@@ -48,17 +87,37 @@ pub struct Generator {
     /// Its name, unique among generators.
     pub name: Name,
     /// Which agents its stacks may reach.
-    pub scope: GeneratorScope,
+    pub scope: AgentScope,
+    /// How much it may have.
+    #[serde(default)]
+    pub quota: Quota,
     /// When it was registered.
     pub created_at: Timestamp,
 }
 
-/// Which agents a generator's stacks may reach, whatever their own targeting says.
+/// How much a generator may have. The operators' own stacks have no quota.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GeneratorScope {
-    /// Every agent.
-    AllAgents,
+#[serde(deny_unknown_fields, default)]
+pub struct Quota {
+    /// Stacks at the same time.
+    #[schema(default = 1_000)]
+    pub stacks: u64,
+    /// Bytes of all contents that it ever published, compressed: history is kept for ever.
+    #[schema(default = 10_737_418_240_u64)]
+    pub bytes: u64,
+    /// Deployment objects in any minute.
+    #[schema(default = 600)]
+    pub publishes_per_minute: u64,
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        Self {
+            stacks: 1_000,
+            bytes: 10 * 1024 * 1024 * 1024,
+            publishes_per_minute: 600,
+        }
+    }
 }
 
 /// Registers a generator. Its scope must be said: nothing reaches every agent unasked.
@@ -68,7 +127,33 @@ pub struct CreateGenerator {
     /// Its name.
     pub name: Name,
     /// Which agents its stacks may reach.
-    pub scope: GeneratorScope,
+    pub scope: AgentScope,
+    /// How much it may have.
+    #[serde(default)]
+    pub quota: Quota,
+}
+
+impl CreateGenerator {
+    /// A generator with the usual quota.
+    pub fn new(name: Name, scope: AgentScope) -> Self {
+        Self {
+            name,
+            scope,
+            quota: Quota::default(),
+        }
+    }
+}
+
+/// Changes a generator. A scope that narrows ends the targets of its stacks that lie outside.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PatchGenerator {
+    /// Which agents its stacks may reach from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<AgentScope>,
+    /// How much it may have from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
 }
 
 /// A new generator with its key, which is shown this once.

@@ -27,6 +27,10 @@ pub enum Code {
     SequenceMismatch,
     /// Something else depends on it.
     InUse,
+    /// The generator has as much as it may have.
+    QuotaExceeded,
+    /// Too often; repeat after the given time.
+    TooManyRequests,
     /// The body is larger than allowed.
     TooLarge,
     /// The body is of a kind that is not read here.

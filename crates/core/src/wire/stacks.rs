@@ -1,10 +1,13 @@
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::patch::{PatchTraits, present};
 use crate::digest::Digest;
 use crate::id::{DeploymentObjectId, StackId};
+use crate::labels::{AnnotationValue, Annotations, LabelValue, Labels};
 use crate::name::Name;
+use crate::targeting::{Exclusion, Rule, Targeting};
 
 /// What happens in a cluster to the objects of a stack that is removed from it.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, ToSchema)]
@@ -40,6 +43,15 @@ pub struct Stack {
     /// The generator that owns it; absent if the operators do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator: Option<Name>,
+    /// What its owner says of it, for rules.
+    #[serde(default)]
+    pub labels: Labels,
+    /// What its owner says of it, with longer values.
+    #[serde(default)]
+    pub annotations: Annotations,
+    /// Which agents run it, beside those that are targeted directly.
+    #[serde(default)]
+    pub targeting: Targeting,
     /// How it behaves.
     pub options: StackOptions,
     /// Its newest deployment object; absent before the first publish.
@@ -66,17 +78,57 @@ pub struct StackHead {
 pub struct CreateStack {
     /// Its name.
     pub name: Name,
+    /// Its labels.
+    #[serde(default)]
+    pub labels: Labels,
+    /// Its annotations.
+    #[serde(default)]
+    pub annotations: Annotations,
+    /// Which agents run it from the beginning.
+    #[serde(default)]
+    pub targeting: Targeting,
     /// How it behaves.
     #[serde(default)]
     pub options: StackOptions,
 }
 
-/// Changes a stack's options: JSON Merge Patch (RFC 7396).
+impl CreateStack {
+    /// A stack that nobody runs yet, with the usual options.
+    pub fn named(name: Name) -> Self {
+        Self {
+            name,
+            labels: Labels::new(),
+            annotations: Annotations::new(),
+            targeting: Targeting::default(),
+            options: StackOptions::default(),
+        }
+    }
+}
+
+/// Changes a stack: JSON Merge Patch (RFC 7396).
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PatchStack {
+    /// The labels to change.
+    pub labels: PatchTraits<LabelValue>,
+    /// The annotations to change.
+    pub annotations: PatchTraits<AnnotationValue>,
+    /// The targeting to change.
+    pub targeting: PatchTargeting,
     /// The options to change.
     pub options: PatchStackOptions,
+}
+
+/// The targeting to change. A list replaces the one before; rules that stand in both stay as they were.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PatchTargeting {
+    /// All rules from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Vec<Rule>>,
+    /// All exclusions from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exclude: Option<Vec<Exclusion>>,
 }
 
 /// The options to change; `null` clears one that may be absent.
@@ -104,11 +156,4 @@ impl PatchStackOptions {
             on_remove: self.on_remove.unwrap_or(options.on_remove),
         }
     }
-}
-
-/// Tells `null` (clear it) from an absent field (leave it).
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }

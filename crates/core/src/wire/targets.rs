@@ -20,18 +20,17 @@ pub struct AgentTarget {
     pub stack: StackId,
     /// The stack's name.
     pub stack_name: Name,
-    /// Why the agent is targeted.
-    pub reason: Reason,
+    /// Whether somebody named agent and stack.
+    pub direct: bool,
+    /// A rule of the stack that matches the agent, as a text; absent if none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Whether the agent no longer reports the facts that the rule asks for. It keeps what it has: a fact
+    /// admits, and never removes.
+    #[serde(default)]
+    pub ineligible: bool,
     /// Since when.
     pub created_at: Timestamp,
-}
-
-/// Why an agent is targeted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// Somebody named agent and stack.
-    Direct,
 }
 
 /// Targets an agent directly.
@@ -118,10 +117,14 @@ pub struct TargetStatus {
     pub sync: Sync,
     /// How what was applied is doing.
     pub health: Health,
+    /// Whether the agent no longer reports the facts that the stack's rule asks for.
+    #[serde(default)]
+    pub ineligible: bool,
     /// Why, if there is something to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When the agent was last heard of; it reports every change of its status at once.
+    /// When the agent was last heard of. It reports a change as soon as it sees one, and looks at the health of
+    /// what is done at least every five minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_at: Option<Timestamp>,
 }

@@ -3,6 +3,7 @@ use brokkr_core::wire::{CreateStack, StackOptions};
 use clap::Args;
 
 use super::options::OnRemove;
+use crate::commands::traits::GivenTraits;
 use crate::connection::Connection;
 use crate::output::Output;
 use crate::terminal::say;
@@ -10,7 +11,8 @@ use crate::terminal::say;
 /// Create a stack
 #[derive(Args)]
 #[command(after_help = "Example:
-  brokkr stack create checkout --default-namespace checkout --create-namespace")]
+  brokkr stack create checkout --default-namespace checkout --create-namespace
+  brokkr stack create search --label env=prod --annotation owner=payments")]
 pub struct Create {
     /// Its name, unique among your stacks
     name: Name,
@@ -28,6 +30,8 @@ pub struct Create {
     on_remove: OnRemove,
 
     #[command(flatten)]
+    traits: GivenTraits,
+    #[command(flatten)]
     connection: Connection,
     #[command(flatten)]
     output: Output,
@@ -36,12 +40,14 @@ pub struct Create {
 impl Create {
     pub async fn run(self) -> anyhow::Result<()> {
         let create = CreateStack {
-            name: self.name,
+            labels: self.traits.labels()?,
+            annotations: self.traits.annotations()?,
             options: StackOptions {
                 default_namespace: self.default_namespace,
                 create_namespace: self.make_namespace,
                 on_remove: self.on_remove.into(),
             },
+            ..CreateStack::named(self.name)
         };
         let stack = self.connection.client()?.create_stack(&create).await?;
         say(&format!("Created stack {}.", stack.name));

@@ -1,6 +1,7 @@
 use brokkr_core::name::Reference;
 use clap::Args;
 
+use crate::commands::plan::leaving;
 use crate::commands::removal::Leaving;
 use crate::connection::Connection;
 use crate::terminal::{Confirmation, say};
@@ -25,11 +26,17 @@ impl Delete {
     pub async fn run(self) -> anyhow::Result<()> {
         let client = self.connection.client()?;
         let stack = client.stack(&self.stack).await?;
-        let targets = client.agent_targets(Some(&self.stack), None).await?;
+        let plan = client.plan_delete_stack(&self.stack).await?;
         self.confirmation.ask(&format!(
-            "Delete stack {}? {} agent(s) have it, and {}.",
+            "Delete stack {}? {}, and {}.",
             stack.name,
-            targets.len(),
+            match plan.left {
+                0 => "No agent has it".to_owned(),
+                count => {
+                    let names = leaving(&plan, |target| target.agent_name.to_string());
+                    format!("{count} agent(s) have it ({names})")
+                }
+            },
             self.leaving.consequence(stack.options.on_remove)
         ))?;
         let policy = self.leaving.policy();

@@ -3,14 +3,26 @@ use brokkr_core::wire::{PatchStack, PatchStackOptions};
 use clap::{ArgGroup, Args};
 
 use super::options::OnRemove;
+use crate::commands::plan::Care;
+use crate::commands::traits::ChangedTraits;
 use crate::connection::Connection;
 use crate::output::Output;
 use crate::terminal::say;
 
-/// Change a stack's options
+/// Change a stack's labels, annotations and options
 #[derive(Args)]
-#[command(group(ArgGroup::new("options").required(true).multiple(true)))]
+#[command(group(ArgGroup::new("changes").required(true).multiple(true).args([
+    "labels",
+    "no_labels",
+    "annotations",
+    "no_annotations",
+    "default_namespace",
+    "no_default_namespace",
+    "create_namespace",
+    "on_remove",
+])))]
 #[command(after_help = "Example:
+  brokkr stack set checkout --label env=prod --remove-label canary --dry-run
   brokkr stack set checkout --on-remove orphan
   brokkr stack set checkout --create-namespace=false")]
 pub struct Set {
@@ -18,22 +30,26 @@ pub struct Set {
     stack: Reference,
 
     /// The namespace of objects that name none, for the next publish
-    #[arg(long, value_name = "NAME", group = "options")]
+    #[arg(long, value_name = "NAME")]
     default_namespace: Option<String>,
 
     /// Have no default namespace from the next publish on
-    #[arg(long, conflicts_with = "default_namespace", group = "options")]
+    #[arg(long, conflicts_with = "default_namespace")]
     no_default_namespace: bool,
 
     /// Whether agents create the default namespace if it is missing
-    #[arg(long, value_name = "BOOL", group = "options")]
+    #[arg(long, value_name = "BOOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     create_namespace: Option<bool>,
 
     /// What happens to the objects when the stack is removed from a cluster
-    #[arg(long, value_name = "POLICY", group = "options")]
+    #[arg(long, value_name = "POLICY")]
     on_remove: Option<OnRemove>,
 
+    #[command(flatten)]
+    traits: ChangedTraits,
+    #[command(flatten)]
+    care: Care,
     #[command(flatten)]
     connection: Connection,
     #[command(flatten)]
@@ -44,13 +60,20 @@ impl Set {
     pub async fn run(self) -> anyhow::Result<()> {
         let cleared = self.no_default_namespace.then_some(None);
         let patch = PatchStack {
+            labels: self.traits.labels()?,
+            annotations: self.traits.annotations()?,
             options: PatchStackOptions {
                 default_namespace: self.default_namespace.map(Some).or(cleared),
                 create_namespace: self.create_namespace,
                 on_remove: self.on_remove.map(Into::into),
             },
+            ..PatchStack::default()
         };
         let client = self.connection.client()?;
+        let plan = client.plan_stack(&self.stack, &patch).await?;
+        if !self.care.permits(&plan, &self.output)? {
+            return Ok(());
+        }
         let stack = client.patch_stack(&self.stack, &patch).await?;
         say(&format!("Changed stack {}.", stack.name));
         self.output.one(&stack)

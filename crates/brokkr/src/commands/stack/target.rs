@@ -1,5 +1,5 @@
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{AgentTarget, CreateAgentTarget, Reason};
+use brokkr_core::wire::{AgentTarget, CreateAgentTarget};
 use clap::Args;
 
 use crate::connection::Connection;
@@ -55,13 +55,18 @@ impl Row for AgentTarget {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let reason = match self.reason {
-            Reason::Direct => "direct",
-        };
+        let mut reasons = Vec::new();
+        if self.direct {
+            reasons.push("direct".to_owned());
+        }
+        reasons.extend(self.rule.clone());
+        if self.ineligible {
+            reasons.push("ineligible".to_owned());
+        }
         vec![
             Cell::text("AGENT", &self.agent_name),
             Cell::text("STACK", &self.stack_name),
-            Cell::text("WHY", reason),
+            Cell::text("WHY", reasons.join(" | ")),
             Cell::time("SINCE", self.created_at),
             Cell::text("ID", self.id).wide(),
         ]

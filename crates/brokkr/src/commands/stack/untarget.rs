@@ -1,4 +1,4 @@
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use brokkr_client::Client;
 use brokkr_core::name::Reference;
 use brokkr_core::wire::AgentTarget;
@@ -9,6 +9,8 @@ use crate::connection::Connection;
 use crate::terminal::{Confirmation, say};
 
 /// End agents' responsibility for a stack: they take it out of their clusters
+///
+/// This takes back what `brokkr stack target` said. An agent that a rule of the stack reaches as well keeps it.
 #[derive(Args)]
 #[command(after_help = "Example:
   brokkr stack untarget checkout --agent eu-2")]
@@ -38,22 +40,30 @@ impl Untarget {
         let client = self.connection.client()?;
         let stack = client.stack(&self.stack).await?;
         let targets = self.targets(&client).await?;
-        let agents: Vec<_> = targets.iter().map(|t| t.agent_name.as_str()).collect();
-        self.confirmation.ask(&format!(
-            "Take stack {} from {}? If so, {}.",
-            stack.name,
-            agents.join(", "),
-            self.leaving.consequence(stack.options.on_remove)
-        ))?;
+        let leaving = targets.iter().filter(|target| target.rule.is_none());
+        let leaving: Vec<_> = leaving.map(|target| target.agent_name.as_str()).collect();
+        if !leaving.is_empty() {
+            self.confirmation.ask(&format!(
+                "Take stack {} from {}? If so, {}.",
+                stack.name,
+                leaving.join(", "),
+                self.leaving.consequence(stack.options.on_remove)
+            ))?;
+        }
         let policy = self.leaving.policy();
         for target in &targets {
             client
                 .delete_agent_target(target.id, policy, &self.leaving.deletable.kinds)
                 .await?;
-            say(&format!(
-                "Agent {} will take stack {} out of its cluster; `brokkr removals list` shows it until then.",
-                target.agent_name, stack.name
-            ));
+            let (agent, stack) = (&target.agent_name, &stack.name);
+            say(&match &target.rule {
+                Some(rule) => {
+                    format!("Agent {agent} keeps stack {stack}: a rule matches it: {rule}")
+                }
+                None => format!(
+                    "Agent {agent} will take stack {stack} out of its cluster; `brokkr removals list` shows it until then."
+                ),
+            });
         }
         Ok(())
     }
@@ -69,6 +79,13 @@ impl Untarget {
                     self.stack
                 )
             })?;
+            if let (false, Some(rule)) = (target.direct, &target.rule) {
+                bail!(
+                    "agent {} was not named for stack {}: a rule of the stack targets it, `{rule}` — change the rule or the agent's labels, or exclude the agent",
+                    target.agent_name,
+                    target.stack_name
+                );
+            }
             targets.push(target);
         }
         Ok(targets)

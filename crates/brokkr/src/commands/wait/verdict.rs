@@ -74,6 +74,7 @@ mod tests {
             applied: Some(applied),
             sync,
             health,
+            ineligible: false,
             reason: Some("because".to_owned()),
             observed_at: None,
         }

@@ -1,0 +1,58 @@
+//! How much a generator may have, read in the change that would exceed it.
+
+use brokkr_core::wire::Quota;
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+use crate::scope::Scope;
+use crate::store::{generators, stacks};
+use crate::writer::Change;
+
+/// Refuses one stack too many.
+pub(super) async fn of_stacks(scope: &Scope, change: &mut Change) -> Result<()> {
+    let Some(Quota { stacks: most, .. }) = of(scope, change).await? else {
+        return Ok(());
+    };
+    let has = stacks::count(scope.owner(), &mut change.tx).await?;
+    if has >= most {
+        return Err(Error::QuotaExceeded(format!(
+            "this generator may have {most} stacks and has {has}: delete one, or ask an admin for a larger quota"
+        )));
+    }
+    Ok(())
+}
+
+/// Counts a publish, with the bytes that it added, for the stack's owner, and refuses a generator what is
+/// more than its quota. Operators may publish beyond it.
+pub(super) async fn of_publish(
+    owner: Uuid,
+    scope: &Scope,
+    added: u64,
+    change: &mut Change,
+) -> Result<()> {
+    let minute = change.now.as_second() / 60;
+    let usage = generators::charge(owner, added, minute, &mut change.tx).await?;
+    let (Some(usage), Some(quota)) = (usage, of(scope, change).await?) else {
+        return Ok(());
+    };
+    if usage.stored_bytes > quota.bytes {
+        return Err(Error::QuotaExceeded(format!(
+            "this generator may keep {} bytes of history, and this would make {}: ask an admin for a larger quota",
+            quota.bytes, usage.stored_bytes
+        )));
+    }
+    if usage.minute_publishes > quota.publishes_per_minute {
+        return Err(Error::TooManyRequests(format!(
+            "this generator may publish {} times a minute: repeat the request in the next one, or ask an admin for a larger quota",
+            quota.publishes_per_minute
+        )));
+    }
+    Ok(())
+}
+
+async fn of(scope: &Scope, change: &mut Change) -> Result<Option<Quota>> {
+    match scope {
+        Scope::All => Ok(None),
+        Scope::Of(id, _) => generators::quota(*id, &mut change.tx).await.map(Some),
+    }
+}

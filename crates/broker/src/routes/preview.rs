@@ -1,0 +1,40 @@
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::Broker;
+use crate::error::Result;
+use crate::extract::Json;
+use crate::writer::{Mutation, Planned};
+
+/// Whether a change is made, or only planned.
+#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Preview {
+    /// `only`: answer with the plan of what the change would begin and end, and store nothing.
+    #[param(inline)]
+    pub(super) plan: Option<Only>,
+}
+
+/// The one word that a preview takes.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Only {
+    Only,
+}
+
+impl Preview {
+    /// Makes the change and answers, or answers with its plan.
+    pub(super) async fn or_change<M: Mutation>(
+        self,
+        broker: &Broker,
+        mutation: M,
+        answer: impl FnOnce(M::Output) -> Response,
+    ) -> Result<Response> {
+        match self.plan {
+            Some(Only::Only) => Ok(Json(broker.change(Planned(mutation)).await?).into_response()),
+            None => broker.change(mutation).await.map(answer),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::id::{AgentId, StackId};
+use crate::name::Name;
+use crate::targeting::Finding;
+
+/// Why an agent runs a stack, or why it does not: every predicate with the value that was found.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Explanation {
+    /// The agent.
+    pub agent: AgentId,
+    /// The agent's name.
+    pub agent_name: Name,
+    /// The stack.
+    pub stack: StackId,
+    /// The stack's name.
+    pub stack_name: Name,
+    /// Whether the agent is targeted.
+    pub targeted: bool,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// Whether somebody named agent and stack.
+    pub direct: bool,
+    /// Each rule of the stack.
+    pub rules: Vec<ExplainedRule>,
+    /// Each exclusion of the stack.
+    pub exclude: Vec<ExplainedExclusion>,
+    /// The scope of the generator that owns the stack; absent if the operators own it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ExplainedScope>,
+}
+
+/// How a rule judges an agent.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExplainedRule {
+    /// The rule, as a text.
+    pub rule: String,
+    /// Whether it matches.
+    pub matches: bool,
+    /// Whether its facts count as held because they were once.
+    pub facts_held_before: bool,
+    /// What was looked at.
+    pub findings: Vec<Finding>,
+}
+
+/// How an exclusion judges an agent.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExplainedExclusion {
+    /// The exclusion, as a text.
+    pub exclusion: String,
+    /// Whether it keeps the agent out.
+    pub matches: bool,
+    /// What was looked at.
+    pub findings: Vec<Finding>,
+}
+
+/// How a generator's scope judges an agent.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExplainedScope {
+    /// The generator.
+    pub generator: Name,
+    /// Whether it reaches the agent.
+    pub reaches: bool,
+    /// What was looked at.
+    pub findings: Vec<Finding>,
+}
+
+/// What a change would do, before it is made: nothing of it is stored.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct Plan {
+    /// How many agent targets it would begin.
+    pub reached: u64,
+    /// How many agent targets it would end.
+    pub left: u64,
+    /// Which, each with what happens to it: the first thousand.
+    pub changes: Vec<PlannedTarget>,
+}
+
+/// What a change would do to an agent and a stack.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PlannedTarget {
+    /// The agent.
+    pub agent: AgentId,
+    /// The agent's name.
+    pub agent_name: Name,
+    /// The stack.
+    pub stack: StackId,
+    /// The stack's name.
+    pub stack_name: Name,
+    /// Whether the agent would begin or cease to run it.
+    pub effect: Effect,
+}
+
+/// What happens to an agent target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// It begins.
+    Reach,
+    /// It ends, and becomes a removal.
+    Leave,
+}
