@@ -190,3 +190,17 @@ create table agent_events (
 );
 create index agent_events_stack on agent_events (stack_id, ingest);
 create index agent_events_feed on agent_events (ingest);
+
+-- Who changed what. An entry is kept as the very bytes that are hashed; each hash covers the one before.
+create table audit (
+    revision   bigint primary key,
+    action     text not null,
+    actor_id   uuid,
+    subject_id uuid not null,
+    entry      text not null,
+    hash       bytea not null
+);
+create index audit_actor on audit (actor_id, revision);
+create index audit_subject on audit (subject_id, revision);
+create trigger audit_is_append_only before update or delete on audit
+for each row execute function refuse_change();

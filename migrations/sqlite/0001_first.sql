@@ -188,3 +188,19 @@ create table agent_events (
 );
 create index agent_events_stack on agent_events (stack_id, ingest);
 create index agent_events_feed on agent_events (ingest);
+
+-- Who changed what. An entry is kept as the very bytes that are hashed; each hash covers the one before.
+create table audit (
+    revision   integer primary key,
+    action     text not null,
+    actor_id   blob,
+    subject_id blob not null,
+    entry      text not null,
+    hash       blob not null
+);
+create index audit_actor on audit (actor_id, revision);
+create index audit_subject on audit (subject_id, revision);
+create trigger audit_never_changes before update on audit
+begin select raise(abort, 'an audit entry never changes'); end;
+create trigger audit_never_shrinks before delete on audit
+begin select raise(abort, 'an audit entry never goes'); end;

@@ -7,8 +7,10 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use brokkr_core::pak::{Pak, Role};
+use brokkr_core::wire::ActorRole;
 
 use crate::Broker;
+use crate::audit;
 use crate::changes::keys::{FirstAdmin, RegisterFirstAdmin};
 use crate::store::keys;
 
@@ -25,7 +27,10 @@ pub(crate) async fn ensure(broker: &Broker, file: &Path) -> anyhow::Result<()> {
         Some(pak) => (pak, false),
         None => (write(broker, file)?, true),
     };
-    match broker.change(RegisterFirstAdmin(pak)).await? {
+    match broker
+        .change(audit::local(ActorRole::Host), RegisterFirstAdmin(pak))
+        .await?
+    {
         FirstAdmin::Registered => {
             tracing::info!(file = %file.display(), "the first admin key is in this file");
         }

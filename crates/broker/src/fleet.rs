@@ -20,7 +20,7 @@ use freshness::LastStep;
 pub(crate) use index::{Index, Update};
 pub(crate) use seat::{Etag, Seat};
 
-use crate::scope::{Caller, Identity};
+use crate::scope::{Caller, Identity, Origin};
 
 /// The fleet index, shared by all requests.
 pub(crate) struct Fleet {
@@ -82,6 +82,7 @@ impl Fleet {
         Some(Caller {
             key: key.id,
             identity,
+            origin: Origin::default(),
         })
     }
 

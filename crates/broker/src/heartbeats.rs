@@ -1,9 +1,11 @@
 //! Heartbeats lie in memory and reach the database in chunks, twice a minute.
 
+use brokkr_core::wire::ActorRole;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Broker;
+use crate::audit;
 use crate::changes::heartbeats::RecordHeartbeats;
 
 const FLUSH: Duration = Duration::from_secs(30);
@@ -31,7 +33,13 @@ async fn flush(broker: &Broker) {
         .filter_map(|(agent, seat)| seat.unflushed().map(|heartbeat| (agent, heartbeat)))
         .collect();
     for chunk in heard.chunks(CHUNK) {
-        if let Err(error) = broker.change(RecordHeartbeats(chunk.to_vec())).await {
+        if let Err(error) = broker
+            .change(
+                audit::local(ActorRole::Broker),
+                RecordHeartbeats(chunk.to_vec()),
+            )
+            .await
+        {
             tracing::warn!(%error, "heartbeats could not be kept");
         }
     }

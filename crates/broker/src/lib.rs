@@ -4,6 +4,7 @@
 //! [`follower`] moves the [`fleet`] index → polls that wait wake up. Polls read the index and nothing else.
 
 mod admin_key;
+mod audit;
 mod auth;
 mod changes;
 mod error;
@@ -27,13 +28,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use brokkr_core::ambient::Ambient;
-use brokkr_core::wire::{Agent, TargetStatus};
+use brokkr_core::wire::{Actor, Agent, TargetStatus};
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::audit::{Verified, verify};
 use crate::error::Result;
 use crate::fleet::{Fleet, Index};
 use crate::follower::Follower;
@@ -175,9 +177,9 @@ impl Broker {
     }
 
     /// Makes a change, and answers once it is durable and this replica's own polls see it.
-    async fn change<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
-        let (output, revision) = self.writer.change(mutation).await?;
-        if M::KEPT && M::LANE == writer::Lane::Desired {
+    async fn change<M: Mutation>(&self, actor: Actor, mutation: M) -> Result<M::Output> {
+        let (output, revision) = self.writer.change(actor, mutation).await?;
+        if M::LANE == writer::Lane::Desired {
             // Late is fine: it is durable, and the index gets there.
             let _ = tokio::time::timeout(OWN_INDEX, self.fleet.reached(revision)).await;
         }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod agents;
+mod audit;
 mod deployment_objects;
 mod events;
 mod explain;
@@ -88,6 +89,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
             generators::patch,
             generators::delete
         ))
+        .routes(routes!(audit::list))
         // operators and generators
         .routes(routes!(stacks::list, stacks::create))
         .routes(routes!(stacks::get, stacks::patch, stacks::delete))
@@ -123,6 +125,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
     (name = "deployment objects", description = "Immutable snapshots of stacks"),
     (name = "agent targets", description = "Which agent runs which stack"),
     (name = "events", description = "What agents did"),
+    (name = "audit", description = "Who changed what"),
     (name = "agent protocol", description = "What an agent asks and reports"),
 ))]
 struct Document;

@@ -1,6 +1,9 @@
 //! Who is asking, and which rows are theirs.
 
+use std::net::IpAddr;
+
 use brokkr_core::pak::Role;
+use brokkr_core::wire::{Actor, ActorRole};
 use brokkr_core::{AgentId, GeneratorId, KeyId, Name};
 use uuid::Uuid;
 
@@ -9,6 +12,14 @@ use uuid::Uuid;
 pub(crate) struct Caller {
     pub(crate) key: KeyId,
     pub(crate) identity: Identity,
+    pub(crate) origin: Origin,
+}
+
+/// Where a request came from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Origin {
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) request_id: Option<String>,
 }
 
 /// What a key makes of its bearer.
@@ -66,6 +77,22 @@ impl Scope {
 }
 
 impl Caller {
+    /// Who makes the changes of this caller.
+    pub(crate) fn actor(&self) -> Actor {
+        let (role, id) = match &self.identity {
+            Identity::Admin => (ActorRole::Admin, None),
+            Identity::Agent(id) => (ActorRole::Agent, Some(id.uuid())),
+            Identity::Generator(id, _) => (ActorRole::Generator, Some(id.uuid())),
+        };
+        Actor {
+            role,
+            id,
+            key: Some(self.key),
+            address: self.origin.address,
+            request_id: self.origin.request_id.clone(),
+        }
+    }
+
     pub(crate) const fn role(&self) -> Role {
         match self.identity {
             Identity::Admin => Role::Admin,

@@ -7,6 +7,7 @@ pub(crate) mod agent_events;
 pub(crate) mod agent_targets;
 pub(crate) mod agents;
 pub(crate) mod anchors;
+pub(crate) mod audit;
 pub(crate) mod broker;
 pub(crate) mod changes;
 pub(crate) mod contents;

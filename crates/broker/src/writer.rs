@@ -10,14 +10,18 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use brokkr_core::Digest;
 use brokkr_core::ambient::Ambient;
-use brokkr_core::wire::{Effect, Plan, PlannedTarget};
+use brokkr_core::wire::{Actor, ActorRole, AuditAction, Effect, Plan, PlannedTarget};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use serde::Serialize;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
+use crate::audit::{self, Audited};
 use crate::error::{Error, Result};
 use crate::store::changes::Touched;
 use crate::store::{self, Db, Tx};
@@ -55,8 +59,18 @@ pub(crate) struct Change {
     pub(crate) now: Timestamp,
     /// Where new ids and keys come from.
     pub(crate) ambient: Arc<dyn Ambient>,
+    /// Who makes it.
+    pub(crate) actor: Actor,
     touched: Vec<Touched>,
     plan: Plan,
+    said: Said,
+}
+
+/// What a change has said of itself for the audit.
+enum Said {
+    Nothing,
+    Unchanged,
+    Changed(Audited),
 }
 
 /// How many changes a plan names; it counts all.
@@ -66,6 +80,28 @@ impl Change {
     /// Tells the followers of all replicas to read this row again.
     pub(crate) fn touch(&mut self, touched: Touched) {
         self.touched.push(touched);
+    }
+
+    /// Says what the change does, for the audit. One that makes no difference is not kept.
+    pub(crate) fn audit(
+        &mut self,
+        action: AuditAction,
+        subject: (Uuid, Option<String>),
+        before: Option<&impl Serialize>,
+        after: Option<&impl Serialize>,
+    ) -> Result<()> {
+        let audited = Audited::new(action, subject, before, after)?;
+        self.said = if audited.is_nothing() {
+            Said::Unchanged
+        } else {
+            Said::Changed(audited)
+        };
+        Ok(())
+    }
+
+    /// Says that all is as it was: the change is not kept.
+    pub(crate) fn unchanged(&mut self) {
+        self.said = Said::Unchanged;
     }
 
     /// Notes what happens to an agent target.
@@ -126,7 +162,11 @@ impl Writer {
     }
 
     /// Makes a change and waits until it is durable.
-    pub(crate) async fn change<M: Mutation>(&self, mutation: M) -> Result<(M::Output, u64)> {
+    pub(crate) async fn change<M: Mutation>(
+        &self,
+        actor: Actor,
+        mutation: M,
+    ) -> Result<(M::Output, u64)> {
         let (answer, outcome) = oneshot::channel();
         let queue = match M::LANE {
             Lane::Desired => &self.desired,
@@ -134,6 +174,7 @@ impl Writer {
         };
         queue
             .try_send(Box::new(Pending {
+                actor,
                 mutation,
                 output: None,
                 answer,
@@ -157,6 +198,7 @@ trait Queued: Send {
 }
 
 struct Pending<M: Mutation> {
+    actor: Actor,
     mutation: M,
     output: Option<M::Output>,
     answer: oneshot::Sender<Result<(M::Output, u64)>>,
@@ -165,6 +207,7 @@ struct Pending<M: Mutation> {
 impl<M: Mutation> Queued for Pending<M> {
     fn run<'a>(&'a mut self, change: &'a mut Change) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
+            change.actor.clone_from(&self.actor);
             self.output = Some(self.mutation.apply(change).await?);
             Ok(())
         })
@@ -182,6 +225,14 @@ impl<M: Mutation> Queued for Pending<M> {
         // Nobody is there when the client hung up; the change stands all the same.
         let _ = answer.send(outcome);
     }
+}
+
+/// What becomes of a change that was not refused.
+enum Step {
+    /// It stands, with the hash of its entry in the audit if it is a revision.
+    Kept(Option<Digest>),
+    /// It was only planned, or made no difference: it is undone, and is no revision.
+    Nothing,
 }
 
 struct Task {
@@ -240,24 +291,29 @@ impl Task {
             revision: 0,
             now: self.ambient.now(),
             ambient: Arc::clone(&self.ambient),
+            actor: audit::local(ActorRole::Broker),
             touched: Vec::new(),
             plan: Plan::default(),
+            said: Said::Nothing,
         };
+        // The newest hash of the chain, while this transaction holds the revision row.
+        let mut chain = None;
         if lane == Lane::Ingest {
             change.revision = store::broker::next_ingest(&mut change.tx).await?;
         }
         let mut outcomes = Vec::with_capacity(group.len());
         for queued in group.iter_mut() {
             change.tx.savepoint().await?;
-            match self.step(lane, queued.as_mut(), &mut change).await {
+            match self.step(lane, queued.as_mut(), &mut change, chain).await {
                 Err(Error::Database(error)) => return Err(Error::Database(error)),
-                Ok(()) => {
-                    if queued.is_kept() {
-                        change.tx.release().await?;
-                    } else {
-                        change.tx.undo().await?;
-                    }
+                Ok(Step::Kept(hash)) => {
+                    change.tx.release().await?;
+                    chain = hash.or(chain);
                     outcomes.push(Ok(change.revision));
+                }
+                Ok(Step::Nothing) => {
+                    change.tx.undo().await?;
+                    outcomes.push(Ok(change.revision - 1));
                 }
                 Err(refusal) => {
                     change.tx.undo().await?;
@@ -276,26 +332,50 @@ impl Task {
         Ok(outcomes)
     }
 
-    async fn step(&self, lane: Lane, queued: &mut dyn Queued, change: &mut Change) -> Result<()> {
+    async fn step(
+        &self,
+        lane: Lane,
+        queued: &mut dyn Queued,
+        change: &mut Change,
+        chain: Option<Digest>,
+    ) -> Result<Step> {
         if lane == Lane::Desired {
             change.touched.clear();
             change.plan = Plan::default();
+            change.said = Said::Nothing;
             change.revision = store::broker::next_revision(&mut change.tx).await?;
         }
         let run = AssertUnwindSafe(queued.run(change)).catch_unwind();
         run.await
             .unwrap_or_else(|_| Err(Error::internal(anyhow!("a change panicked"))))?;
-        if lane == Lane::Desired {
-            store::changes::record(
-                change.revision,
-                &change.touched,
-                change.now,
-                &*self.ambient,
-                &mut change.tx,
-            )
-            .await?;
+        if lane == Lane::Ingest {
+            return Ok(Step::Kept(None));
         }
-        Ok(())
+        match std::mem::replace(&mut change.said, Said::Nothing) {
+            _ if !queued.is_kept() => Ok(Step::Nothing),
+            Said::Changed(audited) => self.record(audited, change, chain).await,
+            Said::Unchanged => Ok(Step::Nothing),
+            Said::Nothing => Err(Error::internal(anyhow!("a change without an audit"))),
+        }
+    }
+
+    /// Writes down what a change touched, and who made it.
+    async fn record(
+        &self,
+        audited: Audited,
+        change: &mut Change,
+        chain: Option<Digest>,
+    ) -> Result<Step> {
+        let (revision, now) = (change.revision, change.now);
+        let tx = &mut change.tx;
+        store::changes::record(revision, &change.touched, now, &*self.ambient, tx).await?;
+        let entry = audited.entry(revision, now, change.actor.clone(), &change.plan);
+        let before = match chain {
+            Some(hash) => Some(hash),
+            None => store::audit::newest_hash(tx).await?,
+        };
+        let hash = store::audit::append(&entry, before.as_ref(), tx).await?;
+        Ok(Step::Kept(Some(hash)))
     }
 
     fn answer(&self, group: Vec<Box<dyn Queued>>, outcome: Result<Vec<Result<u64>>>) {

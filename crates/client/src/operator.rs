@@ -2,10 +2,10 @@ use brokkr_core::id::{AgentTargetId, DeploymentObjectId};
 use brokkr_core::name::Reference;
 use brokkr_core::object::KeptKind;
 use brokkr_core::wire::{
-    Agent, AgentTarget, CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack, CreatedAgent,
-    CreatedGenerator, DeploymentObject, Explanation, Generator, Me, OnRemove, PatchAgent,
-    PatchGenerator, PatchStack, Plan, Publish, Published, RecordedEvent, Removal, Rollback, Stack,
-    TargetStatus,
+    Agent, AgentTarget, ChainedEntry, CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack,
+    CreatedAgent, CreatedGenerator, DeploymentObject, Explanation, Generator, Me, OnRemove,
+    PatchAgent, PatchGenerator, PatchStack, Plan, Publish, Published, RecordedEvent, Removal,
+    Rollback, Stack, TargetStatus,
 };
 use reqwest::Method;
 use serde::Serialize;
@@ -222,6 +222,11 @@ impl Client {
     pub async fn plan_delete_stack(&self, stack: &Reference) -> Result<Plan> {
         let request = self.request(Method::DELETE, &["stacks", &stack.to_string()]);
         self.json(request.query(&[("plan", "only")])).await
+    }
+
+    /// Who changed what, newest first.
+    pub async fn audit(&self, filter: &[(&str, String)]) -> Result<Vec<ChainedEntry>> {
+        self.list(&["audit"], filter).await
     }
 
     async fn patch<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T> {

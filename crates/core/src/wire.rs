@@ -4,6 +4,7 @@
 //! directions, so that brokers and agents of different versions understand each other.
 
 mod agents;
+mod audit;
 mod deployment_objects;
 mod events;
 mod explain;
@@ -18,6 +19,7 @@ pub use agents::{
     Agent, CreateAgent, CreateGenerator, CreatedAgent, CreatedGenerator, Generator, Me, PatchAgent,
     PatchGenerator, Quota,
 };
+pub use audit::{Actor, ActorRole, AuditAction, AuditEntry, ChainedEntry, Subject};
 pub use deployment_objects::{DeploymentObject, Publish, PublishOptions, Published, Rollback};
 pub use events::{
     Action, AgentEvent, EventReport, ObjectOutcome, ObjectResult, Outcome, RecordedEvent,

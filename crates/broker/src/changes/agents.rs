@@ -2,7 +2,9 @@ use brokkr_core::AgentId;
 use brokkr_core::name::Reference;
 use brokkr_core::pak::{Pak, Role};
 use brokkr_core::targeting::Facts;
-use brokkr_core::wire::{CreateAgent, PatchAgent};
+use brokkr_core::wire::{AuditAction, CreateAgent, PatchAgent};
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::keys;
 use super::targeting::settle_agent;
@@ -32,6 +34,14 @@ impl Mutation for CreateAgent {
         change.touch(Touched::Agent(agent.id));
         anchors::set_agent(&agent, &mut change.tx).await?;
         settle_agent(&agent, change).await?;
+        let after =
+            json!({"labels": &agent.labels, "annotations": &agent.annotations, "key": pak.id()});
+        change.audit(
+            AuditAction::AgentCreate,
+            named(&agent),
+            None::<&()>,
+            Some(&after),
+        )?;
         Ok((agent, pak))
     }
 }
@@ -47,6 +57,7 @@ impl Mutation for ChangeAgent {
 
     async fn apply(&self, change: &mut Change) -> Result<AgentRow> {
         let mut agent = agents::find(&self.agent, &Scope::All, &mut change.tx).await?;
+        let before = traits(&agent);
         let PatchAgent {
             labels,
             annotations,
@@ -59,6 +70,13 @@ impl Mutation for ChangeAgent {
         agents::set_traits(&agent, &mut change.tx).await?;
         anchors::set_agent(&agent, &mut change.tx).await?;
         settle_agent(&agent, change).await?;
+        let after = traits(&agent);
+        change.audit(
+            AuditAction::AgentChange,
+            named(&agent),
+            Some(&before),
+            Some(&after),
+        )?;
         Ok(agent)
     }
 }
@@ -74,9 +92,20 @@ impl Mutation for ReportFacts {
 
     async fn apply(&self, change: &mut Change) -> Result<()> {
         let mut agent = agents::itself(self.agent, &mut change.tx).await?;
-        agent.facts = Some(self.facts.clone());
+        let before = agent.facts.replace(self.facts.clone());
         agents::set_facts(agent.id, &self.facts, &mut change.tx).await?;
-        settle_agent(&agent, change).await
+        settle_agent(&agent, change).await?;
+        let before = before.unwrap_or_default();
+        let (before, after) = (
+            differing(&before, &self.facts),
+            differing(&self.facts, &before),
+        );
+        change.audit(
+            AuditAction::AgentFacts,
+            named(&agent),
+            Some(&before),
+            Some(&after),
+        )
     }
 }
 
@@ -97,7 +126,28 @@ impl Mutation for DeleteAgent {
         anchors::forget_agent(agent.id, &mut change.tx).await?;
         agents::delete(agent.id, change.now, &mut change.tx).await?;
         change.touch(Touched::Agent(agent.id));
-        Ok(())
+        change.audit(
+            AuditAction::AgentDelete,
+            named(&agent),
+            Some(&traits(&agent)),
+            None::<&()>,
+        )
+    }
+}
+
+fn named(agent: &AgentRow) -> (Uuid, Option<String>) {
+    (agent.id.uuid(), Some(agent.name.to_string()))
+}
+
+fn traits(agent: &AgentRow) -> Value {
+    json!({"labels": &agent.labels, "annotations": &agent.annotations})
+}
+
+/// Facts without the kinds that others have too: an audit of all kinds at every change would be long.
+fn differing(facts: &Facts, others: &Facts) -> Facts {
+    Facts {
+        kinds: facts.kinds.difference(&others.kinds).cloned().collect(),
+        ..facts.clone()
     }
 }
 

@@ -1,7 +1,10 @@
 use brokkr_core::GeneratorId;
 use brokkr_core::name::Reference;
 use brokkr_core::pak::{Pak, Role};
-use brokkr_core::wire::{CreateGenerator, Generator, PatchGenerator};
+use brokkr_core::wire::{AuditAction, CreateGenerator, Generator, PatchGenerator};
+
+use serde_json::json;
+use uuid::Uuid;
 
 use super::keys;
 use super::targeting::settle_stack;
@@ -24,6 +27,13 @@ impl Mutation for CreateGenerator {
         generators::insert(&generator, &mut change.tx).await?;
         let pak = keys::issue(Role::Generator, generator.id.uuid(), change).await?;
         change.touch(Touched::Generator(generator.id));
+        let after = json!({"scope": &generator.scope, "quota": generator.quota, "key": pak.id()});
+        change.audit(
+            AuditAction::GeneratorCreate,
+            named(&generator),
+            None::<&()>,
+            Some(&after),
+        )?;
         Ok((generator, pak))
     }
 }
@@ -39,6 +49,7 @@ impl Mutation for ChangeGenerator {
 
     async fn apply(&self, change: &mut Change) -> Result<Generator> {
         let mut generator = generators::find(&self.generator, &mut change.tx).await?;
+        let before = generator.clone();
         let PatchGenerator { scope, quota } = self.patch.clone();
         generator.quota = quota.unwrap_or(generator.quota);
         generator.scope = scope.unwrap_or(generator.scope);
@@ -47,6 +58,13 @@ impl Mutation for ChangeGenerator {
         for stack in stacks::of_owner(generator.id.uuid(), &mut change.tx).await? {
             settle_stack(&stack, change).await?;
         }
+        let subject = named(&generator);
+        change.audit(
+            AuditAction::GeneratorChange,
+            subject,
+            Some(&before),
+            Some(&generator),
+        )?;
         Ok(generator)
     }
 }
@@ -70,6 +88,16 @@ impl Mutation for DeleteGenerator {
         keys::revoke_all_of(generator.id.uuid(), change).await?;
         generators::delete(generator.id, change.now, &mut change.tx).await?;
         change.touch(Touched::Generator(generator.id));
-        Ok(())
+        let subject = named(&generator);
+        change.audit(
+            AuditAction::GeneratorDelete,
+            subject,
+            Some(&generator),
+            None::<&()>,
+        )
     }
+}
+
+fn named(generator: &Generator) -> (Uuid, Option<String>) {
+    (generator.id.uuid(), Some(generator.name.to_string()))
 }

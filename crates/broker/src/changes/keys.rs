@@ -1,4 +1,6 @@
 use brokkr_core::pak::{Pak, Role};
+use brokkr_core::wire::AuditAction;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -39,10 +41,14 @@ impl Mutation for RegisterFirstAdmin {
 
     async fn apply(&self, change: &mut Change) -> Result<FirstAdmin> {
         if keys::any_admin(&mut change.tx).await? {
+            change.unchanged();
             return Ok(FirstAdmin::AlreadyThere);
         }
         keys::insert(&self.0, Role::Admin, None, change.now, &mut change.tx).await?;
         change.touch(Touched::Key(self.0.id()));
+        let after = json!({"role": Role::Admin});
+        let subject = (self.0.id().uuid(), None);
+        change.audit(AuditAction::KeyCreate, subject, None::<&()>, Some(&after))?;
         Ok(FirstAdmin::Registered)
     }
 }

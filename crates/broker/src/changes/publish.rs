@@ -1,8 +1,9 @@
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{DeploymentObject, PublishOptions, Published};
+use brokkr_core::wire::{AuditAction, DeploymentObject, PublishOptions, Published};
 use brokkr_core::{DeploymentObjectId, Digest, ObjectKey};
 
 use super::quota;
+use super::stacks::named;
 use crate::error::{Error, Result};
 use crate::scope::Scope;
 use crate::snapshot::{Snapshot, approved_losses};
@@ -34,6 +35,7 @@ impl Mutation for PublishSnapshot {
         let stack = stacks::find(&self.stack, &self.scope, &mut change.tx).await?;
         let snapshot = &self.snapshot;
         if stack.stack.options.default_namespace != snapshot.default_namespace {
+            change.unchanged();
             return Ok(PublishOutcome::NamespaceChanged);
         }
         let added = contents::insert(
@@ -51,7 +53,8 @@ impl Mutation for PublishSnapshot {
             objects: &snapshot.objects,
             default_namespace: snapshot.default_namespace.clone(),
         };
-        advance(&stack, content, &self.options, &self.scope, change)
+        let publish = AuditAction::StackPublish;
+        advance(&stack, content, &self.options, &self.scope, publish, change)
             .await
             .map(PublishOutcome::Published)
     }
@@ -84,7 +87,8 @@ impl Mutation for RollBack {
         options
             .message
             .get_or_insert_with(|| format!("rollback to {}", self.to));
-        advance(&stack, content, &options, &self.scope, change).await
+        let rollback = AuditAction::StackRollback;
+        advance(&stack, content, &options, &self.scope, rollback, change).await
     }
 }
 
@@ -104,6 +108,7 @@ async fn advance(
     content: Content<'_>,
     options: &PublishOptions,
     scope: &Scope,
+    action: AuditAction,
     change: &mut Change,
 ) -> Result<Published> {
     let StackRow { stack, owner, .. } = stack;
@@ -122,6 +127,7 @@ async fn advance(
     let allow_delete = match head {
         None => Vec::new(),
         Some(head) if head.object.digest == content.digest => {
+            change.unchanged();
             return Ok(Published {
                 deployment_object: head.object,
                 unchanged: true,
@@ -164,6 +170,7 @@ async fn advance(
     )
     .await?;
     change.touch(Touched::Stack(stack.id));
+    change.audit(action, named(stack), None::<&()>, Some(&row.object))?;
     Ok(Published {
         deployment_object: row.object,
         unchanged: false,

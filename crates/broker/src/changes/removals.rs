@@ -1,5 +1,9 @@
 use brokkr_core::AgentId;
-use brokkr_core::wire::{Confirmation, ConfirmationAnswer, ConfirmationResult, Confirmations};
+use brokkr_core::wire::{
+    AuditAction, Confirmation, ConfirmationAnswer, ConfirmationResult, Confirmations,
+};
+
+use serde_json::json;
 
 use super::targets::confirm;
 use crate::error::Result;
@@ -17,6 +21,7 @@ impl Mutation for ConfirmRemovals {
 
     async fn apply(&self, change: &mut Change) -> Result<Confirmations> {
         let mut answers = Vec::with_capacity(self.removals.len());
+        let mut closed = Vec::new();
         for Confirmation { stack, revision } in &self.removals {
             let open = agent_targets::between(self.agent, *stack, &mut change.tx).await?;
             let result = match open {
@@ -24,6 +29,7 @@ impl Mutation for ConfirmRemovals {
                     if target.removal_revision() == Some(*revision) =>
                 {
                     confirm(&target, change).await?;
+                    closed.push(json!({"stack": stack, "revision": revision}));
                     ConfirmationResult::Closed
                 }
                 _ => ConfirmationResult::Superseded,
@@ -33,6 +39,18 @@ impl Mutation for ConfirmRemovals {
                 revision: *revision,
                 result,
             });
+        }
+        if closed.is_empty() {
+            change.unchanged();
+        } else {
+            let subject = (self.agent.uuid(), None);
+            let after = json!({"removed": closed});
+            change.audit(
+                AuditAction::RemovalConfirm,
+                subject,
+                None::<&()>,
+                Some(&after),
+            )?;
         }
         Ok(Confirmations { removals: answers })
     }

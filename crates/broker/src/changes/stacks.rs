@@ -1,8 +1,12 @@
 use brokkr_core::manifest::is_namespace;
 use brokkr_core::name::Reference;
 use brokkr_core::targeting::Targeting;
-use brokkr_core::wire::{CreateStack, OnRemove, PatchStack, PatchTargeting, Stack, StackOptions};
+use brokkr_core::wire::{
+    AuditAction, CreateStack, OnRemove, PatchStack, PatchTargeting, Stack, StackOptions,
+};
 use brokkr_core::{KeptKind, StackId};
+
+use uuid::Uuid;
 
 use super::quota;
 use super::targeting::{end, settle_stack};
@@ -42,6 +46,12 @@ impl Mutation for CreateOwnStack {
         stacks::insert(&stack, self.scope.owner(), change.revision, &mut change.tx).await?;
         change.touch(Touched::Stack(stack.id));
         settle_stack(&found_again(stack.id, change).await?, change).await?;
+        change.audit(
+            AuditAction::StackCreate,
+            named(&stack),
+            None::<&()>,
+            Some(&stack),
+        )?;
         Ok(stack)
     }
 }
@@ -71,8 +81,13 @@ impl Mutation for ChangeStack {
             }
         }
         change.touch(Touched::Stack(stack.id));
-        let row = StackRow { stack, ..before };
+        let row = StackRow {
+            stack,
+            ..before.clone()
+        };
         settle_stack(&row, change).await?;
+        let (before, after) = (Some(&before.stack), Some(&row.stack));
+        change.audit(AuditAction::StackChange, named(&row.stack), before, after)?;
         Ok(row.stack)
     }
 }
@@ -124,8 +139,21 @@ impl Mutation for DeleteStack {
         anchors::forget_stack(stack.id, &mut change.tx).await?;
         stacks::delete(stack.id, change.now, change.revision, &mut change.tx).await?;
         change.touch(Touched::Stack(stack.id));
-        Ok(())
+        change.audit(
+            AuditAction::StackDelete,
+            named(&stack),
+            Some(&stack),
+            None::<&()>,
+        )
     }
+}
+
+pub(super) fn named(stack: &Stack) -> (Uuid, Option<String>) {
+    let name = match &stack.generator {
+        Some(generator) => format!("{generator}:{}", stack.name),
+        None => stack.name.to_string(),
+    };
+    (stack.id.uuid(), Some(name))
 }
 
 fn check(options: &StackOptions) -> Result<()> {

@@ -1,6 +1,8 @@
+use anyhow::anyhow;
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{AgentTarget, CreateAgentTarget, OnRemove};
+use brokkr_core::wire::{AgentTarget, AuditAction, CreateAgentTarget, OnRemove};
 use brokkr_core::{AgentTargetId, KeptKind};
+use uuid::Uuid;
 
 use super::targeting::{end, mark, settle_pair};
 use crate::error::{Error, Result};
@@ -28,13 +30,16 @@ impl Mutation for TargetDirectly {
         if let Some(barrier) = barrier(&agent, &stack) {
             return Err(refusal(barrier, &agent, &stack));
         }
+        let before = agent_targets::between(agent.id, stack.stack.id, &mut change.tx).await?;
+        let before = before.and_then(OpenTarget::active);
         settle_pair(&agent, &stack, true, change).await?;
-        match agent_targets::between(agent.id, stack.stack.id, &mut change.tx).await? {
-            Some(OpenTarget::Active(target)) => Ok(target),
-            _ => Err(Error::internal(anyhow::anyhow!(
-                "a direct target is not open"
-            ))),
-        }
+        let open = agent_targets::between(agent.id, stack.stack.id, &mut change.tx).await?;
+        let target = open.and_then(OpenTarget::active);
+        let target =
+            target.ok_or_else(|| Error::internal(anyhow!("a direct target is not open")))?;
+        let action = AuditAction::TargetCreate;
+        change.audit(action, subject(&target), before.as_ref(), Some(&target))?;
+        Ok(target)
     }
 }
 
@@ -77,7 +82,16 @@ impl Mutation for EndAgentTarget {
                 )));
             }
             let agent = agents::itself(target.agent, &mut change.tx).await?;
-            return settle_pair(&agent, &stack, false, change).await;
+            settle_pair(&agent, &stack, false, change).await?;
+            let after = agent_targets::find(self.target, &self.scope, &mut change.tx).await?;
+            let after = after.active();
+            let subject = subject(&target);
+            return change.audit(
+                AuditAction::TargetEnd,
+                subject,
+                Some(&target),
+                after.as_ref(),
+            );
         }
         let ending = Ending {
             policy: self.policy.unwrap_or(stack.stack.options.on_remove),
@@ -85,8 +99,15 @@ impl Mutation for EndAgentTarget {
             revision: change.revision,
             now: change.now,
         };
-        end(&target, &ending, change).await
+        end(&target, &ending, change).await?;
+        let subject = subject(&target);
+        change.audit(AuditAction::TargetEnd, subject, Some(&target), None::<&()>)
     }
+}
+
+fn subject(target: &AgentTarget) -> (Uuid, Option<String>) {
+    let name = format!("{} on {}", target.stack_name, target.agent_name);
+    (target.id.uuid(), Some(name))
 }
 
 /// Closes a removal that the agent confirmed.

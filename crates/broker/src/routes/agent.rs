@@ -127,12 +127,15 @@ fn poll_headers(broker: &Broker, etag: Etag) -> [(HeaderName, HeaderValue); 3] {
     responses((status = 200, body = Confirmations)))]
 pub(super) async fn confirm_removals(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     Itself(agent): Itself,
     Json(ConfirmationReport { removals }): Json<ConfirmationReport>,
 ) -> Result<Json<Confirmations>> {
     bounded("/removals", removals.len(), 1_000)?;
     Ok(Json(
-        broker.change(ConfirmRemovals { agent, removals }).await?,
+        broker
+            .change(caller.actor(), ConfirmRemovals { agent, removals })
+            .await?,
     ))
 }
 
@@ -141,11 +144,14 @@ pub(super) async fn confirm_removals(
     responses((status = 204)))]
 pub(super) async fn report_events(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     Itself(agent): Itself,
     Json(EventReport { events }): Json<EventReport>,
 ) -> Result<StatusCode> {
     bounded("/events", events.len(), 100)?;
-    broker.change(RecordEvents { agent, events }).await?;
+    broker
+        .change(caller.actor(), RecordEvents { agent, events })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -154,6 +160,7 @@ pub(super) async fn report_events(
     responses((status = 204)))]
 pub(super) async fn report_facts(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     Itself(agent): Itself,
     Json(facts): Json<Facts>,
 ) -> Result<StatusCode> {
@@ -162,7 +169,9 @@ pub(super) async fn report_facts(
         .await?
         .facts;
     if known.as_ref() != Some(&facts) {
-        broker.change(ReportFacts { agent, facts }).await?;
+        broker
+            .change(caller.actor(), ReportFacts { agent, facts })
+            .await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -172,11 +181,14 @@ pub(super) async fn report_facts(
     responses((status = 204)))]
 pub(super) async fn report_status(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     Itself(agent): Itself,
     Json(StatusReport { stacks }): Json<StatusReport>,
 ) -> Result<StatusCode> {
     bounded("/stacks", stacks.len(), 1_000)?;
-    broker.change(RecordStatus { agent, stacks }).await?;
+    broker
+        .change(caller.actor(), RecordStatus { agent, stacks })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -12,7 +12,7 @@ use crate::changes;
 use crate::error::Result;
 use crate::extract::{Json, Path, Query};
 use crate::page::PageQuery;
-use crate::scope::Scope;
+use crate::scope::{Caller, Scope};
 use crate::store::agents;
 
 /// Lists agents. A generator sees those in its scope.
@@ -38,11 +38,12 @@ pub(super) async fn list(
     params(Preview), responses((status = 201, body = CreatedAgent)))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     Query(preview): Query<Preview>,
     Json(create): Json<CreateAgent>,
 ) -> Result<Response> {
     preview
-        .or_change(&broker, create, |(row, pak)| {
+        .or_change(&broker, &caller, create, |(row, pak)| {
             let created = CreatedAgent {
                 agent: broker.agent(row),
                 pak: pak.expose().to_owned(),
@@ -58,13 +59,14 @@ pub(super) async fn create(
     responses((status = 200, body = Agent)))]
 pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     Path(agent): Path<Reference>,
     Query(preview): Query<Preview>,
     Json(patch): Json<PatchAgent>,
 ) -> Result<Response> {
     let change = changes::agents::ChangeAgent { agent, patch };
     preview
-        .or_change(&broker, change, |row| {
+        .or_change(&broker, &caller, change, |row| {
             Json(broker.agent(row)).into_response()
         })
         .await
@@ -87,10 +89,11 @@ pub(super) async fn get(
     params(("agent" = String, Path, description = "Id or name")), responses((status = 204)))]
 pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     Path(agent): Path<Reference>,
 ) -> Result<StatusCode> {
     broker
-        .change(changes::agents::DeleteAgent { agent })
+        .change(caller.actor(), changes::agents::DeleteAgent { agent })
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::extract::{self, Json, Path, Query};
 use crate::page::{self, PageQuery};
 use crate::rights::Reader;
-use crate::scope::Scope;
+use crate::scope::{Caller, Scope};
 use crate::snapshot;
 use crate::store::deployment_objects::{self, DeploymentObjectRow};
 use crate::store::{contents, stacks};
@@ -53,6 +53,7 @@ impl PublishQuery {
     responses((status = 201, body = Published), (status = 200, body = Published)))]
 pub(super) async fn publish(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     scope: Scope,
     Path(stack): Path<Reference>,
     Query(query): Query<PublishQuery>,
@@ -71,7 +72,7 @@ pub(super) async fn publish(
             snapshot,
             options: options.clone(),
         };
-        match broker.change(publish).await? {
+        match broker.change(caller.actor(), publish).await? {
             PublishOutcome::Published(published) => return Ok(answer(published)),
             PublishOutcome::NamespaceChanged => {
                 namespace = default_namespace(&broker, &stack, &scope).await?;
@@ -123,6 +124,7 @@ async fn read_publish(
     responses((status = 201, body = Published), (status = 200, body = Published)))]
 pub(super) async fn rollback(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     scope: Scope,
     Path(stack): Path<Reference>,
     Json(Rollback { to, options }): Json<Rollback>,
@@ -130,12 +132,15 @@ pub(super) async fn rollback(
     check_message(&options)?;
     Ok(answer(
         broker
-            .change(RollBack {
-                scope,
-                stack,
-                to,
-                options,
-            })
+            .change(
+                caller.actor(),
+                RollBack {
+                    scope,
+                    stack,
+                    to,
+                    options,
+                },
+            )
             .await?,
     ))
 }

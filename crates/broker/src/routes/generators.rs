@@ -12,6 +12,7 @@ use crate::changes;
 use crate::error::Result;
 use crate::extract::{Json, Path, Query};
 use crate::page::PageQuery;
+use crate::scope::Caller;
 use crate::store::generators;
 
 /// Lists generators.
@@ -31,9 +32,10 @@ pub(super) async fn list(
     responses((status = 201, body = CreatedGenerator)))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     Json(create): Json<CreateGenerator>,
 ) -> Result<(StatusCode, Json<CreatedGenerator>)> {
-    let (generator, pak) = broker.change(create).await?;
+    let (generator, pak) = broker.change(caller.actor(), create).await?;
     Ok((
         StatusCode::CREATED,
         Json(CreatedGenerator {
@@ -61,13 +63,16 @@ pub(super) async fn get(
     responses((status = 200, body = Generator)))]
 pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     Path(generator): Path<Reference>,
     Query(preview): Query<Preview>,
     Json(patch): Json<PatchGenerator>,
 ) -> Result<Response> {
     let change = changes::generators::ChangeGenerator { generator, patch };
     preview
-        .or_change(&broker, change, |generator| Json(generator).into_response())
+        .or_change(&broker, &caller, change, |generator| {
+            Json(generator).into_response()
+        })
         .await
 }
 
@@ -76,10 +81,14 @@ pub(super) async fn patch(
     params(("generator" = String, Path, description = "Id or name")), responses((status = 204)))]
 pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     Path(generator): Path<Reference>,
 ) -> Result<StatusCode> {
     broker
-        .change(changes::generators::DeleteGenerator { generator })
+        .change(
+            caller.actor(),
+            changes::generators::DeleteGenerator { generator },
+        )
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,6 +5,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::Broker;
 use crate::error::Result;
 use crate::extract::Json;
+use crate::scope::Caller;
 use crate::writer::{Mutation, Planned};
 
 /// Whether a change is made, or only planned.
@@ -29,12 +30,15 @@ impl Preview {
     pub(super) async fn or_change<M: Mutation>(
         self,
         broker: &Broker,
+        caller: &Caller,
         mutation: M,
         answer: impl FnOnce(M::Output) -> Response,
     ) -> Result<Response> {
         match self.plan {
-            Some(Only::Only) => Ok(Json(broker.change(Planned(mutation)).await?).into_response()),
-            None => broker.change(mutation).await.map(answer),
+            Some(Only::Only) => {
+                Ok(Json(broker.change(caller.actor(), Planned(mutation)).await?).into_response())
+            }
+            None => broker.change(caller.actor(), mutation).await.map(answer),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::changes;
 use crate::error::Result;
 use crate::extract::{Json, Path, Query};
 use crate::page::PageQuery;
-use crate::scope::Scope;
+use crate::scope::{Caller, Scope};
 use crate::store::{stacks, target_status};
 
 /// Lists the caller's stacks; an admin sees all.
@@ -34,13 +34,14 @@ pub(super) async fn list(
     params(Preview), responses((status = 201, body = Stack)))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     scope: Scope,
     Query(preview): Query<Preview>,
     Json(create): Json<CreateStack>,
 ) -> Result<Response> {
     let create = changes::stacks::CreateOwnStack { scope, create };
     preview
-        .or_change(&broker, create, |stack| {
+        .or_change(&broker, &caller, create, |stack| {
             (StatusCode::CREATED, Json(stack)).into_response()
         })
         .await
@@ -68,6 +69,7 @@ pub(super) async fn get(
     responses((status = 200, body = Stack)))]
 pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     scope: Scope,
     Path(stack): Path<Reference>,
     Query(preview): Query<Preview>,
@@ -79,7 +81,9 @@ pub(super) async fn patch(
         patch,
     };
     preview
-        .or_change(&broker, change, |stack| Json(stack).into_response())
+        .or_change(&broker, &caller, change, |stack| {
+            Json(stack).into_response()
+        })
         .await
 }
 
@@ -89,6 +93,7 @@ pub(super) async fn patch(
     responses((status = 204)))]
 pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     scope: Scope,
     Path(stack): Path<Reference>,
     Query(removal): Query<RemovalQuery>,
@@ -101,7 +106,9 @@ pub(super) async fn delete(
     };
     let preview = removal.preview();
     preview
-        .or_change(&broker, delete, |()| StatusCode::NO_CONTENT.into_response())
+        .or_change(&broker, &caller, delete, |()| {
+            StatusCode::NO_CONTENT.into_response()
+        })
         .await
 }
 

@@ -16,7 +16,7 @@ use crate::changes;
 use crate::error::Result;
 use crate::extract::{Json, Path, Query};
 use crate::page::{PageQuery, Window};
-use crate::scope::Scope;
+use crate::scope::{Caller, Scope};
 use crate::store::agent_targets::{self, Filter, OpenTarget, State as TargetState};
 use crate::store::{Tx, agents, stacks};
 
@@ -88,13 +88,14 @@ pub(super) async fn list(
     params(Preview), responses((status = 201, body = AgentTarget)))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     scope: Scope,
     Query(preview): Query<Preview>,
     Json(create): Json<CreateAgentTarget>,
 ) -> Result<Response> {
     let create = changes::targets::TargetDirectly { scope, create };
     preview
-        .or_change(&broker, create, |target| {
+        .or_change(&broker, &caller, create, |target| {
             (StatusCode::CREATED, Json(target)).into_response()
         })
         .await
@@ -106,6 +107,7 @@ pub(super) async fn create(
     params(("target" = AgentTargetId, Path), RemovalQuery), responses((status = 204)))]
 pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     scope: Scope,
     Path(target): Path<AgentTargetId>,
     Query(removal): Query<RemovalQuery>,
@@ -118,7 +120,9 @@ pub(super) async fn delete(
     };
     let preview = removal.preview();
     preview
-        .or_change(&broker, end, |()| StatusCode::NO_CONTENT.into_response())
+        .or_change(&broker, &caller, end, |()| {
+            StatusCode::NO_CONTENT.into_response()
+        })
         .await
 }
 

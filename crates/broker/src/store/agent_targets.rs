@@ -77,6 +77,13 @@ impl OpenTarget {
         }
     }
 
+    pub(crate) fn active(self) -> Option<AgentTarget> {
+        match self {
+            Self::Active(target) => Some(target),
+            Self::Removing(_) => None,
+        }
+    }
+
     pub(crate) const fn id(&self) -> AgentTargetId {
         match self {
             Self::Active(target) => target.id,

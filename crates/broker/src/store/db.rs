@@ -36,7 +36,7 @@ enum Pools {
         read: SqlitePool,
         write: SqlitePool,
         /// Held for as long as the broker runs: a second one would have its own view of the truth.
-        _lock: File,
+        _lock: Option<File>,
     },
     Postgres {
         read: PgPool,
@@ -59,6 +59,31 @@ impl Db {
             open_postgres(url).await?
         } else {
             bail!("the database must be `sqlite:FILE` or `postgres://…`");
+        };
+        Ok(Self {
+            pools,
+            reads: AtomicU64::new(0),
+        })
+    }
+
+    /// Opens a database that is there, to read it beside a broker that runs.
+    pub(crate) async fn open_to_read(url: &str) -> anyhow::Result<Self> {
+        let pools = if let Some(file) = url.strip_prefix("sqlite:") {
+            let pool = bounded(1)
+                .connect_with(sqlite_options(Path::new(file)).read_only(true))
+                .await
+                .with_context(|| format!("the database file {file} cannot be opened"))?;
+            Pools::Sqlite {
+                read: pool.clone(),
+                write: pool,
+                _lock: None,
+            }
+        } else {
+            let pool: PgPool = bounded(1).connect(url).await.context(UNREACHABLE)?;
+            Pools::Postgres {
+                read: pool.clone(),
+                write: pool,
+            }
         };
         Ok(Self {
             pools,
@@ -156,14 +181,9 @@ async fn open_sqlite(file: &Path) -> anyhow::Result<Pools> {
     }
     let lock = lock(file)?;
     private_file(file)?;
-    let options = SqliteConnectOptions::from_str(&format!("sqlite:{}", file.display()))
-        .unwrap_or_else(|_| SqliteConnectOptions::new())
-        .filename(file)
-        .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(5))
+    let options = sqlite_options(file)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .pragma("cell_size_check", "on")
         .pragma("cache_size", "-65536");
     let write = SqlitePoolOptions::new()
         .max_connections(1)
@@ -184,8 +204,17 @@ async fn open_sqlite(file: &Path) -> anyhow::Result<Pools> {
     Ok(Pools::Sqlite {
         read,
         write,
-        _lock: lock,
+        _lock: Some(lock),
     })
+}
+
+fn sqlite_options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::from_str(&format!("sqlite:{}", file.display()))
+        .unwrap_or_else(|_| SqliteConnectOptions::new())
+        .filename(file)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5))
+        .pragma("cell_size_check", "on")
 }
 
 fn lock(database: &Path) -> anyhow::Result<File> {
@@ -228,15 +257,16 @@ fn check_sqlite(version: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The URL may hold a password: it is in no message.
+const UNREACHABLE: &str =
+    "the PostgreSQL database cannot be reached: check the URL, the server and its users";
+
 async fn open_postgres(url: &str) -> anyhow::Result<Pools> {
-    // The URL may hold a password: it is in no message.
-    let cannot =
-        "the PostgreSQL database cannot be reached: check the URL, the server and its users";
     let write: PgPool = PgPoolOptions::new()
         .max_connections(2)
         .connect(url)
         .await
-        .context(cannot)?;
+        .context(UNREACHABLE)?;
     let (version,): (i32,) = sqlx::query_as("select current_setting('server_version_num')::int")
         .fetch_one(&write)
         .await?;
@@ -250,7 +280,10 @@ async fn open_postgres(url: &str) -> anyhow::Result<Pools> {
         .run(&write)
         .await
         .context("the database's tables cannot be brought up to date")?;
-    let read = bounded(READERS + 1).connect(url).await.context(cannot)?;
+    let read = bounded(READERS + 1)
+        .connect(url)
+        .await
+        .context(UNREACHABLE)?;
     Ok(Pools::Postgres { read, write })
 }
 

@@ -1,5 +1,6 @@
 //! The broker as its callers see it: the real router on a real socket, on both engines.
 
+mod audit;
 mod away;
 mod harness;
 mod model;

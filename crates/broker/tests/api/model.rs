@@ -291,7 +291,8 @@ impl World {
     /// Every agent at every replica is told what the model says: at once by the one that took the step, and
     /// by the others when they have caught up. Until then they may answer with an older state, or not know
     /// a new key.
-    async fn compare(&mut self, turn: usize, met: bool) {
+    async fn compare(&mut self, turn: usize, step: &Step) {
+        let met = matches!(step, Step::Both(..));
         let count = self.replicas.len();
         for offset in 0..count {
             let replica = &self.replicas[(turn + offset) % count];
@@ -310,7 +311,7 @@ impl World {
                         }
                         told => assert!(
                             Instant::now() < deadline,
-                            "agent {agent} is told {told:?}, not {:?}",
+                            "after {step:?} agent {agent} is told {told:?}, not {:?}",
                             self.expected
                                 .iter()
                                 .map(|one| one.told(agent))
@@ -375,7 +376,7 @@ fn histories_agree(engine: Engine, replicas: usize, cases: u32) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let config = Config {
         cases,
-        max_shrink_iters: 30,
+        max_shrink_iters: 100,
         failure_persistence: None,
         ..Config::default()
     };
@@ -384,7 +385,7 @@ fn histories_agree(engine: Engine, replicas: usize, cases: u32) {
             let mut world = World::new(engine, replicas).await;
             for (turn, step) in steps.iter().enumerate() {
                 world.take(turn, step).await;
-                world.compare(turn, matches!(step, Step::Both(..))).await;
+                world.compare(turn, step).await;
             }
             for replica in world.replicas {
                 replica.stop().await;

@@ -256,6 +256,16 @@ async fn a_fact_admits_and_never_removes(engine: Engine) {
         .await
         .expect("patched");
     assert!(runners(&admin, "shop").await.is_empty());
+    // A rule that comes back is judged anew too.
+    let patch = PatchStack {
+        targeting: serde_json::from_value(rule).expect("targeting"),
+        ..PatchStack::default()
+    };
+    admin
+        .patch_stack(&name("shop"), &patch)
+        .await
+        .expect("patched");
+    assert!(runners(&admin, "shop").await.is_empty());
     broker.stop().await;
 }
 

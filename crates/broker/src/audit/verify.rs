@@ -1,0 +1,81 @@
+use anyhow::{Context, bail};
+use brokkr_core::Digest;
+use brokkr_core::wire::AuditEntry;
+
+use super::chained;
+use crate::StartError;
+use crate::store::Db;
+use crate::store::audit::{self, AuditRow};
+
+/// An audit in which no entry was edited, put in, or taken out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// How many entries there are.
+    pub entries: u64,
+    /// The revision and hash of the newest: whoever keeps them elsewhere can tell later that nothing before was
+    /// made anew.
+    pub newest: Option<(u64, Digest)>,
+}
+
+/// How many entries are read at once.
+const RUN: i64 = 1_000;
+
+/// Checks the audit of a database, also beside a running broker.
+pub async fn verify(database: &str) -> Result<Verified, StartError> {
+    let db = Db::open_to_read(database).await?;
+    let mut tx = db.snapshot().await.map_err(anyhow::Error::from)?;
+    let mut verified = Verified {
+        entries: 0,
+        newest: None,
+    };
+    loop {
+        let after = verified.newest.map_or(0, |(revision, _)| revision);
+        let rows = audit::chain(after, RUN, &mut tx)
+            .await
+            .context("the audit cannot be read")?;
+        if rows.is_empty() {
+            break;
+        }
+        for row in rows {
+            let before = verified.newest.as_ref().map(|(_, hash)| hash);
+            check(&row, before)?;
+            verified.newest = Some((row.revision, row.hash));
+            verified.entries += 1;
+        }
+    }
+    let missing = audit::missing(&mut tx)
+        .await
+        .context("the audit cannot be read")?;
+    if let Some(revision) = missing {
+        return Err(broken(revision, "it has no entry").into());
+    }
+    Ok(verified)
+}
+
+fn check(row: &AuditRow, before: Option<&Digest>) -> anyhow::Result<()> {
+    if chained(before, &row.entry) != row.hash {
+        let why = "its hash does not follow from its entry and the one before: one of the two was edited, or an entry between them taken out";
+        bail!(broken(row.revision, why));
+    }
+    let entry: AuditEntry = serde_json::from_str(&row.entry)
+        .map_err(|_| broken(row.revision, "its entry cannot be read"))?;
+    let found_by = (row.revision, row.action, row.actor, row.subject);
+    if found_by
+        != (
+            entry.revision,
+            entry.action,
+            entry.actor.id,
+            entry.subject.id,
+        )
+    {
+        bail!(broken(
+            row.revision,
+            "what it is found by is not what its entry says"
+        ));
+    }
+    Ok(())
+}
+
+fn broken(revision: u64, why: &str) -> anyhow::Error {
+    anyhow::anyhow!("the audit is broken at revision {revision}: {why}")
+}

@@ -1,0 +1,145 @@
+use brokkr_core::Digest;
+use brokkr_core::wire::{AuditAction, AuditEntry, ChainedEntry};
+use uuid::Uuid;
+
+use super::{Tx, Word, number, on, sql};
+use crate::audit::chained;
+use crate::error::{Error, Result};
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    revision: i64,
+    action: Word<AuditAction>,
+    actor_id: Option<Uuid>,
+    subject_id: Uuid,
+    entry: String,
+    hash: Vec<u8>,
+}
+
+/// An entry as it lies: the bytes that were hashed, and what it is found by.
+#[derive(Debug, Clone)]
+pub(crate) struct AuditRow {
+    pub(crate) revision: u64,
+    pub(crate) action: AuditAction,
+    pub(crate) actor: Option<Uuid>,
+    pub(crate) subject: Uuid,
+    pub(crate) entry: String,
+    pub(crate) hash: Digest,
+}
+
+impl TryFrom<Row> for AuditRow {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            revision: number(row.revision),
+            action: row.action.0,
+            actor: row.actor_id,
+            subject: row.subject_id,
+            entry: row.entry,
+            hash: Digest::try_from(row.hash).map_err(Error::internal)?,
+        })
+    }
+}
+
+impl AuditRow {
+    /// The entry, as the API shows it.
+    pub(crate) fn read(&self) -> Result<ChainedEntry> {
+        let entry = serde_json::from_str(&self.entry).map_err(Error::internal)?;
+        Ok(ChainedEntry {
+            entry,
+            hash: self.hash,
+        })
+    }
+}
+
+/// Appends an entry to the chain, and answers its hash.
+pub(crate) async fn append(
+    entry: &AuditEntry,
+    before: Option<&Digest>,
+    tx: &mut Tx,
+) -> Result<Digest> {
+    let text = serde_json::to_string(entry).map_err(Error::internal)?;
+    let hash = chained(before, &text);
+    on!(tx, |c| sqlx::query(
+        "insert into audit (revision, action, actor_id, subject_id, entry, hash)
+         values ($1, $2, $3, $4, $5, $6)"
+    )
+    .bind(sql(entry.revision))
+    .bind(Word(entry.action))
+    .bind(entry.actor.id)
+    .bind(entry.subject.id)
+    .bind(text.as_str())
+    .bind(hash.as_bytes().as_slice())
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(hash)
+}
+
+/// The hash of the newest entry.
+pub(crate) async fn newest_hash(tx: &mut Tx) -> Result<Option<Digest>> {
+    let row: Option<(Vec<u8>,)> = on!(tx, |c| sqlx::query_as(
+        "select hash from audit order by revision desc limit 1"
+    )
+    .fetch_optional(c)
+    .await)?;
+    row.map(|(hash,)| Digest::try_from(hash).map_err(Error::internal))
+        .transpose()
+}
+
+/// Which entries to list; an absent part does not restrict.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Filter {
+    pub(crate) action: Option<AuditAction>,
+    pub(crate) actor: Option<Uuid>,
+    pub(crate) subject: Option<Uuid>,
+}
+
+/// Entries before a revision, newest first.
+pub(crate) async fn list(
+    filter: Filter,
+    before: u64,
+    rows: usize,
+    tx: &mut Tx,
+) -> Result<Vec<AuditRow>> {
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(
+        "select revision, action, actor_id, subject_id, entry, hash from audit
+         where revision < $1 and ($2 is null or action = $2) and ($3 is null or actor_id = $3)
+           and ($4 is null or subject_id = $4)
+         order by revision desc limit $5"
+    )
+    .bind(sql(before))
+    .bind(filter.action.map(Word))
+    .bind(filter.actor)
+    .bind(filter.subject)
+    .bind(i64::try_from(rows).unwrap_or(i64::MAX))
+    .fetch_all(c)
+    .await)?;
+    rows.into_iter().map(AuditRow::try_from).collect()
+}
+
+/// A run of entries in the order of the chain, each with the revision of the history that it should be of:
+/// none where the history has a revision that was never audited.
+pub(crate) async fn chain(after: u64, rows: i64, tx: &mut Tx) -> Result<Vec<AuditRow>> {
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(
+        "select revision, action, actor_id, subject_id, entry, hash from audit
+         where revision > $1 order by revision limit $2"
+    )
+    .bind(sql(after))
+    .bind(rows)
+    .fetch_all(c)
+    .await)?;
+    rows.into_iter().map(AuditRow::try_from).collect()
+}
+
+/// A revision of the history that has no entry: somebody took it away.
+pub(crate) async fn missing(tx: &mut Tx) -> Result<Option<u64>> {
+    let row: Option<(i64,)> = on!(tx, |c| sqlx::query_as(
+        "select l.revision from lineage l left join audit a on a.revision = l.revision
+         where a.revision is null order by l.revision limit 1"
+    )
+    .fetch_optional(c)
+    .await)?;
+    Ok(row.map(|(revision,)| number(revision)))
+}

@@ -1,0 +1,147 @@
+use std::fmt;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::digest::Digest;
+use crate::id::KeyId;
+
+/// A change that was made: by whom, from where, of what, from what to what. Secrets are never in it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AuditEntry {
+    /// The revision that the change was.
+    pub revision: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What was done.
+    pub action: AuditAction,
+    /// To what.
+    pub subject: Subject,
+    /// The parts that changed, as they were; absent for what is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<serde_json::Value>,
+    /// The parts that changed, as they are since; absent for what is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<serde_json::Value>,
+    /// How many agent targets it began.
+    pub reached: u64,
+    /// How many agent targets it ended.
+    pub left: u64,
+}
+
+/// An entry with what chains it to the one before.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ChainedEntry {
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: AuditEntry,
+    /// SHA-256 over the hash of the entry before (none for the first) and this one's own bytes.
+    pub hash: Digest,
+}
+
+/// Who made a change.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Actor {
+    /// What kind of one.
+    pub role: ActorRole,
+    /// The agent's or generator's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
+    /// The key that was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
+    /// Where the request came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub address: Option<IpAddr>,
+    /// Finds the request in the broker's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// What kind of somebody makes changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ActorRole {
+    /// An operator.
+    Admin,
+    /// An agent.
+    Agent,
+    /// A generator.
+    Generator,
+    /// Somebody with a shell on the broker's host.
+    Host,
+    /// The broker itself.
+    Broker,
+}
+
+/// What a change is about.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Subject {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// What is done. The first word says to what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditAction {
+    /// An agent was registered.
+    AgentCreate,
+    /// Its labels or annotations changed.
+    AgentChange,
+    /// It reported new facts of its cluster.
+    AgentFacts,
+    /// It was deleted.
+    AgentDelete,
+    /// A generator was registered.
+    GeneratorCreate,
+    /// Its scope or quota changed.
+    GeneratorChange,
+    /// It was deleted.
+    GeneratorDelete,
+    /// A stack was created.
+    StackCreate,
+    /// Its options, labels, annotations or targeting changed.
+    StackChange,
+    /// It was deleted.
+    StackDelete,
+    /// A snapshot of it was published.
+    StackPublish,
+    /// An older snapshot of it was published again.
+    StackRollback,
+    /// An agent was targeted directly.
+    TargetCreate,
+    /// A direct target was taken back.
+    TargetEnd,
+    /// An agent confirmed that it removed a stack.
+    RemovalConfirm,
+    /// A key was made.
+    KeyCreate,
+    /// A key was replaced.
+    KeyRotate,
+    /// A key was revoked.
+    KeyRevoke,
+    /// The settings changed.
+    SettingsChange,
+}
+
+impl fmt::Display for AuditAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl fmt::Display for ActorRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
