@@ -29,6 +29,7 @@ create table generators (
     minute           bigint  not null default 0,
     minute_publishes bigint  not null default 0,
     created_at timestamptz not null,
+    edited_revision  bigint not null,
     deleted_at timestamptz
 );
 create unique index generators_name on generators (name) where deleted_at is null;
@@ -43,6 +44,7 @@ create table agents (
     changed_revision bigint not null,
     last_seen        timestamptz,
     interval_seconds bigint not null default 0,
+    edited_revision  bigint not null,
     deleted_at       timestamptz
 );
 create unique index agents_name on agents (name) where deleted_at is null;
@@ -81,6 +83,7 @@ create table stacks (
     head_sequence    bigint not null default 0,
     changed_revision bigint not null,
     created_at       timestamptz    not null,
+    edited_revision  bigint not null,
     deleted_at       timestamptz
 );
 create unique index stacks_name on stacks (owner_id, name) where deleted_at is null;

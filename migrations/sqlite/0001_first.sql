@@ -29,6 +29,7 @@ create table generators (
     minute           integer not null default 0,
     minute_publishes integer not null default 0,
     created_at text not null,
+    edited_revision  integer not null,
     deleted_at text
 );
 create unique index generators_name on generators (name) where deleted_at is null;
@@ -43,6 +44,7 @@ create table agents (
     changed_revision integer not null,
     last_seen        text,
     interval_seconds integer not null default 0,
+    edited_revision  integer not null,
     deleted_at       text
 );
 create unique index agents_name on agents (name) where deleted_at is null;
@@ -81,6 +83,7 @@ create table stacks (
     head_sequence    integer not null default 0,
     changed_revision integer not null,
     created_at       text    not null,
+    edited_revision  integer not null,
     deleted_at       text
 );
 create unique index stacks_name on stacks (owner_id, name) where deleted_at is null;

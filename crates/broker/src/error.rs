@@ -38,6 +38,10 @@ pub(crate) enum Error {
         "the stack's head has sequence {found}, not {expected}: look at its history, then publish again"
     )]
     SequenceMismatch { expected: u64, found: u64 },
+    #[error(
+        "it was edited meanwhile: revision {found}, not {expected}; read it again, then decide again"
+    )]
+    EditedMeanwhile { expected: u64, found: u64 },
     #[error("{0}")]
     InUse(String),
     #[error("{0}")]
@@ -86,6 +90,9 @@ impl Error {
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed),
             Self::NameTaken(_) => (StatusCode::CONFLICT, Code::NameTaken),
             Self::SequenceMismatch { .. } => (StatusCode::CONFLICT, Code::SequenceMismatch),
+            Self::EditedMeanwhile { .. } => {
+                (StatusCode::PRECONDITION_FAILED, Code::EditedMeanwhile)
+            }
             Self::InUse(_) => (StatusCode::CONFLICT, Code::InUse),
             Self::QuotaExceeded(_) => (StatusCode::UNPROCESSABLE_ENTITY, Code::QuotaExceeded),
             Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, Code::TooManyRequests),

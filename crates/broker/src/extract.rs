@@ -6,9 +6,9 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -92,6 +92,51 @@ pub(crate) fn has_type(headers: &HeaderMap, types: &[&str]) -> bool {
         .unwrap_or_default();
     let said = said.split(';').next().unwrap_or_default().trim();
     types.iter().any(|kind| said.eq_ignore_ascii_case(kind))
+}
+
+/// The revision that a caller has seen last of what it edits, if it says one. `*` is any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IfMatch(Option<u64>);
+
+impl IfMatch {
+    /// Refuses an edit of something that was edited meanwhile.
+    pub(crate) fn check(self, found: u64) -> Result<()> {
+        match self.0 {
+            Some(expected) if expected != found => Err(Error::EditedMeanwhile { expected, found }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Names an edit of something, for `If-Match`.
+pub(crate) fn entity_tag(revision: u64) -> [(HeaderName, HeaderValue); 1] {
+    let tag = HeaderValue::try_from(format!("\"{revision}\""));
+    [(ETAG, tag.unwrap_or(HeaderValue::from_static("\"\"")))]
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let Some(header) = parts.headers.get(IF_MATCH) else {
+            return Ok(Self(None));
+        };
+        let text = header.to_str().unwrap_or_default().trim();
+        if text == "*" {
+            return Ok(Self(None));
+        }
+        let revision = text
+            .strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'));
+        let revision = revision.and_then(|text| text.parse().ok());
+        revision
+            .map(|revision| Self(Some(revision)))
+            .ok_or_else(|| {
+                Error::Malformed(
+                    "If-Match takes one ETag as it was given, in quotes, or *".to_owned(),
+                )
+            })
+    }
 }
 
 /// The query string.

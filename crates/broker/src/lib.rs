@@ -192,6 +192,7 @@ impl Broker {
         Agent {
             id: row.id,
             name: row.name,
+            revision: row.revision,
             labels: row.labels,
             annotations: row.annotations,
             facts: row.facts,

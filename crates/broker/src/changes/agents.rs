@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::keys;
 use super::targeting::settle_agent;
 use crate::error::{Error, Result};
+use crate::extract::IfMatch;
 use crate::scope::Scope;
 use crate::store::agents::{self, AgentRow};
 use crate::store::changes::Touched;
@@ -23,13 +24,14 @@ impl Mutation for CreateAgent {
         let agent = AgentRow {
             id: AgentId::generate(&*change.ambient),
             name: self.name.clone(),
+            revision: change.revision,
             labels: self.labels.clone(),
             annotations: self.annotations.clone(),
             facts: None,
             created_at: change.now,
             heartbeat: None,
         };
-        agents::insert(&agent, change.revision, &mut change.tx).await?;
+        agents::insert(&agent, &mut change.tx).await?;
         let pak = keys::issue(Role::Agent, agent.id.uuid(), change).await?;
         change.touch(Touched::Agent(agent.id));
         anchors::set_agent(&agent, &mut change.tx).await?;
@@ -49,6 +51,7 @@ impl Mutation for CreateAgent {
 /// Changes an agent's labels and annotations, and with them what it runs.
 pub(crate) struct ChangeAgent {
     pub(crate) agent: Reference,
+    pub(crate) expected: IfMatch,
     pub(crate) patch: PatchAgent,
 }
 
@@ -57,6 +60,7 @@ impl Mutation for ChangeAgent {
 
     async fn apply(&self, change: &mut Change) -> Result<AgentRow> {
         let mut agent = agents::find(&self.agent, &Scope::All, &mut change.tx).await?;
+        self.expected.check(agent.revision)?;
         let before = traits(&agent);
         let PatchAgent {
             labels,
@@ -67,6 +71,11 @@ impl Mutation for ChangeAgent {
         let annotations = annotations.applied_to(agent.annotations);
         agent.annotations =
             annotations.map_err(|why| Error::invalid("/annotations", why.to_string()))?;
+        if traits(&agent) == before {
+            change.unchanged();
+            return Ok(agent);
+        }
+        agent.revision = change.revision;
         agents::set_traits(&agent, &mut change.tx).await?;
         anchors::set_agent(&agent, &mut change.tx).await?;
         settle_agent(&agent, change).await?;
@@ -112,6 +121,7 @@ impl Mutation for ReportFacts {
 /// Deletes an agent that has nothing left to run or to remove.
 pub(crate) struct DeleteAgent {
     pub(crate) agent: Reference,
+    pub(crate) expected: IfMatch,
 }
 
 impl Mutation for DeleteAgent {
@@ -119,6 +129,7 @@ impl Mutation for DeleteAgent {
 
     async fn apply(&self, change: &mut Change) -> Result<()> {
         let agent = agents::find(&self.agent, &Scope::All, &mut change.tx).await?;
+        self.expected.check(agent.revision)?;
         if let Some(target) = agent_targets::any_of(agent.id, &mut change.tx).await? {
             return Err(in_use(&agent, &target));
         }

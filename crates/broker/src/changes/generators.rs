@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::keys;
 use super::targeting::settle_stack;
 use crate::error::{Error, Result};
+use crate::extract::IfMatch;
 use crate::store::changes::Touched;
 use crate::store::{generators, stacks};
 use crate::writer::{Change, Mutation};
@@ -20,6 +21,7 @@ impl Mutation for CreateGenerator {
         let generator = Generator {
             id: GeneratorId::generate(&*change.ambient),
             name: self.name.clone(),
+            revision: change.revision,
             scope: self.scope.clone(),
             quota: self.quota,
             created_at: change.now,
@@ -41,6 +43,7 @@ impl Mutation for CreateGenerator {
 /// Changes what a generator may reach and have.
 pub(crate) struct ChangeGenerator {
     pub(crate) generator: Reference,
+    pub(crate) expected: IfMatch,
     pub(crate) patch: PatchGenerator,
 }
 
@@ -49,10 +52,16 @@ impl Mutation for ChangeGenerator {
 
     async fn apply(&self, change: &mut Change) -> Result<Generator> {
         let mut generator = generators::find(&self.generator, &mut change.tx).await?;
+        self.expected.check(generator.revision)?;
         let before = generator.clone();
         let PatchGenerator { scope, quota } = self.patch.clone();
         generator.quota = quota.unwrap_or(generator.quota);
         generator.scope = scope.unwrap_or(generator.scope);
+        if generator == before {
+            change.unchanged();
+            return Ok(before);
+        }
+        generator.revision = change.revision;
         generators::update(&generator, &mut change.tx).await?;
         change.touch(Touched::Generator(generator.id));
         for stack in stacks::of_owner(generator.id.uuid(), &mut change.tx).await? {
@@ -72,6 +81,7 @@ impl Mutation for ChangeGenerator {
 /// Deletes a generator that owns nothing.
 pub(crate) struct DeleteGenerator {
     pub(crate) generator: Reference,
+    pub(crate) expected: IfMatch,
 }
 
 impl Mutation for DeleteGenerator {
@@ -79,6 +89,7 @@ impl Mutation for DeleteGenerator {
 
     async fn apply(&self, change: &mut Change) -> Result<()> {
         let generator = generators::find(&self.generator, &mut change.tx).await?;
+        self.expected.check(generator.revision)?;
         if stacks::count(generator.id.uuid(), &mut change.tx).await? > 0 {
             return Err(Error::InUse(format!(
                 "generator {} still owns stacks: delete them first",

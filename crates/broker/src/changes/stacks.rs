@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::quota;
 use super::targeting::{end, settle_stack};
 use crate::error::{Error, Result};
+use crate::extract::IfMatch;
 use crate::scope::Scope;
 use crate::store::agent_targets::{self, Ending, OpenTarget};
 use crate::store::anchors;
@@ -35,6 +36,7 @@ impl Mutation for CreateOwnStack {
         let stack = Stack {
             id: StackId::generate(&*change.ambient),
             name: create.name,
+            revision: change.revision,
             generator: self.scope.generator().cloned(),
             labels: create.labels,
             annotations: create.annotations,
@@ -43,7 +45,7 @@ impl Mutation for CreateOwnStack {
             head: None,
             created_at: change.now,
         };
-        stacks::insert(&stack, self.scope.owner(), change.revision, &mut change.tx).await?;
+        stacks::insert(&stack, self.scope.owner(), &mut change.tx).await?;
         change.touch(Touched::Stack(stack.id));
         settle_stack(&found_again(stack.id, change).await?, change).await?;
         change.audit(
@@ -64,6 +66,7 @@ async fn found_again(id: StackId, change: &mut Change) -> Result<StackRow> {
 pub(crate) struct ChangeStack {
     pub(crate) scope: Scope,
     pub(crate) stack: Reference,
+    pub(crate) expected: IfMatch,
     pub(crate) patch: PatchStack,
 }
 
@@ -72,9 +75,15 @@ impl Mutation for ChangeStack {
 
     async fn apply(&self, change: &mut Change) -> Result<Stack> {
         let before = stacks::find(&self.stack, &self.scope, &mut change.tx).await?;
-        let stack = patched(before.stack.clone(), self.patch.clone())?;
+        self.expected.check(before.stack.revision)?;
+        let mut stack = patched(before.stack.clone(), self.patch.clone())?;
         check(&stack.options)?;
-        stacks::update(&stack, change.revision, &mut change.tx).await?;
+        if stack == before.stack {
+            change.unchanged();
+            return Ok(stack);
+        }
+        stack.revision = change.revision;
+        stacks::update(&stack, &mut change.tx).await?;
         for rule in before.stack.targeting.rules() {
             if !stack.targeting.rules().contains(rule) {
                 held_facts::forget_rule(stack.id, RuleDigest::of(rule), &mut change.tx).await?;
@@ -114,6 +123,7 @@ fn patched(stack: Stack, patch: PatchStack) -> Result<Stack> {
 pub(crate) struct DeleteStack {
     pub(crate) scope: Scope,
     pub(crate) stack: Reference,
+    pub(crate) expected: IfMatch,
     pub(crate) policy: Option<OnRemove>,
     pub(crate) allow_delete: Vec<KeptKind>,
 }
@@ -125,6 +135,7 @@ impl Mutation for DeleteStack {
         let stack = stacks::find(&self.stack, &self.scope, &mut change.tx)
             .await?
             .stack;
+        self.expected.check(stack.revision)?;
         let ending = Ending {
             policy: self.policy.unwrap_or(stack.options.on_remove),
             allow_delete: self.allow_delete.clone(),

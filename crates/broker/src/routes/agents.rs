@@ -10,7 +10,7 @@ use super::preview::Preview;
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
-use crate::extract::{Json, Path, Query};
+use crate::extract::{IfMatch, Json, Path, Query, entity_tag};
 use crate::page::PageQuery;
 use crate::scope::{Caller, Scope};
 use crate::store::agents;
@@ -61,13 +61,18 @@ pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
     caller: Caller,
     Path(agent): Path<Reference>,
+    expected: IfMatch,
     Query(preview): Query<Preview>,
     Json(patch): Json<PatchAgent>,
 ) -> Result<Response> {
-    let change = changes::agents::ChangeAgent { agent, patch };
+    let change = changes::agents::ChangeAgent {
+        agent,
+        expected,
+        patch,
+    };
     preview
         .or_change(&broker, &caller, change, |row| {
-            Json(broker.agent(row)).into_response()
+            (entity_tag(row.revision), Json(broker.agent(row))).into_response()
         })
         .await
 }
@@ -79,9 +84,9 @@ pub(super) async fn get(
     State(broker): State<Arc<Broker>>,
     scope: Scope,
     Path(agent): Path<Reference>,
-) -> Result<Json<Agent>> {
+) -> Result<Response> {
     let row = agents::find(&agent, &scope, &mut broker.db.read().await?).await?;
-    Ok(Json(broker.agent(row)))
+    Ok((entity_tag(row.revision), Json(broker.agent(row))).into_response())
 }
 
 /// Deletes an agent that has nothing left to run or to remove. Its keys die with it.
@@ -91,9 +96,13 @@ pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,
     caller: Caller,
     Path(agent): Path<Reference>,
+    expected: IfMatch,
 ) -> Result<StatusCode> {
     broker
-        .change(caller.actor(), changes::agents::DeleteAgent { agent })
+        .change(
+            caller.actor(),
+            changes::agents::DeleteAgent { agent, expected },
+        )
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -10,7 +10,7 @@ use super::preview::Preview;
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
-use crate::extract::{Json, Path, Query};
+use crate::extract::{IfMatch, Json, Path, Query, entity_tag};
 use crate::page::PageQuery;
 use crate::scope::Caller;
 use crate::store::generators;
@@ -51,10 +51,9 @@ pub(super) async fn create(
 pub(super) async fn get(
     State(broker): State<Arc<Broker>>,
     Path(generator): Path<Reference>,
-) -> Result<Json<Generator>> {
-    Ok(Json(
-        generators::find(&generator, &mut broker.db.read().await?).await?,
-    ))
+) -> Result<Response> {
+    let generator = generators::find(&generator, &mut broker.db.read().await?).await?;
+    Ok((entity_tag(generator.revision), Json(generator)).into_response())
 }
 
 /// Changes what a generator may reach and have (JSON Merge Patch).
@@ -65,13 +64,18 @@ pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
     caller: Caller,
     Path(generator): Path<Reference>,
+    expected: IfMatch,
     Query(preview): Query<Preview>,
     Json(patch): Json<PatchGenerator>,
 ) -> Result<Response> {
-    let change = changes::generators::ChangeGenerator { generator, patch };
+    let change = changes::generators::ChangeGenerator {
+        generator,
+        expected,
+        patch,
+    };
     preview
         .or_change(&broker, &caller, change, |generator| {
-            Json(generator).into_response()
+            (entity_tag(generator.revision), Json(generator)).into_response()
         })
         .await
 }
@@ -83,11 +87,15 @@ pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,
     caller: Caller,
     Path(generator): Path<Reference>,
+    expected: IfMatch,
 ) -> Result<StatusCode> {
     broker
         .change(
             caller.actor(),
-            changes::generators::DeleteGenerator { generator },
+            changes::generators::DeleteGenerator {
+                generator,
+                expected,
+            },
         )
         .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -11,7 +11,7 @@ use super::preview::Preview;
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
-use crate::extract::{Json, Path, Query};
+use crate::extract::{IfMatch, Json, Path, Query, entity_tag};
 use crate::page::PageQuery;
 use crate::scope::{Caller, Scope};
 use crate::store::{stacks, target_status};
@@ -55,12 +55,9 @@ pub(super) async fn get(
     State(broker): State<Arc<Broker>>,
     scope: Scope,
     Path(stack): Path<Reference>,
-) -> Result<Json<Stack>> {
-    Ok(Json(
-        stacks::find(&stack, &scope, &mut broker.db.read().await?)
-            .await?
-            .stack,
-    ))
+) -> Result<Response> {
+    let row = stacks::find(&stack, &scope, &mut broker.db.read().await?).await?;
+    Ok((entity_tag(row.stack.revision), Json(row.stack)).into_response())
 }
 
 /// Changes a stack (JSON Merge Patch): its options, and with labels, annotations and targeting who runs it.
@@ -72,17 +69,19 @@ pub(super) async fn patch(
     caller: Caller,
     scope: Scope,
     Path(stack): Path<Reference>,
+    expected: IfMatch,
     Query(preview): Query<Preview>,
     Json(patch): Json<PatchStack>,
 ) -> Result<Response> {
     let change = changes::stacks::ChangeStack {
         scope,
         stack,
+        expected,
         patch,
     };
     preview
         .or_change(&broker, &caller, change, |stack| {
-            Json(stack).into_response()
+            (entity_tag(stack.revision), Json(stack)).into_response()
         })
         .await
 }
@@ -96,11 +95,13 @@ pub(super) async fn delete(
     caller: Caller,
     scope: Scope,
     Path(stack): Path<Reference>,
+    expected: IfMatch,
     Query(removal): Query<RemovalQuery>,
 ) -> Result<Response> {
     let delete = changes::stacks::DeleteStack {
         scope,
         stack,
+        expected,
         policy: removal.policy,
         allow_delete: removal.allow_delete()?,
     };

@@ -16,8 +16,8 @@ use crate::scope::Scope;
 macro_rules! select_agents {
     ($rest:literal) => {
         concat!(
-            "select a.id, a.name, a.labels, a.annotations, a.facts, a.created_at, a.last_seen,
-                    a.interval_seconds
+            "select a.id, a.name, a.edited_revision, a.labels, a.annotations, a.facts, a.created_at,
+                    a.last_seen, a.interval_seconds
              from agents a",
             " ",
             $rest
@@ -30,6 +30,8 @@ macro_rules! select_agents {
 pub(crate) struct AgentRow {
     pub(crate) id: AgentId,
     pub(crate) name: Name,
+    /// The revision that last edited it.
+    pub(crate) revision: u64,
     pub(crate) labels: Labels,
     pub(crate) annotations: Annotations,
     /// None until it has reported any.
@@ -60,6 +62,7 @@ pub(crate) struct Heartbeat {
 struct Row {
     id: Uuid,
     name: Word<Name>,
+    edited_revision: i64,
     labels: Json<Labels>,
     annotations: Json<Annotations>,
     facts: Option<Json<Facts>>,
@@ -74,6 +77,7 @@ impl From<Row> for AgentRow {
         Self {
             id: row.id.into(),
             name: row.name.0,
+            revision: number(row.edited_revision),
             labels: row.labels.0,
             annotations: row.annotations.0,
             facts: row.facts.map(|Json(facts)| facts),
@@ -86,17 +90,17 @@ impl From<Row> for AgentRow {
     }
 }
 
-pub(crate) async fn insert(agent: &AgentRow, revision: u64, tx: &mut Tx) -> Result<()> {
+pub(crate) async fn insert(agent: &AgentRow, tx: &mut Tx) -> Result<()> {
     on!(tx, |c| sqlx::query(
-        "insert into agents (id, name, labels, annotations, created_at, changed_revision)
-         values ($1, $2, $3, $4, $5, $6)"
+        "insert into agents (id, name, labels, annotations, created_at, changed_revision, edited_revision)
+         values ($1, $2, $3, $4, $5, $6, $6)"
     )
     .bind(agent.id.uuid())
     .bind(agent.name.as_str())
     .bind(Json(&agent.labels))
     .bind(Json(&agent.annotations))
     .bind(agent.created_at.to_sqlx())
-    .bind(sql(revision))
+    .bind(sql(agent.revision))
     .execute(c)
     .await
     .map(drop))
@@ -224,11 +228,12 @@ pub(crate) async fn delete(id: AgentId, now: Timestamp, tx: &mut Tx) -> Result<(
 
 pub(crate) async fn set_traits(agent: &AgentRow, tx: &mut Tx) -> Result<()> {
     on!(tx, |c| sqlx::query(
-        "update agents set labels = $2, annotations = $3 where id = $1"
+        "update agents set labels = $2, annotations = $3, edited_revision = $4 where id = $1"
     )
     .bind(agent.id.uuid())
     .bind(Json(&agent.labels))
     .bind(Json(&agent.annotations))
+    .bind(sql(agent.revision))
     .execute(c)
     .await
     .map(drop))?;

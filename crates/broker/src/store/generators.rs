@@ -15,7 +15,7 @@ use crate::page::Window;
 macro_rules! select_generators {
     ($rest:literal) => {
         concat!(
-            "select id, name, scope, quota, created_at from generators",
+            "select id, name, edited_revision, scope, quota, created_at from generators",
             " ",
             $rest
         )
@@ -26,6 +26,7 @@ macro_rules! select_generators {
 struct Row {
     id: Uuid,
     name: Word<Name>,
+    edited_revision: i64,
     scope: Json<AgentScope>,
     quota: Json<Quota>,
     created_at: jiff_sqlx::Timestamp,
@@ -36,6 +37,7 @@ impl From<Row> for Generator {
         Self {
             id: row.id.into(),
             name: row.name.0,
+            revision: number(row.edited_revision),
             scope: row.scope.0,
             quota: row.quota.0,
             created_at: row.created_at.to_jiff(),
@@ -45,13 +47,15 @@ impl From<Row> for Generator {
 
 pub(crate) async fn insert(generator: &Generator, tx: &mut Tx) -> Result<()> {
     on!(tx, |c| sqlx::query(
-        "insert into generators (id, name, scope, quota, created_at) values ($1, $2, $3, $4, $5)"
+        "insert into generators (id, name, scope, quota, created_at, edited_revision)
+         values ($1, $2, $3, $4, $5, $6)"
     )
     .bind(generator.id.uuid())
     .bind(generator.name.as_str())
     .bind(Json(&generator.scope))
     .bind(Json(generator.quota))
     .bind(generator.created_at.to_sqlx())
+    .bind(sql(generator.revision))
     .execute(c)
     .await
     .map(drop))
@@ -103,11 +107,12 @@ pub(crate) async fn delete(id: GeneratorId, now: Timestamp, tx: &mut Tx) -> Resu
 /// Replaces what may be changed of a generator.
 pub(crate) async fn update(generator: &Generator, tx: &mut Tx) -> Result<()> {
     on!(tx, |c| sqlx::query(
-        "update generators set scope = $2, quota = $3 where id = $1"
+        "update generators set scope = $2, quota = $3, edited_revision = $4 where id = $1"
     )
     .bind(generator.id.uuid())
     .bind(Json(&generator.scope))
     .bind(Json(generator.quota))
+    .bind(sql(generator.revision))
     .execute(c)
     .await
     .map(drop))?;

@@ -17,7 +17,7 @@ use crate::scope::Scope;
 macro_rules! select_stacks {
     ($rest:literal) => {
         concat!(
-            "select s.id, s.owner_id, g.name as generator, g.scope, s.name, s.labels, s.annotations,
+            "select s.id, s.owner_id, g.name as generator, g.scope, s.name, s.edited_revision, s.labels, s.annotations,
                     s.targeting, s.options, s.head_id, s.head_sequence, d.digest as head_digest,
                     s.created_at
              from stacks s left join generators g on g.id = s.owner_id
@@ -55,6 +55,7 @@ struct Row {
     generator: Option<Word<Name>>,
     scope: Option<Json<AgentScope>>,
     name: Word<Name>,
+    edited_revision: i64,
     labels: Json<Labels>,
     annotations: Json<Annotations>,
     targeting: Json<Targeting>,
@@ -81,6 +82,7 @@ impl TryFrom<Row> for StackRow {
             id: row.id.into(),
             name: row.name.0,
             generator: row.generator.map(|name| name.0),
+            revision: number(row.edited_revision),
             labels: row.labels.0,
             annotations: row.annotations.0,
             targeting: row.targeting.0,
@@ -96,11 +98,11 @@ impl TryFrom<Row> for StackRow {
     }
 }
 
-pub(crate) async fn insert(stack: &Stack, owner: Uuid, revision: u64, tx: &mut Tx) -> Result<()> {
+pub(crate) async fn insert(stack: &Stack, owner: Uuid, tx: &mut Tx) -> Result<()> {
     on!(tx, |c| sqlx::query(
         "insert into stacks (id, owner_id, name, labels, annotations, targeting, options,
-             changed_revision, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+             changed_revision, edited_revision, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)"
     )
     .bind(stack.id.uuid())
     .bind(owner)
@@ -109,7 +111,7 @@ pub(crate) async fn insert(stack: &Stack, owner: Uuid, revision: u64, tx: &mut T
     .bind(Json(&stack.annotations))
     .bind(Json(&stack.targeting))
     .bind(Json(&stack.options))
-    .bind(sql(revision))
+    .bind(sql(stack.revision))
     .bind(stack.created_at.to_sqlx())
     .execute(c)
     .await
@@ -215,10 +217,11 @@ pub(crate) async fn count(owner: Uuid, tx: &mut Tx) -> Result<u64> {
 }
 
 /// Replaces all that people may change of a stack.
-pub(crate) async fn update(stack: &Stack, revision: u64, tx: &mut Tx) -> Result<()> {
+pub(crate) async fn update(stack: &Stack, tx: &mut Tx) -> Result<()> {
     on!(tx, |c| {
         sqlx::query(
-        "update stacks set labels = $2, annotations = $3, targeting = $4, options = $5, changed_revision = $6
+        "update stacks set labels = $2, annotations = $3, targeting = $4, options = $5, changed_revision = $6,
+             edited_revision = $6
          where id = $1"
     )
     .bind(stack.id.uuid())
@@ -226,7 +229,7 @@ pub(crate) async fn update(stack: &Stack, revision: u64, tx: &mut Tx) -> Result<
     .bind(Json(&stack.annotations))
     .bind(Json(&stack.targeting))
     .bind(Json(&stack.options))
-    .bind(sql(revision))
+    .bind(sql(stack.revision))
     .execute(c)
     .await
     .map(drop)

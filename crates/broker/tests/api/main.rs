@@ -2,6 +2,7 @@
 
 mod audit;
 mod away;
+mod editing;
 mod harness;
 mod model;
 mod openapi;

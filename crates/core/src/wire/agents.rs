@@ -17,6 +17,8 @@ pub struct Agent {
     pub id: AgentId,
     /// Its name, unique among agents.
     pub name: Name,
+    /// The revision that last edited it: what `If-Match` takes, and what finds the audit entry.
+    pub revision: u64,
     /// What operators say of it, for rules.
     #[serde(default)]
     pub labels: Labels,
@@ -86,6 +88,8 @@ pub struct Generator {
     pub id: GeneratorId,
     /// Its name, unique among generators.
     pub name: Name,
+    /// The revision that last edited it: what `If-Match` takes, and what finds the audit entry.
+    pub revision: u64,
     /// Which agents its stacks may reach.
     pub scope: AgentScope,
     /// How much it may have.

@@ -25,6 +25,8 @@ pub enum Code {
     NameTaken,
     /// The stack's head is not the one that was expected.
     SequenceMismatch,
+    /// What is to be edited was edited since `If-Match` saw it.
+    EditedMeanwhile,
     /// Something else depends on it.
     InUse,
     /// The generator has as much as it may have.

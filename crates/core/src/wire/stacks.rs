@@ -43,6 +43,8 @@ pub struct Stack {
     /// The generator that owns it; absent if the operators do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator: Option<Name>,
+    /// The revision that last edited it: what `If-Match` takes, and what finds the audit entry.
+    pub revision: u64,
     /// What its owner says of it, for rules.
     #[serde(default)]
     pub labels: Labels,
