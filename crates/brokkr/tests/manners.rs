@@ -115,3 +115,29 @@ fn shells_learn_every_command_and_a_reader_may_leave() {
         "{output:?}"
     );
 }
+
+#[test]
+fn what_would_target_wrongly_is_not_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |arguments: &[&str]| ends(&mut brokkr(folder.path(), arguments), 2).1;
+    let twice = [
+        "agent",
+        "set",
+        "eu-1",
+        "--label",
+        "env=prod",
+        "--remove-label",
+        "env",
+    ];
+    insta::assert_snapshot!(refused(&twice), @"error: `env` is there twice: say which value it has");
+    let facts = ["stack", "rule", "add", "shop", "--facts", "region=eu"];
+    insta::assert_snapshot!(refused(&facts), @"error: `facts` alone would let an agent choose what it runs: add `labels`, `same`, `annotations`, `same_annotations` or `every_agent`");
+    let negative = ["generator", "create", "ci", "--scope", "!prod"];
+    insta::assert_snapshot!(refused(&negative), @"error: the scope only says what an agent must not have, so every new agent would be in it: add something that it must have");
+    let unreadable = ["stack", "exclude", "add", "shop", "--labels", "tier in a"];
+    let refused = refused(&unreadable);
+    assert!(
+        refused.contains("column 9: expected `(`, found `a`"),
+        "{refused}"
+    );
+}

@@ -8,6 +8,7 @@ use brokkr_core::wire::{
     Rollback, Stack, TargetStatus,
 };
 use reqwest::Method;
+use reqwest::header::IF_MATCH;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -76,6 +77,16 @@ impl Client {
             .await
     }
 
+    /// The same, refused if the generator was edited since it was `seen`.
+    pub async fn patch_seen_generator(
+        &self,
+        seen: &Generator,
+        patch: &PatchGenerator,
+    ) -> Result<Generator> {
+        self.patch_seen(&["generators", &seen.id.to_string()], seen.revision, patch)
+            .await
+    }
+
     /// What [`Client::patch_generator`] would begin and end.
     pub async fn plan_generator(
         &self,
@@ -121,6 +132,12 @@ impl Client {
     /// Changes a stack.
     pub async fn patch_stack(&self, stack: &Reference, patch: &PatchStack) -> Result<Stack> {
         self.patch(&["stacks", &stack.to_string()], patch).await
+    }
+
+    /// The same, refused if the stack was edited since it was `seen`.
+    pub async fn patch_seen_stack(&self, seen: &Stack, patch: &PatchStack) -> Result<Stack> {
+        self.patch_seen(&["stacks", &seen.id.to_string()], seen.revision, patch)
+            .await
     }
 
     /// What [`Client::patch_stack`] would begin and end.
@@ -231,6 +248,17 @@ impl Client {
 
     async fn patch<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T> {
         self.json(self.request(Method::PATCH, path).json(body))
+            .await
+    }
+
+    async fn patch_seen<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        revision: u64,
+        body: &impl Serialize,
+    ) -> Result<T> {
+        let request = self.request(Method::PATCH, path).json(body);
+        self.json(request.header(IF_MATCH, format!("\"{revision}\"")))
             .await
     }
 

@@ -74,3 +74,59 @@ impl Cluster {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+
+    use brokkr_core::ambient::System;
+    use http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A cluster whose server answers a path, with its query, so.
+    fn cluster(answer: fn(&str) -> (u16, String)) -> Cluster {
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let path = request.uri().path_and_query().map(ToString::to_string);
+            let (status, body) = answer(&path.unwrap_or_default());
+            let response = Response::builder()
+                .status(status)
+                .body(Body::from(body.into_bytes()));
+            std::future::ready(Ok::<_, Infallible>(response.expect("a response")))
+        });
+        Cluster::new(kube::Client::new(service, "default"), 4, Arc::new(System))
+    }
+
+    fn page(id: &str, next: &str) -> String {
+        let node = json!({ "metadata": { "labels": { "a": id } }, "spec": { "providerID": id } });
+        json!({ "metadata": { "continue": next }, "items": [node] }).to_string()
+    }
+
+    #[tokio::test]
+    async fn nodes_are_read_to_the_last_page() {
+        let cluster = cluster(|path| match path.rsplit_once("continue=") {
+            Some((_, "")) => (200, page("first", "more")),
+            Some((_, "more")) => (200, page("second", "")),
+            _ => (500, String::new()),
+        });
+        let nodes = cluster.nodes().await.expect("nodes");
+        let ids: Vec<_> = nodes.iter().map(Node::provider_id).collect();
+        assert_eq!(ids, ["first", "second"]);
+        assert_eq!(nodes[1].label("a"), Some("second"));
+    }
+
+    #[tokio::test]
+    async fn who_may_not_see_nodes_sees_none_and_that_is_no_failure() {
+        assert!(
+            cluster(|_| (403, String::new()))
+                .nodes()
+                .await
+                .expect("none")
+                .is_empty()
+        );
+        assert!(cluster(|_| (500, String::new())).nodes().await.is_err());
+    }
+}

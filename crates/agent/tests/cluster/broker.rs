@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use brokkr_core::ambient::System;
+use brokkr_core::targeting::Facts;
 use brokkr_core::wire::{
     AgentEvent, Confirmation, ConfirmationReport, EventReport, StackStatus, StatusReport,
     TargetState,
@@ -27,6 +28,9 @@ pub struct Told {
     pub events: Vec<AgentEvent>,
     pub statuses: HashMap<StackId, StackStatus>,
     pub confirmed: Vec<Confirmation>,
+    pub facts: Vec<Facts>,
+    /// With which statuses it refuses facts, the first one last.
+    pub refuses_facts: Vec<u16>,
 }
 
 /// The answer to a poll.
@@ -59,6 +63,8 @@ impl Broker {
             events: Vec::new(),
             statuses: HashMap::new(),
             confirmed: Vec::new(),
+            facts: Vec::new(),
+            refuses_facts: Vec::new(),
         };
         let broker = Self {
             address: format!("http://{address}"),
@@ -131,6 +137,18 @@ impl Broker {
                 }
                 Answer::Raw(status, kind, body) => (status, kind, "raw".to_owned(), body),
             };
+        }
+        if path.contains("/agent/facts") {
+            told.facts.push(serde_json::from_str(body).expect("facts"));
+            let Some(status) = told.refuses_facts.pop() else {
+                return (204, "application/json", String::new(), String::new());
+            };
+            let problem = json!({
+                "type": "urn:brokkr:problem:not_found", "title": "", "status": status,
+                "code": if status == 404 { "not_found" } else { "internal" }, "detail": "no",
+            });
+            let body = problem.to_string();
+            return (status, "application/problem+json", String::new(), body);
         }
         if path.contains("/agent/events") {
             let report: EventReport = serde_json::from_str(body).expect("events");

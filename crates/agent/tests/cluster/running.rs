@@ -229,3 +229,22 @@ async fn a_broken_stack_delays_no_other_and_a_failure_is_one_event() {
     assert_eq!(bed.names().await, ["b"]);
     agent.stop().await;
 }
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test"]
+async fn what_the_cluster_is_is_told_until_it_is_taken_and_then_no_more() {
+    let (bed, broker) = (Bed::new().await, Broker::start().await);
+    // In trouble at first, then too old to know the question.
+    broker.told().refuses_facts = vec![404, 500];
+    let agent = Agent::start(&bed, &broker);
+    polls(&broker, 10).await;
+    assert!(broker.told().facts.len() < 3, "nobody waits for it");
+
+    until("it is taken", async || broker.told().facts.len() == 3).await;
+    polls(&broker, 20).await;
+
+    let told = broker.told().facts.clone();
+    assert_eq!(told.len(), 3, "it has not changed since");
+    assert!(told[2].kinds.contains("apps/Deployment") && told[2].kubernetes_version.is_some());
+    agent.stop().await;
+}

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn explained(changes: Value) -> String {
+fn explained(changes: &Value) -> String {
     let mut explanation = json!({
         "agent": "00000000-0000-7000-8000-000000000001", "agent_name": "eu-1",
         "stack": "00000000-0000-7000-8000-000000000002", "stack_name": "shop",
@@ -16,7 +16,7 @@ fn explained(changes: Value) -> String {
 
 #[test]
 fn a_match_shows_what_it_rests_on() {
-    let text = explained(json!({
+    let text = explained(&json!({
         "targeted": true, "reason": "a rule matches it: labels env=prod,gpu; same region",
         "rules": [
             { "rule": "labels env=prod,gpu; same region", "matches": true, "facts_held_before": false,
@@ -48,7 +48,7 @@ fn a_match_shows_what_it_rests_on() {
 
 #[test]
 fn a_miss_shows_what_stands_in_the_way() {
-    let text = explained(json!({
+    let text = explained(&json!({
         "reason": "the scope of the generator that owns the stack does not reach it",
         "rules": [
             { "rule": "same region", "matches": false, "facts_held_before": false,

@@ -25,16 +25,16 @@ pub struct Reach {
 #[derive(Args)]
 pub struct Limits {
     /// How many stacks it may have at the same time
-    #[arg(long, value_name = "N")]
-    max_stacks: Option<u64>,
+    #[arg(long = "max-stacks", value_name = "N")]
+    stacks: Option<u64>,
 
     /// How many bytes its contents may take, compressed, history included
-    #[arg(long, value_name = "N")]
-    max_bytes: Option<u64>,
+    #[arg(long = "max-bytes", value_name = "N")]
+    bytes: Option<u64>,
 
     /// How often it may publish in any minute
-    #[arg(long, value_name = "N")]
-    max_publishes_per_minute: Option<u64>,
+    #[arg(long = "max-publishes-per-minute", value_name = "N")]
+    publishes_per_minute: Option<u64>,
 }
 
 impl Reach {
@@ -54,18 +54,16 @@ impl Reach {
 
 impl Limits {
     pub const fn are_given(&self) -> bool {
-        self.max_stacks.is_some()
-            || self.max_bytes.is_some()
-            || self.max_publishes_per_minute.is_some()
+        self.stacks.is_some() || self.bytes.is_some() || self.publishes_per_minute.is_some()
     }
 
     /// The quota with what was given in its place.
     pub fn applied_to(&self, quota: Quota) -> Quota {
         Quota {
-            stacks: self.max_stacks.unwrap_or(quota.stacks),
-            bytes: self.max_bytes.unwrap_or(quota.bytes),
+            stacks: self.stacks.unwrap_or(quota.stacks),
+            bytes: self.bytes.unwrap_or(quota.bytes),
             publishes_per_minute: self
-                .max_publishes_per_minute
+                .publishes_per_minute
                 .unwrap_or(quota.publishes_per_minute),
         }
     }

@@ -17,9 +17,9 @@ use crate::terminal::say;
     "all_agents",
     "scope",
     "scope_annotations",
-    "max_stacks",
-    "max_bytes",
-    "max_publishes_per_minute",
+    "stacks",
+    "bytes",
+    "publishes_per_minute",
 ])))]
 #[command(after_help = "Example:
   brokkr generator set ci --scope 'env in (dev,test)' --dry-run
@@ -43,20 +43,18 @@ impl Set {
     pub async fn run(self) -> anyhow::Result<()> {
         let scope = self.reach.scope()?;
         let client = self.connection.client()?;
-        // The quota is set as a whole: of two people who change it at once, the last one wins.
-        let quota = match self.limits.are_given() {
-            true => Some(client.generator(&self.generator).await?.quota),
-            false => None,
-        };
-        let patch = PatchGenerator {
-            scope,
-            quota: quota.map(|quota| self.limits.applied_to(quota)),
-        };
+        // The quota is replaced as a whole, which is refused if somebody else edited the generator in between.
+        let seen = client.generator(&self.generator).await?;
+        let quota = self
+            .limits
+            .are_given()
+            .then(|| self.limits.applied_to(seen.quota));
+        let patch = PatchGenerator { scope, quota };
         let plan = client.plan_generator(&self.generator, &patch).await?;
         if !self.care.permits(&plan, &self.output)? {
             return Ok(());
         }
-        let generator = client.patch_generator(&self.generator, &patch).await?;
+        let generator = client.patch_seen_generator(&seen, &patch).await?;
         say(&format!("Changed generator {}.", generator.name));
         self.output.one(&generator)
     }

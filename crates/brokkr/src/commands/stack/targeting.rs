@@ -93,12 +93,13 @@ pub struct Change {
 
 impl Change {
     pub async fn add<E: Entry>(&self, entry: E) -> anyhow::Result<()> {
-        self.make(|all| match position(all, &entry) {
-            Some(at) => bail!("that is {} {} of the stack already", E::NAME, at + 1),
-            None => {
-                all.push(entry.clone());
-                Ok(format!("Added: {entry}"))
+        self.make(|all| {
+            if let Some(at) = position(all, &entry) {
+                bail!("that is {} {} of the stack already", E::NAME, at + 1);
             }
+            let done = format!("Added: {entry}");
+            all.push(entry);
+            Ok(done)
         })
         .await
     }
@@ -118,8 +119,7 @@ impl Change {
         .await
     }
 
-    /// The list is read and then replaced as a whole: of two people who change it at once, the last one wins,
-    /// and the list that is shown afterwards is what is left.
+    /// The list is read and then replaced as a whole, which is refused if somebody else edited the stack in between.
     async fn make<E: Entry>(
         &self,
         edit: impl FnOnce(&mut Vec<E>) -> anyhow::Result<String>,
@@ -136,7 +136,7 @@ impl Change {
         if !self.care.permits(&plan, &self.output)? {
             return Ok(());
         }
-        let stack = client.patch_stack(&self.stack, &patch).await?;
+        let stack = client.patch_seen_stack(&stack, &patch).await?;
         say(&done);
         show::<E>(&stack, &self.output)
     }

@@ -30,6 +30,8 @@ impl Targets {
     pub async fn run(self) -> anyhow::Result<()> {
         let client = self.connection.client()?;
         let targets = client.agent_targets(self.stack.as_ref(), self.agent.as_ref());
-        self.output.list(&targets.await?)
+        let mut targets = targets.await?;
+        targets.sort_by(|a, b| (&a.stack_name, &a.agent_name).cmp(&(&b.stack_name, &b.agent_name)));
+        self.output.list(&targets)
     }
 }
