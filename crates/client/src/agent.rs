@@ -61,10 +61,7 @@ impl Client {
             .get(ETAG)
             .and_then(|value| value.to_str().ok());
         let etag = etag.ok_or_else(not_a_broker)?.to_owned();
-        let body = response
-            .bytes()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
+        let body = self.body(response).await?;
         let state = serde_json::from_slice(&body).map_err(|_| not_a_broker())?;
         Ok(Poll::Changed { etag, state })
     }
@@ -76,10 +73,9 @@ impl Client {
             &["deployment-objects", &id.to_string(), "manifests"],
         );
         let response = self.send(request).await?;
-        response
-            .text()
-            .await
-            .map_err(|error| self.unreachable(&error))
+        let status = response.status().as_u16();
+        let body = self.body(response).await?;
+        String::from_utf8(body).map_err(|_| Error::NotABroker { status })
     }
 
     /// Reports removals that are done.

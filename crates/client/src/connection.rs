@@ -30,6 +30,9 @@ pub enum PlainHttp {
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const PAGE_SIZE: usize = 500;
+/// More than the largest snapshot and the largest target state together: what is longer is no broker's answer,
+/// and would only fill this machine's memory.
+const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 impl Client {
     /// Prepares a connection; nothing is sent yet.
@@ -89,20 +92,35 @@ impl Client {
         if !is_problem {
             return Err(not_a_broker);
         }
-        Err(response
-            .json()
-            .await
+        let body = self.body(response).await?;
+        Err(serde_json::from_slice(&body)
             .map_or(not_a_broker, |problem| Error::Refused(Box::new(problem))))
+    }
+
+    /// Reads an answer whole, as long as it is not longer than any answer should be.
+    pub(crate) async fn body(&self, mut response: Response) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.unreachable(&error))?
+        {
+            if chunk.len() > ANSWER_BYTES - body.len() {
+                return Err(Error::TooLong {
+                    server: self.server.to_string(),
+                    limit: ANSWER_BYTES,
+                });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
     }
 
     /// Sends a request and reads the answer, which must be JSON of the expected shape.
     pub(crate) async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
         let response = self.send(request).await?;
         let status = response.status().as_u16();
-        let body = response
-            .bytes()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
+        let body = self.body(response).await?;
         serde_json::from_slice(&body).map_err(|_| Error::NotABroker { status })
     }
 

@@ -16,6 +16,16 @@ pub enum Error {
         /// The HTTP status.
         status: u16,
     },
+    /// The answer goes on and on.
+    #[error(
+        "the server at {server} answers with more than {limit} bytes, which no Brokkr broker does: is the address right?"
+    )]
+    TooLong {
+        /// The broker's address.
+        server: String,
+        /// How many bytes are read at most.
+        limit: usize,
+    },
     /// There was no whole answer.
     #[error("the broker at {server} cannot be reached: {cause}")]
     Unreachable {
