@@ -1,9 +1,11 @@
 //! Every way in which a request can fail: one closed enum, one status and one code each.
 
+use std::sync::Arc;
+
 use axum::response::{IntoResponse, Response};
 use brokkr_core::manifest::ManifestError;
 use brokkr_core::wire::{Code, Problem};
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
@@ -109,7 +111,7 @@ impl Error {
     }
 
     /// The body of the answer.
-    pub(crate) fn problem(&self) -> Problem {
+    fn problem(&self) -> Problem {
         let (status, code) = self.status_and_code();
         let mut problem = Problem {
             kind: format!("urn:brokkr:problem:{code}"),
@@ -183,13 +185,13 @@ impl From<ManifestError> for Error {
 /// How long a caller should wait before it repeats a request that could not be served.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
 
-/// The cause of a failure that is the broker's own, for the log line of the request.
+/// A refusal on its way to the listener, which knows the request's id and writes the body and the log line.
 #[derive(Clone)]
-pub(crate) struct Cause(pub(crate) std::sync::Arc<Error>);
+pub(crate) struct Refusal(Arc<Error>);
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let mut response = problem_response(&self.problem());
+        let mut response = self.status_and_code().0.into_response();
         let headers = response.headers_mut();
         match &self {
             Self::Unauthenticated => {
@@ -206,19 +208,26 @@ impl IntoResponse for Error {
             }
             _ => {}
         }
-        if matches!(self, Self::Database(_) | Self::Internal(_)) {
-            response
-                .extensions_mut()
-                .insert(Cause(std::sync::Arc::new(self)));
-        }
+        response.extensions_mut().insert(Refusal(Arc::new(self)));
         response
     }
 }
 
-/// A problem as a response.
-pub(crate) fn problem_response(problem: &Problem) -> Response {
-    let body = serde_json::to_vec(problem).unwrap_or_default();
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let kind = HeaderValue::from_static("application/problem+json");
-    (status, [(CONTENT_TYPE, kind)], body).into_response()
+impl Refusal {
+    /// What went wrong, if it is the broker's own failure and no mistake of the caller.
+    pub(crate) fn failure(&self) -> Option<&Error> {
+        matches!(*self.0, Error::Database(_) | Error::Internal(_)).then_some(&*self.0)
+    }
+
+    /// Writes the body.
+    pub(crate) fn write(&self, request_id: String, response: &mut Response) {
+        let mut problem = self.0.problem();
+        problem.request_id = Some(request_id);
+        let kind = HeaderValue::from_static("application/problem+json");
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, kind);
+        // The router has measured the body that was not written yet.
+        headers.remove(CONTENT_LENGTH);
+        *response.body_mut() = serde_json::to_vec(&problem).unwrap_or_default().into();
+    }
 }

@@ -154,7 +154,7 @@ impl Broker {
             shutdown.cancelled().await;
             stopping.cancel();
         });
-        listener::serve(listener, router, self.stopping.clone()).await;
+        listener::serve(listener, router, &*self.ambient, self.stopping.clone()).await;
         heartbeats.await.context("a task of the broker died")?;
         self.close().await
     }

@@ -44,6 +44,8 @@ pub use targets::{
 
 /// Response header: how far the answering replica's view is, as a revision.
 pub const REVISION_HEADER: &str = "brokkr-revision";
+/// Response header: names the request in the broker's log, as `request_id` of a refusal does.
+pub const REQUEST_ID_HEADER: &str = "brokkr-request-id";
 /// The longest time that a poll may wait, in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 50;
 /// What this version understands in target state entries (`requires`).

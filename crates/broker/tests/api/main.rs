@@ -10,6 +10,7 @@ mod permissions;
 mod polls;
 mod private;
 mod publishing;
+mod request_ids;
 mod rules;
 mod status;
 mod targeting;

@@ -1,0 +1,79 @@
+//! The one layer around every request: its id, its log line, and the body of every refusal.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::anyhow;
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use brokkr_core::ambient::Ambient;
+use brokkr_core::wire::REQUEST_ID_HEADER;
+use futures::FutureExt;
+use http::{HeaderName, HeaderValue, Request};
+use hyper::body::Incoming;
+use tower::Service;
+
+use crate::error::{Error, Refusal};
+
+/// Numbers requests, beginning with a word of this run: an id means one request, whichever replica answered it
+/// and however often that was started. What a caller sends as an id counts for nothing.
+pub(super) struct RequestIds {
+    run: u32,
+    last: AtomicU64,
+}
+
+impl RequestIds {
+    pub(super) fn new(ambient: &dyn Ambient) -> Self {
+        let mut run = [0; 4];
+        ambient.fill(&mut run);
+        Self {
+            run: u32::from_be_bytes(run),
+            last: AtomicU64::new(0),
+        }
+    }
+
+    fn next(&self) -> u64 {
+        self.last.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn text(&self, number: u64) -> String {
+        format!("{:08x}-{number}", self.run)
+    }
+}
+
+/// Answers a request.
+pub(super) async fn answer(
+    mut router: Router,
+    request: Request<Incoming>,
+    ids: Arc<RequestIds>,
+) -> Result<Response, Infallible> {
+    // Only the number is held while a poll waits.
+    let number = ids.next();
+    let line = tracing::enabled!(tracing::Level::DEBUG)
+        .then(|| format!("{} {}", request.method(), request.uri().path()));
+    let answered = AssertUnwindSafe(router.call(request.map(Body::new)))
+        .catch_unwind()
+        .await;
+    let mut response = match answered {
+        Ok(Ok(response)) => response,
+        Err(_) => Error::internal(anyhow!("a handler panicked")).into_response(),
+    };
+    let request = ids.text(number);
+    if let Some(line) = line {
+        tracing::debug!(request, status = response.status().as_u16(), "{line}");
+    }
+    if let Ok(value) = HeaderValue::from_str(&request) {
+        let name = HeaderName::from_static(REQUEST_ID_HEADER);
+        response.headers_mut().insert(name, value);
+    }
+    if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
+        if let Some(error) = refusal.failure() {
+            tracing::error!(request, cause = ?error, "{error}");
+        }
+        refusal.write(request, &mut response);
+    }
+    Ok(response)
+}
