@@ -22,6 +22,8 @@ mod store;
 mod targeting;
 mod writer;
 
+pub use listener::{ListenerSettings, TlsFiles};
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -39,6 +41,7 @@ pub use crate::audit::{Verified, verify};
 use crate::error::Result;
 use crate::fleet::{Fleet, Index};
 use crate::follower::Follower;
+use crate::listener::{Listener, Tls};
 use crate::store::Db;
 use crate::store::agents::{AgentRow, Heartbeat};
 use crate::store::target_status::StatusRow;
@@ -51,6 +54,8 @@ pub struct Settings {
     pub database: String,
     /// Where the first start with an empty database puts the first admin key, or finds it.
     pub admin_key_file: PathBuf,
+    /// How it meets those who connect.
+    pub listener: ListenerSettings,
 }
 
 /// Why a broker cannot start or go on: what, and what to do.
@@ -70,6 +75,7 @@ pub struct Broker {
     stopped: CancellationToken,
     tasks: Mutex<JoinSet<()>>,
     parsing: Semaphore,
+    tls: Option<Arc<Tls>>,
 }
 
 /// How long a write waits for its own replica's index. It is durable by then in any case.
@@ -96,6 +102,10 @@ impl Broker {
         settings: &Settings,
         ambient: Arc<dyn Ambient>,
     ) -> std::result::Result<Arc<Self>, StartError> {
+        let tls = match &settings.listener.tls {
+            Some(files) => Some(Arc::new(Tls::load(files.clone()).await?)),
+            None => None,
+        };
         let db = Arc::new(Db::open(&settings.database).await?);
         let identity = store::broker::identify(&db, &*ambient)
             .await
@@ -136,6 +146,7 @@ impl Broker {
             stopped,
             tasks: Mutex::new(tasks),
             parsing: Semaphore::new(PARSERS),
+            tls,
         });
         admin_key::ensure(&broker, &settings.admin_key_file).await?;
         Ok(broker)
@@ -154,7 +165,9 @@ impl Broker {
             shutdown.cancelled().await;
             stopping.cancel();
         });
-        listener::serve(listener, router, &*self.ambient, self.stopping.clone()).await;
+        Listener::new(router, &*self.ambient, self.tls.clone())
+            .serve(listener, self.stopping.clone())
+            .await;
         heartbeats.await.context("a task of the broker died")?;
         self.close().await
     }

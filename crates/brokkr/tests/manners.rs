@@ -141,3 +141,26 @@ fn what_would_target_wrongly_is_not_sent() {
         "{refused}"
     );
 }
+
+#[test]
+fn nobody_lets_keys_travel_unencrypted_by_oversight() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = ["broker", "--listen", "0.0.0.0:0"];
+    let (_, stderr) = ends(&mut brokkr(folder.path(), &broker), 2);
+    assert!(
+        stderr.contains("--tls-cert") && stderr.contains("--plain-http"),
+        "{stderr}"
+    );
+    let half = [broker.as_slice(), &["--tls-cert", "tls.crt"]].concat();
+    let (_, stderr) = ends(&mut brokkr(folder.path(), &half), 2);
+    assert!(stderr.contains("--tls-key"), "{stderr}");
+    let missing = [half.as_slice(), &["--tls-key", "tls.key"]].concat();
+    let (_, stderr) = ends(&mut brokkr(folder.path(), &missing), 1);
+    assert!(stderr.contains("tls.crt cannot be read"), "{stderr}");
+    let (_, stderr) = ends(
+        &mut brokkr(folder.path(), &["dev", "--listen", "0.0.0.0:0"]),
+        2,
+    );
+    assert!(stderr.contains("loopback"), "{stderr}");
+    assert!(!folder.path().join("brokkr.db").exists());
+}

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::anyhow;
-use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use brokkr_core::ambient::Ambient;
@@ -16,6 +15,7 @@ use http::{HeaderName, HeaderValue, Request};
 use hyper::body::Incoming;
 use tower::Service;
 
+use super::Listener;
 use crate::error::{Error, Refusal};
 
 /// Numbers requests, beginning with a word of this run: an id means one request, whichever replica answered it
@@ -46,22 +46,21 @@ impl RequestIds {
 
 /// Answers a request.
 pub(super) async fn answer(
-    mut router: Router,
+    listener: Arc<Listener>,
     request: Request<Incoming>,
-    ids: Arc<RequestIds>,
 ) -> Result<Response, Infallible> {
     // Only the number is held while a poll waits.
-    let number = ids.next();
+    let number = listener.ids.next();
     let line = tracing::enabled!(tracing::Level::DEBUG)
         .then(|| format!("{} {}", request.method(), request.uri().path()));
-    let answered = AssertUnwindSafe(router.call(request.map(Body::new)))
+    let answered = AssertUnwindSafe(listener.router.clone().call(request.map(Body::new)))
         .catch_unwind()
         .await;
     let mut response = match answered {
         Ok(Ok(response)) => response,
         Err(_) => Error::internal(anyhow!("a handler panicked")).into_response(),
     };
-    let request = ids.text(number);
+    let request = listener.ids.text(number);
     if let Some(line) = line {
         tracing::debug!(request, status = response.status().as_u16(), "{line}");
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use brokkr_broker::{Broker, Settings};
+use brokkr_broker::{Broker, ListenerSettings, Settings};
 use brokkr_client::{Client, PlainHttp, Poll};
 use brokkr_core::ambient::{Ambient, System};
 use brokkr_core::labels::{Labels, Pair};
@@ -88,6 +88,7 @@ impl Database {
         let settings = Settings {
             database: self.url.clone(),
             admin_key_file: self.folder.path().join("admin.key"),
+            listener: ListenerSettings::default(),
         };
         let broker = Broker::open(&settings, ambient)
             .await

@@ -8,6 +8,10 @@ use brokkr_core::ambient::System;
 use clap::Args;
 use tokio::net::TcpListener;
 
+mod listen;
+
+use listen::Listen;
+
 use crate::lifecycle::Lifecycle;
 use crate::logging::Logging;
 use crate::output;
@@ -19,17 +23,8 @@ use crate::output;
 #[derive(Args)]
 #[command(after_help = "Example:
   brokkr broker --database sqlite:brokkr.db
-  brokkr broker --listen 0.0.0.0:8080 --database postgres://brokkr@db.example/brokkr")]
+  brokkr broker --listen 0.0.0.0:8443 --tls-cert tls.crt --tls-key tls.key --database postgres://brokkr@db.example/brokkr")]
 pub struct Broker {
-    /// Where to listen; port 0 takes a free one
-    #[arg(
-        long,
-        env = "BROKKR_LISTEN",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:8080"
-    )]
-    listen: SocketAddr,
-
     /// The database: sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME
     #[arg(
         long,
@@ -50,19 +45,24 @@ pub struct Broker {
     admin_key_file: PathBuf,
 
     #[command(flatten)]
+    listen: Listen,
+    #[command(flatten)]
     logging: Logging,
 }
 
 impl Broker {
     pub async fn run(self) -> anyhow::Result<()> {
+        let listener = self.listen.settings()?;
         self.logging.start()?;
         let mut lifecycle = Lifecycle::new()?;
         let settings = Settings {
             database: self.database,
             admin_key_file: self.admin_key_file,
+            listener,
         };
-        let address = start(&mut lifecycle, &settings, self.listen).await?;
-        output::write(&format!("listening on http://{address}\n"))?;
+        let address = start(&mut lifecycle, &settings, self.listen.address).await?;
+        let scheme = self.listen.scheme();
+        output::write(&format!("listening on {scheme}://{address}\n"))?;
         lifecycle.run().await
     }
 }

@@ -4,6 +4,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use brokkr_broker::ListenerSettings;
 use brokkr_client::{Client, PlainHttp};
 use brokkr_core::name::{Name, Reference};
 use brokkr_core::pak::Pak;
@@ -47,12 +48,13 @@ pub struct Dev {
     )]
     data: PathBuf,
 
-    /// Where the broker listens; port 0 takes a free one
+    /// Where on this machine the broker listens; port 0 takes a free one
     #[arg(
         long,
         env = "BROKKR_LISTEN",
         value_name = "ADDRESS",
-        default_value = "127.0.0.1:8080"
+        default_value = "127.0.0.1:8080",
+        value_parser = loopback
     )]
     listen: SocketAddr,
 
@@ -79,6 +81,7 @@ impl Dev {
         let settings = brokkr_broker::Settings {
             database: format!("sqlite:{}", data.join("brokkr.db").display()),
             admin_key_file: admin_key_file.clone(),
+            listener: ListenerSettings::default(),
         };
         let mut lifecycle = Lifecycle::new()?;
         let address = broker::start(&mut lifecycle, &settings, self.listen).await?;
@@ -91,6 +94,16 @@ impl Dev {
         output::write(&next_steps(&server, &admin_key_file, &name))?;
         lifecycle.run().await
     }
+}
+
+/// It speaks no TLS, so it is for this machine alone.
+fn loopback(text: &str) -> anyhow::Result<SocketAddr> {
+    let address: SocketAddr = text.parse()?;
+    anyhow::ensure!(
+        address.ip().is_loopback(),
+        "other machines could read the keys: give a loopback address, or run `brokkr broker` with --tls-cert"
+    );
+    Ok(address)
 }
 
 fn client(server: &str, key: Pak) -> anyhow::Result<Client> {
