@@ -33,6 +33,9 @@ pub struct Context {
     /// Whether the key may travel unencrypted beyond this machine.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub plain_http: bool,
+    /// The certificate of an authority that is believed besides those that the system knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Config {
@@ -123,6 +126,7 @@ mod tests {
             server: server.to_owned(),
             key: "brokkr_n_secret".to_owned(),
             plain_http: false,
+            ca_file: None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use brokkr_client::{Client, PlainHttp};
+use brokkr_client::{Authorities, Client, PlainHttp};
 use brokkr_core::pak::Pak;
 use clap::Args;
 
@@ -20,6 +20,28 @@ pub struct Connection {
     /// BROKKR_SERVER and BROKKR_KEY_FILE (or BROKKR_KEY) name a broker without signing in
     #[arg(long, env = "BROKKR_CONTEXT", value_name = "NAME")]
     context: Option<String>,
+
+    #[command(flatten)]
+    trust: Trust,
+}
+
+/// Whom to believe.
+#[derive(Args)]
+pub struct Trust {
+    /// Believe the authority of this certificate (PEM) too, besides those that the system knows
+    #[arg(long, env = "BROKKR_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Trust {
+    /// The authorities in the file.
+    pub fn authorities(&self) -> anyhow::Result<Authorities> {
+        authorities(self.ca_file.as_deref())
+    }
+}
+
+fn authorities(file: Option<&Path>) -> anyhow::Result<Authorities> {
+    Ok(file.map(Authorities::read).transpose()?.unwrap_or_default())
 }
 
 impl Connection {
@@ -32,22 +54,22 @@ impl Connection {
                     .to_owned(),
             )
             .into()),
-            (Some(server), None) => client_of_variables(&server),
-            (None, context) => client_of_context(context.as_deref()),
+            (Some(server), None) => client_of_variables(&server, &self.trust),
+            (None, context) => client_of_context(context.as_deref(), &self.trust),
         }
     }
 }
 
 /// The key in a context stays with the broker of that context: another address needs its own.
-fn client_of_variables(server: &str) -> anyhow::Result<Client> {
+fn client_of_variables(server: &str, trust: &Trust) -> anyhow::Result<Client> {
     let file = variable("BROKKR_KEY_FILE").map(PathBuf::from);
     let key = given_key(file.as_deref())?
         .context("BROKKR_SERVER is set without a key — set BROKKR_KEY_FILE or BROKKR_KEY too")?;
     let plain = plain_http(variable("BROKKR_PLAIN_HTTP").is_some());
-    Ok(Client::new(server, key, plain)?)
+    Ok(Client::trusting(server, key, plain, &trust.authorities()?)?)
 }
 
-fn client_of_context(name: Option<&str>) -> anyhow::Result<Client> {
+fn client_of_context(name: Option<&str>, trust: &Trust) -> anyhow::Result<Client> {
     let path = config::path()?;
     let config = Config::read(&path)?;
     let context = config.context(name)?;
@@ -56,7 +78,9 @@ fn client_of_context(name: Option<&str>) -> anyhow::Result<Client> {
         .parse()
         .with_context(|| format!("in {}", path.display()))?;
     let plain = plain_http(context.plain_http);
-    Ok(Client::new(&context.server, key, plain)?)
+    let ca_file = trust.ca_file.as_ref().or(context.ca_file.as_ref());
+    let authorities = authorities(ca_file.map(PathBuf::as_path))?;
+    Ok(Client::trusting(&context.server, key, plain, &authorities)?)
 }
 
 /// The key in the given file, else the one in `$BROKKR_KEY`. It is no flag: every process sees arguments.

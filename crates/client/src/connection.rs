@@ -7,7 +7,8 @@ use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Error, Result};
+use crate::fault::Fault;
+use crate::{Authorities, Error, Result};
 
 /// A connection to one broker with one key.
 #[derive(Clone, Debug)]
@@ -37,6 +38,17 @@ const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 impl Client {
     /// Prepares a connection; nothing is sent yet.
     pub fn new(server: &str, pak: Pak, plain: PlainHttp) -> Result<Self> {
+        Self::trusting(server, pak, plain, &Authorities::default())
+    }
+
+    /// Prepares a connection to a broker whose certificate may be from one of these authorities. A proxy is
+    /// taken from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    pub fn trusting(
+        server: &str,
+        pak: Pak,
+        plain: PlainHttp,
+        authorities: &Authorities,
+    ) -> Result<Self> {
         let server: Url = server.parse().map_err(|_| {
             Error::Setup(format!(
                 "`{server}` is not an address: write https://host[:port]"
@@ -45,11 +57,17 @@ impl Client {
         refuse_plain_http(&server, plain)?;
         // The answer to a second caller's installation is the first one's provider: the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .user_agent(concat!("brokkr/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
+            .tls_backend_preconfigured(authorities.tls()?);
+        if server.scheme() == "http" && is_loopback(&server) {
+            // Another machine's loopback is not this one's, and the key would leave unencrypted.
+            http = http.no_proxy();
+        }
+        let http = http
             .build()
             .map_err(|error| Error::Setup(format!("no HTTP client can be made: {error}")))?;
         Ok(Self { http, server, pak })
@@ -162,29 +180,25 @@ impl Client {
     }
 
     pub(crate) fn unreachable(&self, error: &reqwest::Error) -> Error {
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
-        }
-        Error::Unreachable {
-            server: self.server.to_string(),
-            cause: cause.to_string(),
+        let server = self.server.to_string();
+        match Fault::of(error) {
+            Fault::Untrusted(cause) => Error::Untrusted { server, cause },
+            Fault::Line(cause) => Error::Unreachable { server, cause },
         }
     }
 }
 
+fn is_loopback(server: &Url) -> bool {
+    let host = server.host_str().unwrap_or_default();
+    let host = host.trim_matches(['[', ']']);
+    let address = host.parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 fn refuse_plain_http(server: &Url, plain: PlainHttp) -> Result<()> {
-    let host = server
-        .host_str()
-        .unwrap_or_default()
-        .trim_matches(['[', ']']);
-    let is_loopback = host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
     match server.scheme() {
         "https" => Ok(()),
-        "http" if is_loopback || plain == PlainHttp::Anywhere => Ok(()),
+        "http" if is_loopback(server) || plain == PlainHttp::Anywhere => Ok(()),
         "http" => Err(Error::Setup(format!(
             "{server} is not encrypted, so the key could be read on its way: use https://, or say --plain-http if you must"
         ))),

@@ -34,6 +34,14 @@ pub enum Error {
         /// Why.
         cause: String,
     },
+    /// Something answered that does not prove to be the broker.
+    #[error("the broker at {server} is not to be trusted: {cause}")]
+    Untrusted {
+        /// The broker's address.
+        server: String,
+        /// Why, and what to do.
+        cause: String,
+    },
     /// The address or the key cannot be used.
     #[error("{0}")]
     Setup(String),

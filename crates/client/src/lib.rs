@@ -1,11 +1,14 @@
 //! Typed HTTP client of the Brokkr API, for the agent, the command line and the tests.
 
 mod agent;
+mod authorities;
 mod connection;
 mod error;
+mod fault;
 mod operator;
 
 pub use agent::Poll;
+pub use authorities::Authorities;
 pub use connection::{Client, PlainHttp};
 pub use error::Error;
 pub use operator::EventFilter;

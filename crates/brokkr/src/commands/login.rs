@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::whoami::describe;
 use crate::config::{self, Config, Context};
-use crate::connection::{given_key, plain_http};
+use crate::connection::{Trust, given_key, plain_http};
 use crate::terminal::{is_interactive, say};
 
 /// Sign in to a broker, so that other commands know it
@@ -18,7 +18,8 @@ use crate::terminal::{is_interactive, say};
 #[derive(Args)]
 #[command(after_help = "Example:
   brokkr login --server http://127.0.0.1:8080 --key-file brokkr-admin.key
-  brokkr login --server https://broker.example --context eu")]
+  brokkr login --server https://broker.example --context eu
+  brokkr login --server https://broker.internal --ca-file ca.crt --key-file my.key")]
 pub struct Login {
     /// The broker's address
     #[arg(long, env = "BROKKR_SERVER", value_name = "URL")]
@@ -40,6 +41,9 @@ pub struct Login {
     /// Send the key unencrypted, even to another machine
     #[arg(long, env = "BROKKR_PLAIN_HTTP")]
     plain_http: bool,
+
+    #[command(flatten)]
+    trust: Trust,
 }
 
 impl Login {
@@ -51,12 +55,15 @@ impl Login {
             Some(key) => key,
             None => ask_for_key(&self.server)?,
         };
-        let client = Client::new(&self.server, key.clone(), plain_http(self.plain_http))?;
+        let (plain, authorities) = (plain_http(self.plain_http), self.trust.authorities()?);
+        let client = Client::trusting(&self.server, key.clone(), plain, &authorities)?;
         let me = client.me().await?;
         let context = Context {
             server: self.server.clone(),
             key: key.expose().to_owned(),
             plain_http: self.plain_http,
+            // Commands run in any folder.
+            ca_file: self.trust.ca_file.map(std::path::absolute).transpose()?,
         };
         config.contexts.insert(self.context.clone(), context);
         config.current = Some(self.context.clone());

@@ -9,7 +9,7 @@ use brokkr_core::ambient::System;
 use brokkr_core::pak::Role;
 use clap::Args;
 
-use crate::connection::{given_key, plain_http};
+use crate::connection::{Trust, given_key, plain_http};
 use crate::duration;
 use crate::lifecycle::Lifecycle;
 use crate::logging::Logging;
@@ -28,6 +28,9 @@ pub struct Run {
     /// Send the key unencrypted, even to another machine
     #[arg(long, env = "BROKKR_PLAIN_HTTP")]
     plain_http: bool,
+
+    #[command(flatten)]
+    trust: Trust,
 
     /// The kubeconfig of the cluster; inside a cluster, the pod's service account is used without it
     #[arg(long, env = "BROKKR_KUBECONFIG", value_name = "FILE")]
@@ -60,7 +63,8 @@ impl Run {
         let broker = self.broker.unwrap_or_default();
         let key = given_key(self.key_file.as_deref())?
             .context("the agent has no key — add --key-file FILE, or set BROKKR_KEY")?;
-        let client = Client::new(&broker, key, plain_http(self.plain_http))?;
+        let (plain, authorities) = (plain_http(self.plain_http), self.trust.authorities()?);
+        let client = Client::trusting(&broker, key, plain, &authorities)?;
         refuse_foreign_role(&client).await?;
         let cluster =
             brokkr_agent::connect(self.kubeconfig.as_deref(), self.context.as_deref()).await?;
