@@ -1,6 +1,7 @@
 //! Every way in which a request can fail: one closed enum, one status and one code each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use brokkr_core::manifest::ManifestError;
@@ -52,6 +53,14 @@ pub(crate) enum Error {
     TooManyRequests(String),
     #[error("{0}")]
     TooLarge(String),
+    #[error("the address of the request is longer than {0} bytes")]
+    UriTooLong(usize),
+    #[error("the headers of the request are larger than {0} bytes")]
+    HeadTooLarge(usize),
+    #[error("the body came too slowly: repeat the request over a better line")]
+    TooSlow,
+    #[error("{what}: wait {} s", seconds(*.retry_after))]
+    TooMany { what: String, retry_after: Duration },
     #[error("{0}")]
     UnsupportedMediaType(String),
     #[error("{0}")]
@@ -99,6 +108,13 @@ impl Error {
             Self::QuotaExceeded(_) => (StatusCode::UNPROCESSABLE_ENTITY, Code::QuotaExceeded),
             Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, Code::TooManyRequests),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge),
+            Self::UriTooLong(_) => (StatusCode::URI_TOO_LONG, Code::UriTooLong),
+            Self::HeadTooLarge(_) => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                Code::HeadTooLarge,
+            ),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, Code::TooSlow),
+            Self::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, Code::TooMany),
             Self::UnsupportedMediaType(_) => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 Code::UnsupportedMediaType,
@@ -185,6 +201,11 @@ impl From<ManifestError> for Error {
 /// How long a caller should wait before it repeats a request that could not be served.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
 
+/// Whole seconds, of which at least one.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + 1
+}
+
 /// A refusal on its way to the listener, which knows the request's id and writes the body and the log line.
 #[derive(Clone)]
 pub(crate) struct Refusal(Arc<Error>);
@@ -202,6 +223,9 @@ impl IntoResponse for Error {
             }
             Self::Unavailable(_) | Self::Database(_) => {
                 headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+            }
+            Self::TooMany { retry_after, .. } => {
+                headers.insert(RETRY_AFTER, seconds(*retry_after).into());
             }
             Self::MethodNotAllowed(allow) => {
                 headers.insert(ALLOW, allow.clone());

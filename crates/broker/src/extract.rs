@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use axum::body::Bytes;
+use axum::RequestExt as _;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
+use crate::listener::TooSlow;
 
 /// A JSON body.
 pub(crate) struct Json<T>(pub(crate) T);
@@ -41,13 +43,28 @@ impl<T: Serialize> IntoResponse for Json<T> {
 
 /// The whole body, up to the route's limit.
 pub(crate) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+    let too_large = || Error::TooLarge("the body is larger than this route takes".to_owned());
+    let announced = request.body().size_hint().lower();
+    let request = request.with_limited_body();
+    if request
+        .body()
+        .size_hint()
+        .upper()
+        .is_some_and(|most| most < announced)
+    {
+        // Not a byte of it needs to be read to know.
+        return Err(too_large());
+    }
     Bytes::from_request(request, state)
         .await
         .map_err(|rejection| match rejection {
             BytesRejection::FailedToBufferBody(cause)
                 if cause.status() == StatusCode::PAYLOAD_TOO_LARGE =>
             {
-                Error::TooLarge("the body is larger than this route takes".to_owned())
+                too_large()
+            }
+            BytesRejection::FailedToBufferBody(cause) if TooSlow::is_cause_of(&cause) => {
+                Error::TooSlow
             }
             _ => Error::Malformed("the body broke off".to_owned()),
         })

@@ -12,6 +12,7 @@ mod extract;
 mod fleet;
 mod follower;
 mod heartbeats;
+mod limits;
 mod listener;
 mod page;
 mod rights;
@@ -22,6 +23,7 @@ mod store;
 mod targeting;
 mod writer;
 
+pub use limits::LimitSettings;
 pub use listener::{ListenerSettings, TlsFiles};
 
 use std::path::PathBuf;
@@ -41,6 +43,7 @@ pub use crate::audit::{Verified, verify};
 use crate::error::Result;
 use crate::fleet::{Fleet, Index};
 use crate::follower::Follower;
+use crate::limits::Limits;
 use crate::listener::{Listener, Tls};
 use crate::store::Db;
 use crate::store::agents::{AgentRow, Heartbeat};
@@ -56,6 +59,8 @@ pub struct Settings {
     pub admin_key_file: PathBuf,
     /// How it meets those who connect.
     pub listener: ListenerSettings,
+    /// What it bears.
+    pub limits: LimitSettings,
 }
 
 /// Why a broker cannot start or go on: what, and what to do.
@@ -76,6 +81,8 @@ pub struct Broker {
     tasks: Mutex<JoinSet<()>>,
     parsing: Semaphore,
     tls: Option<Arc<Tls>>,
+    limits: Limits,
+    connections: usize,
 }
 
 /// How long a write waits for its own replica's index. It is durable by then in any case.
@@ -147,6 +154,8 @@ impl Broker {
             tasks: Mutex::new(tasks),
             parsing: Semaphore::new(PARSERS),
             tls,
+            limits: Limits::new(&settings.limits),
+            connections: settings.limits.connections,
         });
         admin_key::ensure(&broker, &settings.admin_key_file).await?;
         Ok(broker)
@@ -165,7 +174,7 @@ impl Broker {
             shutdown.cancelled().await;
             stopping.cancel();
         });
-        Listener::new(router, &*self.ambient, self.tls.clone())
+        Listener::new(router, &*self.ambient, self.tls.clone(), self.connections)
             .serve(listener, self.stopping.clone())
             .await;
         heartbeats.await.context("a task of the broker died")?;

@@ -2,6 +2,7 @@
 //! `axum::serve` does.
 
 mod answer;
+mod bounds;
 mod connection;
 mod tls;
 
@@ -12,10 +13,14 @@ use axum::Router;
 use brokkr_core::ambient::Ambient;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::limits::Peer;
 use answer::RequestIds;
+pub(crate) use bounds::TooSlow;
+use connection::Connection;
 pub(crate) use tls::Tls;
 pub use tls::TlsFiles;
 
@@ -34,14 +39,21 @@ pub(crate) struct Listener {
     router: Router,
     ids: RequestIds,
     tls: Option<Arc<Tls>>,
+    places: Arc<Semaphore>,
 }
 
 impl Listener {
-    pub(crate) fn new(router: Router, ambient: &dyn Ambient, tls: Option<Arc<Tls>>) -> Self {
+    pub(crate) fn new(
+        router: Router,
+        ambient: &dyn Ambient,
+        tls: Option<Arc<Tls>>,
+        connections: usize,
+    ) -> Self {
         Self {
             router,
             ids: RequestIds::new(ambient),
             tls,
+            places: Arc::new(Semaphore::new(connections)),
         }
     }
 
@@ -61,9 +73,28 @@ impl Listener {
     }
 
     async fn accept(self: &Arc<Self>, socket: &TcpListener, connections: &GracefulShutdown) {
+        let mut was_full = false;
         loop {
             match socket.accept().await {
-                Ok((stream, _)) => connection::begin(stream, self, connections.watcher()),
+                Ok((stream, peer)) => {
+                    // A connection too many is closed at once: its client can try again, or elsewhere.
+                    let place = Arc::clone(&self.places).try_acquire_owned();
+                    let is_full = place.is_err();
+                    if is_full && !was_full {
+                        tracing::warn!(
+                            "as many connections are open as may be: see --max-connections"
+                        );
+                    }
+                    was_full = is_full;
+                    let Ok(place) = place else { continue };
+                    let connection = Connection {
+                        listener: Arc::clone(self),
+                        peer: Peer(peer.ip()),
+                        watcher: connections.watcher(),
+                        place,
+                    };
+                    connection.begin(stream);
+                }
                 Err(error) => {
                     // Out of descriptors, most often: give those that are open time to close.
                     tracing::warn!(%error, "a connection could not be accepted");

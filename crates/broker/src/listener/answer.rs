@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::anyhow;
+use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use brokkr_core::ambient::Ambient;
@@ -15,8 +16,10 @@ use http::{HeaderName, HeaderValue, Request};
 use hyper::body::Incoming;
 use tower::Service;
 
-use super::Listener;
+use super::bounds::Timed;
+use super::{Listener, bounds};
 use crate::error::{Error, Refusal};
+use crate::limits::Peer;
 
 /// Numbers requests, beginning with a word of this run: an id means one request, whichever replica answered it
 /// and however often that was started. What a caller sends as an id counts for nothing.
@@ -47,18 +50,16 @@ impl RequestIds {
 /// Answers a request.
 pub(super) async fn answer(
     listener: Arc<Listener>,
+    peer: Peer,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     // Only the number is held while a poll waits.
     let number = listener.ids.next();
     let line = tracing::enabled!(tracing::Level::DEBUG)
         .then(|| format!("{} {}", request.method(), request.uri().path()));
-    let answered = AssertUnwindSafe(listener.router.clone().call(request.map(Body::new)))
-        .catch_unwind()
-        .await;
-    let mut response = match answered {
-        Ok(Ok(response)) => response,
-        Err(_) => Error::internal(anyhow!("a handler panicked")).into_response(),
+    let mut response = match bounds::check(&request) {
+        Ok(()) => route(listener.router.clone(), peer, request).await,
+        Err(error) => error.into_response(),
     };
     let request = listener.ids.text(number);
     if let Some(line) = line {
@@ -75,4 +76,13 @@ pub(super) async fn answer(
         refusal.write(request, &mut response);
     }
     Ok(response)
+}
+
+async fn route(mut router: Router, peer: Peer, request: Request<Incoming>) -> Response {
+    let mut request = request.map(|body| Body::new(Timed::new(body)));
+    request.extensions_mut().insert(peer);
+    match AssertUnwindSafe(router.call(request)).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Err(_) => Error::internal(anyhow!("a handler panicked")).into_response(),
+    }
 }

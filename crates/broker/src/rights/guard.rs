@@ -15,7 +15,11 @@ use super::{Reach, Right, TABLE};
 use crate::Broker;
 use crate::auth::authenticate;
 use crate::error::{Error, Result};
+use crate::limits::{Kind, Permit, Permitted};
 use crate::scope::Caller;
+
+/// What agents ask all the time.
+const POLL: &str = "/agent/target-state";
 
 /// The layer before every operation: is there such a one, who is asking, may they.
 #[derive(Clone)]
@@ -39,15 +43,23 @@ impl Guard {
         }
     }
 
-    fn admit(&self, request: &Request) -> Result<Admission> {
+    fn admit(&self, request: &Request) -> Result<(Admission, Permit)> {
         let path = request.extensions().get::<MatchedPath>();
         let rights = path.and_then(|path| self.rights.get(path.as_str()));
         let rights = rights.ok_or(Error::NoRoute)?;
         let right = find(rights, request.method()).ok_or_else(|| not_allowed(rights))?;
-        let caller = authenticate(&self.broker, request.headers())?;
+        let limits = &self.broker.limits;
+        let caller = authenticate(&self.broker, request.headers());
+        let caller = caller.map_err(|_| limits.bad_key(request))?;
+        let kind = if right.path == POLL {
+            Kind::Poll
+        } else {
+            Kind::Request
+        };
+        let permit = limits.permit(caller.key, kind)?;
         match right.reach(caller.role()) {
             Reach::Nothing => Err(Error::Forbidden(refusal(right, &caller))),
-            reach => Ok(Admission { caller, reach }),
+            reach => Ok((Admission { caller, reach }, permit)),
         }
     }
 }
@@ -101,7 +113,7 @@ where
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = Either<Ready<std::result::Result<Response, Infallible>>, S::Future>;
+    type Future = Either<Ready<std::result::Result<Response, Infallible>>, Permitted<S::Future>>;
 
     fn poll_ready(
         &mut self,
@@ -112,9 +124,9 @@ where
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         match self.guard.admit(&request) {
-            Ok(admission) => {
+            Ok((admission, permit)) => {
                 request.extensions_mut().insert(admission);
-                Either::Right(self.inner.call(request))
+                Either::Right(permit.around(self.inner.call(request)))
             }
             Err(error) => Either::Left(ready(Ok(error.into_response()))),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use brokkr_broker::{Broker, ListenerSettings, Settings};
+use brokkr_broker::{Broker, LimitSettings, ListenerSettings, Settings};
 use brokkr_client::{Client, PlainHttp, Poll};
 use brokkr_core::ambient::{Ambient, System};
 use brokkr_core::labels::{Labels, Pair};
@@ -89,6 +89,7 @@ impl Database {
             database: self.url.clone(),
             admin_key_file: self.folder.path().join("admin.key"),
             listener: ListenerSettings::default(),
+            limits: LimitSettings::default(),
         };
         let broker = Broker::open(&settings, ambient)
             .await

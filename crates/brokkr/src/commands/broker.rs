@@ -8,8 +8,10 @@ use brokkr_core::ambient::System;
 use clap::Args;
 use tokio::net::TcpListener;
 
+mod limits;
 mod listen;
 
+use limits::Limits;
 use listen::Listen;
 
 use crate::lifecycle::Lifecycle;
@@ -47,6 +49,8 @@ pub struct Broker {
     #[command(flatten)]
     listen: Listen,
     #[command(flatten)]
+    limits: Limits,
+    #[command(flatten)]
     logging: Logging,
 }
 
@@ -59,6 +63,7 @@ impl Broker {
             database: self.database,
             admin_key_file: self.admin_key_file,
             listener,
+            limits: self.limits.settings(),
         };
         let address = start(&mut lifecycle, &settings, self.listen.address).await?;
         let scheme = self.listen.scheme();

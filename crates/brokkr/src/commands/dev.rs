@@ -4,7 +4,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use brokkr_broker::ListenerSettings;
+use brokkr_broker::{LimitSettings, ListenerSettings};
 use brokkr_client::{Client, PlainHttp};
 use brokkr_core::name::{Name, Reference};
 use brokkr_core::pak::Pak;
@@ -82,6 +82,7 @@ impl Dev {
             database: format!("sqlite:{}", data.join("brokkr.db").display()),
             admin_key_file: admin_key_file.clone(),
             listener: ListenerSettings::default(),
+            limits: LimitSettings::default(),
         };
         let mut lifecycle = Lifecycle::new()?;
         let address = broker::start(&mut lifecycle, &settings, self.listen).await?;

@@ -35,6 +35,14 @@ pub enum Code {
     TooManyRequests,
     /// The body is larger than allowed.
     TooLarge,
+    /// The address of the request is too long.
+    UriTooLong,
+    /// The headers of the request are too large.
+    HeadTooLarge,
+    /// The body came too slowly.
+    TooSlow,
+    /// Too much of one key at once, or too many bad keys from one address; repeat after the given time.
+    TooMany,
     /// The body is of a kind that is not read here.
     UnsupportedMediaType,
     /// The broker cannot do this at the moment; repeat after the given time.
