@@ -83,6 +83,14 @@ impl Process {
             .with_context(|| format!("{} has ended", self.name))
     }
 
+    /// How much memory it has at present, in bytes.
+    pub fn memory(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        Ok(kilobytes.context("VmRSS")?.parse::<u64>()? * 1024)
+    }
+
     /// The rest of the first line of its output that begins with `prefix`, as soon as there is one.
     pub async fn says(&mut self, prefix: &str) -> Result<String> {
         let what = format!("{} says `{prefix}…`", self.name);

@@ -21,9 +21,19 @@ pub struct Broker {
 impl Broker {
     /// Starts a broker on a free port. Brokers of one `directory` share the admin's key.
     pub async fn start(name: &str, database: &str, directory: &Path) -> Result<Self> {
+        Self::start_with(name, database, directory, &[]).await
+    }
+
+    /// The same, with more on its command line, which is for its first start only.
+    pub async fn start_with(
+        name: &str,
+        database: &str,
+        directory: &Path,
+        more: &[&str],
+    ) -> Result<Self> {
         let key_file = directory.join("admin.key");
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (process, address) = run(name, anywhere, database, &key_file, directory).await?;
+        let (process, address) = run(name, anywhere, database, &key_file, directory, more).await?;
         let key = tokio::fs::read_to_string(&key_file)
             .await
             .context("the admin's key file")?;
@@ -47,6 +57,7 @@ impl Broker {
             database,
             &self.key_file,
             &self.directory,
+            &[],
         )
         .await?;
         (self.process, self.address) = started;
@@ -100,6 +111,7 @@ async fn run(
     database: &str,
     key_file: &Path,
     directory: &Path,
+    more: &[&str],
 ) -> Result<(Process, SocketAddr)> {
     let (listen, key_file) = (listen.to_string(), key_file.display().to_string());
     let arguments = [
@@ -111,6 +123,7 @@ async fn run(
         "--admin-key-file",
         &key_file,
     ];
+    let arguments = [arguments.as_slice(), more].concat();
     let mut process = Process::brokkr(name, &arguments, directory)?;
     let address = process.says("listening on http://").await?;
     Ok((

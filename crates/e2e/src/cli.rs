@@ -10,6 +10,7 @@ use crate::binary::{brokkr, without_our_variables};
 /// A person's or a pipeline's command line, with a configuration of its own and nobody at a terminal.
 pub struct Cli {
     directory: PathBuf,
+    variables: Vec<(&'static str, String)>,
 }
 
 /// What a command came to.
@@ -28,7 +29,15 @@ impl Cli {
     pub fn new(directory: &Path) -> Self {
         Self {
             directory: directory.to_owned(),
+            variables: Vec::new(),
         }
+    }
+
+    /// The same with a variable in the environment.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
+        self
     }
 
     /// Runs a command.
@@ -38,6 +47,7 @@ impl Cli {
             .args(arguments)
             .current_dir(&self.directory)
             .env("BROKKR_CONFIG", self.directory.join("config.toml"))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output()

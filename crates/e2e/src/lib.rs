@@ -4,6 +4,7 @@
 //! Every story gets a database, keys and namespaces of its own, so that stories run side by side.
 
 mod agent;
+mod authority;
 mod binary;
 mod broker;
 mod cli;
@@ -20,9 +21,12 @@ mod ready;
 mod rows;
 mod stack;
 mod stage;
+mod tunnel;
+mod wire;
 mod world;
 
 pub use agent::{AgentProcess, Pace};
+pub use authority::{Authority, Issued};
 pub use binary::{Process, brokkr, repository};
 pub use broker::Broker;
 pub use cli::{Cli, Said};
@@ -37,4 +41,6 @@ pub use raw::{Answer, Raw};
 pub use ready::why_not_ready;
 pub use stack::TestStack;
 pub use stage::{Failure, Stage, perform};
+pub use tunnel::Tunnel;
+pub use wire::{Spoken, speak, speak_again};
 pub use world::World;

@@ -40,6 +40,11 @@ impl Stage {
         Broker::start(name, self.database.url(), self.directory()).await
     }
 
+    /// Starts a broker with more on its command line.
+    pub async fn broker_with(&self, name: &str, more: &[&str]) -> Result<Broker> {
+        Broker::start_with(name, self.database.url(), self.directory(), more).await
+    }
+
     /// Starts a broker, and an agent that waits for changes.
     pub async fn world(&self) -> Result<World> {
         self.world_at_pace(Pace::Waiting).await
