@@ -50,8 +50,6 @@ pub(crate) enum Error {
     #[error("{0}")]
     QuotaExceeded(String),
     #[error("{0}")]
-    TooManyRequests(String),
-    #[error("{0}")]
     TooLarge(String),
     #[error("the address of the request is longer than {0} bytes")]
     UriTooLong(usize),
@@ -106,7 +104,6 @@ impl Error {
             }
             Self::InUse(_) => (StatusCode::CONFLICT, Code::InUse),
             Self::QuotaExceeded(_) => (StatusCode::UNPROCESSABLE_ENTITY, Code::QuotaExceeded),
-            Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, Code::TooManyRequests),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge),
             Self::UriTooLong(_) => (StatusCode::URI_TOO_LONG, Code::UriTooLong),
             Self::HeadTooLarge(_) => (
@@ -217,9 +214,6 @@ impl IntoResponse for Error {
         match &self {
             Self::Unauthenticated => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            Self::TooManyRequests(_) => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
             }
             Self::Unavailable(_) | Self::Database(_) => {
                 headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);

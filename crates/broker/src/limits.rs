@@ -95,11 +95,16 @@ impl Limits {
         }
     }
 
-    /// How a request without a good key is refused.
-    pub(crate) fn bad_key<B>(&self, request: &Request<B>) -> Error {
+    /// Where a request comes from, behind the proxies that are trusted.
+    pub(crate) fn address<B>(&self, request: &Request<B>) -> IpAddr {
         let peer = request.extensions().get();
         let Peer(peer) = *peer.unwrap_or(&Peer(Ipv4Addr::UNSPECIFIED.into()));
-        let client = forwarded::client(peer, request.headers(), &self.trusted_proxies);
+        forwarded::client(peer, request.headers(), &self.trusted_proxies)
+    }
+
+    /// How a request without a good key is refused.
+    pub(crate) fn bad_key<B>(&self, request: &Request<B>) -> Error {
+        let client = self.address(request);
         let mut addresses = self
             .addresses
             .lock()

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::limits::Peer;
+pub(crate) use answer::RequestId;
 use answer::RequestIds;
 pub(crate) use bounds::TooSlow;
 use connection::Connection;

@@ -7,6 +7,8 @@ use brokkr_core::wire::{Actor, ActorRole};
 use brokkr_core::{AgentId, GeneratorId, KeyId, Name};
 use uuid::Uuid;
 
+use crate::listener::RequestId;
+
 /// The authenticated caller.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
@@ -16,10 +18,10 @@ pub(crate) struct Caller {
 }
 
 /// Where a request came from.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Origin {
     pub(crate) address: Option<IpAddr>,
-    pub(crate) request_id: Option<String>,
+    pub(crate) request: Option<RequestId>,
 }
 
 /// What a key makes of its bearer.
@@ -89,7 +91,7 @@ impl Caller {
             id,
             key: Some(self.key),
             address: self.origin.address,
-            request_id: self.origin.request_id.clone(),
+            request_id: self.origin.request.map(|id| id.to_string()),
         }
     }
 

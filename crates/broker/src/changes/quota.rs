@@ -1,5 +1,7 @@
 //! How much a generator may have, read in the change that would exceed it.
 
+use std::time::Duration;
+
 use brokkr_core::wire::Quota;
 use uuid::Uuid;
 
@@ -42,10 +44,13 @@ pub(super) async fn of_publish(
         )));
     }
     if usage.minute_publishes > quota.publishes_per_minute {
-        return Err(Error::TooManyRequests(format!(
-            "this generator may publish {} times a minute: repeat the request in the next one, or ask an admin for a larger quota",
-            quota.publishes_per_minute
-        )));
+        return Err(Error::TooMany {
+            what: format!(
+                "this generator may publish {} times a minute: an admin can give it a larger quota",
+                quota.publishes_per_minute
+            ),
+            retry_after: Duration::from_mins(1),
+        });
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The one layer around every request: its id, its log line, and the body of every refusal.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,12 +39,24 @@ impl RequestIds {
         }
     }
 
-    fn next(&self) -> u64 {
-        self.last.fetch_add(1, Ordering::Relaxed) + 1
+    fn next(&self) -> RequestId {
+        RequestId {
+            run: self.run,
+            number: self.last.fetch_add(1, Ordering::Relaxed) + 1,
+        }
     }
+}
 
-    fn text(&self, number: u64) -> String {
-        format!("{:08x}-{number}", self.run)
+/// Means one request, in its answer, in the log and in the audit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RequestId {
+    run: u32,
+    number: u64,
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}-{}", self.run, self.number)
     }
 }
 
@@ -53,15 +66,15 @@ pub(super) async fn answer(
     peer: Peer,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
-    // Only the number is held while a poll waits.
-    let number = listener.ids.next();
+    // Only the numbers are held while a poll waits.
+    let id = listener.ids.next();
     let line = tracing::enabled!(tracing::Level::DEBUG)
         .then(|| format!("{} {}", request.method(), request.uri().path()));
     let mut response = match bounds::check(&request) {
-        Ok(()) => route(listener.router.clone(), peer, request).await,
+        Ok(()) => route(listener.router.clone(), peer, id, request).await,
         Err(error) => error.into_response(),
     };
-    let request = listener.ids.text(number);
+    let request = id.to_string();
     if let Some(line) = line {
         tracing::debug!(request, status = response.status().as_u16(), "{line}");
     }
@@ -78,9 +91,15 @@ pub(super) async fn answer(
     Ok(response)
 }
 
-async fn route(mut router: Router, peer: Peer, request: Request<Incoming>) -> Response {
+async fn route(
+    mut router: Router,
+    peer: Peer,
+    id: RequestId,
+    request: Request<Incoming>,
+) -> Response {
     let mut request = request.map(|body| Body::new(Timed::new(body)));
     request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(id);
     match AssertUnwindSafe(router.call(request)).catch_unwind().await {
         Ok(Ok(response)) => response,
         Err(_) => Error::internal(anyhow!("a handler panicked")).into_response(),

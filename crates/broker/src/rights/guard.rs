@@ -16,7 +16,7 @@ use crate::Broker;
 use crate::auth::authenticate;
 use crate::error::{Error, Result};
 use crate::limits::{Kind, Permit, Permitted};
-use crate::scope::Caller;
+use crate::scope::{Caller, Origin};
 
 /// What agents ask all the time.
 const POLL: &str = "/agent/target-state";
@@ -50,7 +50,11 @@ impl Guard {
         let right = find(rights, request.method()).ok_or_else(|| not_allowed(rights))?;
         let limits = &self.broker.limits;
         let caller = authenticate(&self.broker, request.headers());
-        let caller = caller.map_err(|_| limits.bad_key(request))?;
+        let mut caller = caller.map_err(|_| limits.bad_key(request))?;
+        caller.origin = Origin {
+            address: Some(limits.address(request)),
+            request: request.extensions().get().copied(),
+        };
         let kind = if right.path == POLL {
             Kind::Poll
         } else {

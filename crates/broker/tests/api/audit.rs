@@ -62,6 +62,10 @@ async fn every_change_is_audited_once(engine: Engine) {
         .collect();
     let (host, op, ci) = (ActorRole::Host, ActorRole::Admin, ActorRole::Generator);
     assert_eq!(roles, [host, op, op, ci, ci, ci, op]);
+    let actor = &seen[6].entry.actor;
+    assert!(
+        actor.address.is_some_and(|address| address.is_loopback()) && actor.request_id.is_some()
+    );
     let me = admin.me().await.expect("me");
     assert_eq!(seen[6].entry.actor.key, Some(me.key));
     let (before, after) = (&seen[6].entry.before, &seen[6].entry.after);

@@ -393,7 +393,7 @@ async fn a_generator_has_a_quota(engine: Engine) {
     assert_eq!(refused.code(), Some(Code::QuotaExceeded));
     set(quota(1, 1_000_000, 0)).await;
     let refused = try_publish(&ci, "shop", "3").await.expect_err("too often");
-    assert_eq!(refused.code(), Some(Code::TooManyRequests));
+    assert_eq!(refused.code(), Some(Code::TooMany));
     let head = admin.stack(&name("ci:shop")).await.expect("a stack").head;
     assert_eq!(
         head.expect("a head").sequence,

@@ -31,8 +31,6 @@ pub enum Code {
     InUse,
     /// The generator has as much as it may have.
     QuotaExceeded,
-    /// Too often; repeat after the given time.
-    TooManyRequests,
     /// The body is larger than allowed.
     TooLarge,
     /// The address of the request is too long.
