@@ -60,15 +60,26 @@ create table agent_traits (
 );
 create index agent_traits_value on agent_traits (kind, key, value);
 
+-- A rotation leaves two rows: the new one `unused` until its first use is recorded, which ends the predecessor,
+-- at `predecessor_until` if there is an overlap; the old one `replaced` if it ends whatever happens.
 create table keys (
-    id         uuid primary key,
-    role       text not null check (role in ('admin', 'agent', 'generator')),
-    owner_id   uuid,
-    hash       bytea not null,
-    created_at timestamptz not null,
-    revoked_at timestamptz
+    id                uuid primary key,
+    role              text not null check (role in ('admin', 'agent', 'generator')),
+    owner_id          uuid,
+    name              text not null,
+    hash              bytea not null,
+    created_at        timestamptz not null,
+    expires_at        timestamptz,
+    expires_in        bigint,
+    stage             text not null check (stage in ('standing', 'unused', 'replaced')),
+    stage_until       timestamptz,
+    predecessor_id    uuid references keys (id),
+    predecessor_until timestamptz,
+    last_used_at      timestamptz,
+    revoked_at        timestamptz
 );
 create index keys_owner on keys (owner_id);
+create index keys_predecessor on keys (predecessor_id);
 
 -- owner_id is the generator's id, or all zeros for the operators' own stacks.
 create table stacks (

@@ -60,15 +60,26 @@ create table agent_traits (
 );
 create index agent_traits_value on agent_traits (kind, key, value);
 
+-- A rotation leaves two rows: the new one `unused` until its first use is recorded, which ends the predecessor,
+-- at `predecessor_until` if there is an overlap; the old one `replaced` if it ends whatever happens.
 create table keys (
-    id         blob primary key,
-    role       text not null check (role in ('admin', 'agent', 'generator')),
-    owner_id   blob,
-    hash       blob not null,
-    created_at text not null,
-    revoked_at text
+    id                blob primary key,
+    role              text not null check (role in ('admin', 'agent', 'generator')),
+    owner_id          blob,
+    name              text not null,
+    hash              blob not null,
+    created_at        text not null,
+    expires_at        text,
+    expires_in        integer,
+    stage             text not null check (stage in ('standing', 'unused', 'replaced')),
+    stage_until       text,
+    predecessor_id    blob references keys (id),
+    predecessor_until text,
+    last_used_at      text,
+    revoked_at        text
 );
 create index keys_owner on keys (owner_id);
+create index keys_predecessor on keys (predecessor_id);
 
 -- owner_id is the generator's id, or all zeros for the operators' own stacks.
 create table stacks (

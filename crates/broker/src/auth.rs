@@ -13,7 +13,7 @@ pub(crate) fn authenticate(broker: &Broker, headers: &HeaderMap) -> Result<Calle
     let pak = pak(headers).ok_or(Error::Unauthenticated)?;
     broker
         .fleet
-        .authenticate(&pak)
+        .authenticate(&pak, broker.ambient.now())
         .ok_or(Error::Unauthenticated)
 }
 

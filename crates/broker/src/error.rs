@@ -47,6 +47,12 @@ pub(crate) enum Error {
     EditedMeanwhile { expected: u64, found: u64 },
     #[error("{0}")]
     InUse(String),
+    #[error(
+        "this is the last good admin key, and without it nobody could administer the broker: make another one first, with `brokkr key create --admin`"
+    )]
+    LastAdminKey,
+    #[error("{0}")]
+    KeyEnded(&'static str),
     #[error("{0}")]
     QuotaExceeded(String),
     #[error("{0}")]
@@ -104,6 +110,8 @@ impl Error {
             }
             Self::InUse(_) => (StatusCode::CONFLICT, Code::InUse),
             Self::QuotaExceeded(_) => (StatusCode::UNPROCESSABLE_ENTITY, Code::QuotaExceeded),
+            Self::LastAdminKey => (StatusCode::CONFLICT, Code::LastAdminKey),
+            Self::KeyEnded(_) => (StatusCode::CONFLICT, Code::KeyEnded),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge),
             Self::UriTooLong(_) => (StatusCode::URI_TOO_LONG, Code::UriTooLong),
             Self::HeadTooLarge(_) => (

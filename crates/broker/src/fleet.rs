@@ -5,15 +5,17 @@
 
 mod freshness;
 mod index;
+mod keyring;
 mod seat;
 mod token;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use brokkr_core::AgentId;
 use brokkr_core::pak::{Pak, Role};
 use brokkr_core::wire::TargetState;
-use tokio::sync::watch;
+use brokkr_core::{AgentId, KeyId};
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
 
 pub(crate) use freshness::Freshness;
 use freshness::LastStep;
@@ -27,6 +29,8 @@ pub(crate) struct Fleet {
     index: RwLock<Index>,
     revision: watch::Sender<u64>,
     last_step: LastStep,
+    /// A key that a rotation made was used first.
+    pub(crate) first_use: Notify,
 }
 
 impl Fleet {
@@ -36,6 +40,7 @@ impl Fleet {
             index: RwLock::new(index),
             revision,
             last_step: LastStep::now(),
+            first_use: Notify::new(),
         }
     }
 
@@ -64,11 +69,11 @@ impl Fleet {
             .await;
     }
 
-    /// Who a key belongs to; nobody if it is unknown, revoked or has a wrong secret.
-    pub(crate) fn authenticate(&self, pak: &Pak) -> Option<Caller> {
+    /// Who a key belongs to; nobody if it is unknown, has ended or has a wrong secret.
+    pub(crate) fn authenticate(&self, pak: &Pak, now: Timestamp) -> Option<Caller> {
         let index = self.read();
         let key = index.key(pak.id())?;
-        if key.hash != pak.hash() {
+        if key.hash != pak.hash() || !key.life.is_good(now) {
             return None;
         }
         let identity = match (key.role, key.owner) {
@@ -79,16 +84,50 @@ impl Fleet {
             }
             (Role::Agent | Role::Generator, None) => return None,
         };
+        key.used.note(now);
+        if key.is_unused() {
+            self.first_use.notify_one();
+        }
         Some(Caller {
-            key: key.id,
+            key: pak.id(),
             identity,
             origin: Origin::default(),
         })
     }
 
     /// Whether a key is still good.
-    pub(crate) fn is_key_good(&self, caller: &Caller) -> bool {
-        self.read().key(caller.key).is_some()
+    pub(crate) fn is_key_good(&self, caller: &Caller, now: Timestamp) -> bool {
+        let index = self.read();
+        index
+            .key(caller.key)
+            .is_some_and(|key| key.life.is_good(now))
+    }
+
+    /// When a key was used last at this replica.
+    pub(crate) fn last_use(&self, key: KeyId) -> Option<Timestamp> {
+        self.read().key(key)?.used.at()
+    }
+
+    /// The uses of keys that were not given out here before.
+    pub(crate) fn unflushed_uses(&self) -> Vec<(KeyId, Timestamp)> {
+        self.read().keys().unflushed_uses()
+    }
+
+    /// The keys that are known to be unused, and were used here.
+    pub(crate) fn first_uses(&self) -> Vec<(KeyId, Timestamp)> {
+        self.read().keys().first_uses()
+    }
+
+    /// The keys whose time is over. The polls of their agents wake, to see whether they came with such a key.
+    pub(crate) fn ended_keys(&self, now: Timestamp) -> Vec<KeyId> {
+        let index = self.read();
+        let ended = index.keys().ended(now);
+        for owner in ended.iter().filter_map(|(_, owner)| *owner) {
+            if let Some(seat) = index.seat(owner.into()) {
+                seat.wake();
+            }
+        }
+        ended.into_iter().map(|(key, _)| key).collect()
     }
 
     /// Where an agent's polls wait.

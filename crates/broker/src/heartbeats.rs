@@ -1,4 +1,4 @@
-//! Heartbeats lie in memory and reach the database in chunks, twice a minute.
+//! Heartbeats, and when keys were used, lie in memory and reach the database in chunks, twice a minute.
 
 use brokkr_core::wire::ActorRole;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::Broker;
 use crate::audit;
 use crate::changes::heartbeats::RecordHeartbeats;
+use crate::changes::keys::RecordUses;
 
 const FLUSH: Duration = Duration::from_secs(30);
 /// So many rows hold the writer for a few milliseconds.
@@ -41,6 +42,14 @@ async fn flush(broker: &Broker) {
             .await
         {
             tracing::warn!(%error, "heartbeats could not be kept");
+        }
+    }
+    for chunk in broker.fleet.unflushed_uses().chunks(CHUNK) {
+        if let Err(error) = broker
+            .change(audit::local(ActorRole::Broker), RecordUses(chunk.to_vec()))
+            .await
+        {
+            tracing::warn!(%error, "when keys were used could not be kept");
         }
     }
 }

@@ -12,10 +12,12 @@ mod extract;
 mod fleet;
 mod follower;
 mod heartbeats;
+mod key_watch;
 mod limits;
 mod listener;
 mod page;
 mod rights;
+mod rotation;
 mod routes;
 mod scope;
 mod snapshot;
@@ -31,7 +33,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use brokkr_core::Name;
 use brokkr_core::ambient::Ambient;
+use brokkr_core::pak::Pak;
 use brokkr_core::wire::{Actor, Agent, TargetStatus};
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
@@ -65,8 +69,14 @@ pub struct Settings {
 
 /// Why a broker cannot start or go on: what, and what to do.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:#}")]
-pub struct StartError(#[from] anyhow::Error);
+pub enum StartError {
+    /// What it was set up with must not be used; another start would end the same.
+    #[error(transparent)]
+    Configuration(anyhow::Error),
+    /// Anything else.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
 
 /// A broker.
 pub struct Broker {
@@ -95,6 +105,15 @@ const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(150);
 /// The OpenAPI document of the API, as the broker serves it.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     routes::openapi()
+}
+
+/// Makes another admin key in the database of a broker, which may be running: it knows the key within a second.
+pub async fn make_admin_key(
+    database: &str,
+    name: Name,
+    ambient: Arc<dyn Ambient>,
+) -> std::result::Result<Pak, StartError> {
+    Ok(admin_key::another(database, name, ambient).await?)
 }
 
 /// Who may do what, as a page of the documentation.
@@ -168,6 +187,7 @@ impl Broker {
         shutdown: CancellationToken,
     ) -> std::result::Result<(), StartError> {
         let heartbeats = tokio::spawn(heartbeats::keep(Arc::clone(&self)));
+        let keys = tokio::spawn(key_watch::keep(Arc::clone(&self)));
         let router = routes::router(Arc::clone(&self));
         let stopping = self.stopping.clone();
         tokio::spawn(async move {
@@ -178,6 +198,7 @@ impl Broker {
             .serve(listener, self.stopping.clone())
             .await;
         heartbeats.await.context("a task of the broker died")?;
+        keys.await.context("a task of the broker died")?;
         self.close().await
     }
 

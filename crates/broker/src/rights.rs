@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use brokkr_core::pak::Role;
 use http::Method;
 
-pub(crate) use admission::{Itself, Reader};
+pub(crate) use admission::{Itself, Keyholder, Reader};
 pub(crate) use guard::Guard;
 use table::TABLE;
 
@@ -95,10 +95,10 @@ that has no row is refused to everybody. Without a key there are only `/healthz`
 - **own**: the caller's own rows. Another's row answers as one that does not exist: 404, with the same body.
   A generator's own rows are its stacks, with their deployment objects, agent targets, removals, status and events, and
   for reading the agents in its scope. An agent's own rows are its target state, its reports, and the deployment objects
-  of the stacks that it runs.
+  of the stacks that it runs. Both have their keys.
 - **–**: refused, 403.
 
-No key, an unknown, a revoked and a mistyped one all answer 401 with the same body.
+No key, an unknown, a revoked, an expired and a mistyped one all answer 401 with the same body.
 
 | operation | admin | generator | agent |
 |---|---|---|---|

@@ -8,6 +8,7 @@ mod events;
 mod explain;
 mod generators;
 mod kept_kinds;
+mod keys;
 mod me;
 mod preview;
 mod probes;
@@ -80,6 +81,11 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
     let rest = OpenApiRouter::new()
         // everyone
         .routes(routes!(me::me))
+        .routes(routes!(me::rotate))
+        // operators; who has a key may look at its own
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::get, keys::revoke))
+        .routes(routes!(keys::rotate))
         // operators
         .routes(routes!(agents::list, agents::create))
         .routes(routes!(agents::get, agents::patch, agents::delete))
@@ -119,6 +125,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
 #[derive(utoipa::OpenApi)]
 #[openapi(tags(
     (name = "me", description = "Who the caller is"),
+    (name = "keys", description = "What admins, agents and generators sign in with"),
     (name = "agents", description = "One agent per cluster"),
     (name = "generators", description = "External systems that own stacks"),
     (name = "stacks", description = "Collections of Kubernetes objects that are managed as a unit"),

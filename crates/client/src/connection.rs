@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::fault::Fault;
+use crate::key::Key;
 use crate::{Authorities, Error, Result};
 
 /// A connection to one broker with one key.
@@ -15,7 +16,7 @@ use crate::{Authorities, Error, Result};
 pub struct Client {
     http: reqwest::Client,
     server: Url,
-    pak: Pak,
+    pub(crate) key: Key,
 }
 
 /// Whether a key may travel unencrypted beyond this machine.
@@ -70,7 +71,11 @@ impl Client {
         let http = http
             .build()
             .map_err(|error| Error::Setup(format!("no HTTP client can be made: {error}")))?;
-        Ok(Self { http, server, pak })
+        Ok(Self {
+            http,
+            server,
+            key: Key::new(pak),
+        })
     }
 
     /// The broker's address.
@@ -86,7 +91,7 @@ impl Client {
         self.http
             .request(method, url)
             .timeout(REQUEST_TIMEOUT)
-            .bearer_auth(self.pak.expose())
+            .bearer_auth(self.key.current().expose())
             .header(ACCEPT, "application/json")
     }
 
@@ -99,6 +104,9 @@ impl Client {
         let status = response.status();
         if status.is_success() || status == reqwest::StatusCode::NOT_MODIFIED {
             return Ok(response);
+        }
+        if status == reqwest::StatusCode::UNAUTHORIZED {
+            self.key.refused();
         }
         let is_problem = response
             .headers()

@@ -5,12 +5,15 @@ mod authorities;
 mod connection;
 mod error;
 mod fault;
+mod key;
+mod keys;
 mod operator;
 
 pub use agent::Poll;
 pub use authorities::Authorities;
 pub use connection::{Client, PlainHttp};
 pub use error::Error;
+pub use keys::KeyFilter;
 pub use operator::EventFilter;
 
 /// What a request to the broker comes to.

@@ -4,6 +4,7 @@
 //! owner come from the row that the id names. The checksum lets a typing error be refused without a
 //! database. The secret has 256 random bits, so a plain SHA-256 of it is safe to store.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -31,6 +32,8 @@ pub enum Role {
 }
 
 impl Role {
+    const ALL: [Self; 3] = [Self::Admin, Self::Agent, Self::Generator];
+
     const fn letter(self) -> char {
         match self {
             Self::Agent => 'a',
@@ -70,7 +73,12 @@ const PREFIX: &str = "brokkr_";
 const ID_LENGTH: usize = 26;
 const SECRET_LENGTH: usize = 52;
 const CHECKSUM_LENGTH: usize = 7;
-const LENGTH: usize = PREFIX.len() + 2 + ID_LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH;
+const SECRET_START: usize = PREFIX.len() + 2 + ID_LENGTH + 1;
+const LENGTH: usize = SECRET_START + SECRET_LENGTH + CHECKSUM_LENGTH;
+/// Of 52 random characters of 32, some 26 differ.
+const LEAST_DIFFERENT: usize = 11;
+/// A repetition leaves at least twelve characters that were there before.
+const LONGEST_PERIOD: usize = SECRET_LENGTH - 12;
 
 impl Pak {
     /// A new key for an owner of this role.
@@ -94,6 +102,24 @@ impl Pak {
     /// The id by which the key's row is found.
     pub const fn id(&self) -> KeyId {
         self.id
+    }
+
+    /// Whose key its letter says it is. It grants nothing: the row that the id names decides.
+    pub fn labelled(&self) -> Option<Role> {
+        let letter = self.expose().chars().nth(PREFIX.len())?;
+        Role::ALL.into_iter().find(|role| role.letter() == letter)
+    }
+
+    /// Whether the secret was typed rather than drawn: a repetition, a run of the alphabet, few different
+    /// characters. One that the system's generator makes is taken for such less often than once in 10⁹.
+    pub fn looks_made_up(&self) -> bool {
+        let secret = &self.expose().as_bytes()[SECRET_START..SECRET_START + SECRET_LENGTH];
+        let steps = secret.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
+        let repeats =
+            (1..=LONGEST_PERIOD).any(|period| secret[period..] == secret[..SECRET_LENGTH - period]);
+        repeats
+            || different(secret.iter().copied()) < LEAST_DIFFERENT
+            || different(steps) < LEAST_DIFFERENT
     }
 
     /// What to compare with the stored hash.
@@ -123,10 +149,15 @@ impl FromStr for Pak {
             .ok_or(InvalidPak)?;
         let id = BASE32.decode(id.as_bytes()).map_err(|_| InvalidPak)?;
         let id = Uuid::from_slice(&id).map_err(|_| InvalidPak)?;
-        Ok(Self {
+        let pak = Self {
             id: id.into(),
             text: text.into(),
-        })
+        };
+        // The parts are where they belong.
+        let bytes = body.as_bytes();
+        let is_parted = bytes[PREFIX.len() + 1] == b'_' && bytes[SECRET_START - 1] == b'_';
+        let is_whole = is_parted && pak.labelled().is_some();
+        is_whole.then_some(pak).ok_or(InvalidPak)
     }
 }
 
@@ -162,6 +193,10 @@ impl fmt::Debug for PakHash {
     }
 }
 
+fn different(bytes: impl Iterator<Item = u8>) -> usize {
+    bytes.collect::<HashSet<_>>().len()
+}
+
 fn checksum(body: &str) -> String {
     BASE32.encode(&crc32fast::hash(body.as_bytes()).to_be_bytes())
 }
@@ -191,7 +226,48 @@ mod tests {
         assert!(!format!("{pak:?} {:?}", pak.hash()).contains(secret));
     }
 
+    #[test]
+    fn a_key_says_whose_it_is_and_no_other_letter_makes_a_key() {
+        for role in Role::ALL {
+            let pak = Pak::generate(role, &System);
+            assert_eq!(pak.labelled(), Some(role));
+            let mut other = pak.expose()[..LENGTH - CHECKSUM_LENGTH].to_owned();
+            other.replace_range(PREFIX.len()..=PREFIX.len(), "z");
+            let other = format!("{other}{}", checksum(&other));
+            assert_eq!(other.parse::<Pak>().err(), Some(InvalidPak));
+        }
+    }
+
+    fn with_secret(secret: &str) -> Pak {
+        let pak = Pak::generate(Role::Admin, &System);
+        let body = format!("{}{secret}", &pak.expose()[..SECRET_START]);
+        format!("{body}{}", checksum(&body))
+            .parse()
+            .expect("a whole key")
+    }
+
+    #[test]
+    fn a_secret_that_somebody_typed_is_told_from_a_random_one() {
+        let typed = |text: &str| text.chars().cycle().take(SECRET_LENGTH).collect::<String>();
+        for text in [
+            "0",
+            "changeme",
+            "secret0",
+            "0123456789abcdefghijklmnopqrstuv",
+            "vutsrqponmlkjihgfedcba9876543210",
+            "deadbeef00112233",
+            "ap5m2q8c1v9t4hk0b7jrn3d6oesilugf8m1qa5t2",
+        ] {
+            assert!(with_secret(&typed(text)).looks_made_up(), "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_generated_key_never_looks_made_up(_: u8) {
+            prop_assert!(!Pak::generate(Role::Admin, &System).looks_made_up());
+        }
+
         #[test]
         fn any_changed_character_is_refused(position in 0..LENGTH, other in "[a-z0-9_]") {
             let text = Pak::generate(Role::Generator, &System).expose().to_owned();

@@ -8,6 +8,7 @@ mod audit;
 mod deployment_objects;
 mod events;
 mod explain;
+mod keys;
 mod page;
 mod patch;
 mod problem;
@@ -27,6 +28,7 @@ pub use events::{
 pub use explain::{
     Effect, ExplainedExclusion, ExplainedRule, ExplainedScope, Explanation, Plan, PlannedTarget,
 };
+pub use keys::{CreateKey, CreatedKey, Key, KeyOwner, KeyState, RotateKey, RotatedKey};
 pub use page::Page;
 pub use patch::PatchTraits;
 pub use problem::{Code, Problem};

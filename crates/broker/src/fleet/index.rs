@@ -5,6 +5,7 @@ use brokkr_core::wire::{TargetRemoval, TargetStack, TargetState};
 use brokkr_core::{AgentId, GeneratorId, KeyId, Name, StackId};
 use uuid::Uuid;
 
+use super::keyring::{Held, Keyring};
 use super::seat::{Etag, Seat};
 use super::token::state_token;
 use crate::error::Result;
@@ -20,7 +21,7 @@ pub(crate) struct Index {
     identity: Identity,
     revision: u64,
     lineage: Uuid,
-    keys: HashMap<KeyId, Key>,
+    keys: Keyring,
     generators: HashMap<GeneratorId, Name>,
     agents: HashMap<AgentId, Agent>,
     stacks: HashMap<StackId, Stack>,
@@ -98,11 +99,7 @@ impl Index {
             identity,
             revision,
             lineage: changes::lineage(revision, tx).await?,
-            keys: keys::all(tx)
-                .await?
-                .into_iter()
-                .map(|key| (key.id, key))
-                .collect(),
+            keys: keys::all(tx).await?.into_iter().collect(),
             generators: generators::names(tx).await?.into_iter().collect(),
             agents: HashMap::new(),
             stacks: HashMap::new(),
@@ -123,8 +120,12 @@ impl Index {
         self.revision
     }
 
-    pub(super) fn key(&self, id: KeyId) -> Option<&Key> {
-        self.keys.get(&id)
+    pub(super) fn key(&self, id: KeyId) -> Option<&Held> {
+        self.keys.get(id)
+    }
+
+    pub(super) const fn keys(&self) -> &Keyring {
+        &self.keys
     }
 
     pub(super) fn generator(&self, id: GeneratorId) -> Option<&Name> {
@@ -187,11 +188,7 @@ impl Index {
         let mut affected = HashSet::new();
         let mut woken = Vec::new();
         for (id, key) in update.keys {
-            let before = match key {
-                Some(key) => self.keys.insert(id, key),
-                None => self.keys.remove(&id),
-            };
-            affected.extend(before.and_then(|key| key.owner).map(AgentId::from));
+            affected.extend(self.keys.put(id, key).map(AgentId::from));
         }
         for (id, name) in update.generators {
             match name {
@@ -220,8 +217,10 @@ impl Index {
         woken
     }
 
-    /// Takes over the seats of an index that this one replaces; answers those of agents that are gone.
+    /// Takes over the seats of an index that this one replaces, and when keys were used; answers the seats of
+    /// agents that are gone.
     pub(super) fn take_seats_of(&mut self, current: &Self) -> Vec<Arc<Seat>> {
+        self.keys.take_uses_of(&current.keys);
         let mut orphaned = Vec::new();
         for (id, agent) in &current.agents {
             match self.agents.get_mut(id) {

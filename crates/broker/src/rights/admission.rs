@@ -5,6 +5,7 @@ use axum::extract::FromRequestParts;
 use brokkr_core::AgentId;
 use brokkr_core::pak::Role;
 use http::request::Parts;
+use uuid::Uuid;
 
 use super::Reach;
 use crate::error::{Error, Result};
@@ -34,6 +35,15 @@ impl Admission {
         }
     }
 
+    fn keyholder(&self) -> Result<Keyholder> {
+        match (&self.caller.identity, self.reach) {
+            (Identity::Admin, Reach::All) => Ok(Keyholder::Anybody),
+            (Identity::Agent(id), Reach::Own) => Ok(Keyholder::Only(id.uuid())),
+            (Identity::Generator(id, _), Reach::Own) => Ok(Keyholder::Only(id.uuid())),
+            _ => Err(self.unforeseen()),
+        }
+    }
+
     /// The rights table lets a role in that the handler has no rows for: a defect, which opens nothing.
     fn unforeseen(&self) -> Error {
         let (role, reach) = (self.caller.role(), self.reach);
@@ -50,6 +60,14 @@ pub(crate) struct Itself(pub(crate) AgentId);
 pub(crate) enum Reader {
     Owner(Scope),
     Runner(AgentId),
+}
+
+/// Whose keys the caller may look at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Keyholder {
+    Anybody,
+    /// This agent or generator, which is the caller.
+    Only(Uuid),
 }
 
 fn admission(parts: &Parts) -> Result<&Admission> {
@@ -78,6 +96,14 @@ impl<S: Sync> FromRequestParts<S> for Itself {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         admission(parts)?.agent().map(Self)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Keyholder {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        admission(parts)?.keyholder()
     }
 }
 

@@ -30,7 +30,13 @@ const fn right(
 pub(super) static TABLE: &[Right] = &[
     // everyone, about itself
     right(GET,    "/me",                                 Own,     Own,     Own),
+    right(POST,   "/me/rotate",                          Own,     Own,     Own),
+    right(GET,    "/keys",                               All,     Own,     Own),
+    right(GET,    "/keys/{key}",                         All,     Own,     Own),
     // operators
+    right(POST,   "/keys",                               All,     Nothing, Nothing),
+    right(DELETE, "/keys/{key}",                         All,     Nothing, Nothing),
+    right(POST,   "/keys/{key}/rotate",                  All,     Nothing, Nothing),
     right(POST,   "/agents",                             All,     Nothing, Nothing),
     right(DELETE, "/agents/{agent}",                     All,     Nothing, Nothing),
     right(PATCH,  "/agents/{agent}",                     All,     Nothing, Nothing),

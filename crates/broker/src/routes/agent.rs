@@ -75,7 +75,8 @@ pub(super) async fn target_state(
     Ok((poll_headers(&broker, etag), Json(state)).into_response())
 }
 
-/// Returns when the agent's state is not the one that it knows, or when waiting is over.
+/// Returns when the agent's state is not the one that it knows, or when waiting is over. The end of a key wakes
+/// the agent's polls, and ends those that came with it.
 async fn wait_for_news(
     broker: &Broker,
     caller: &Caller,
@@ -89,6 +90,9 @@ async fn wait_for_news(
         let mut changed = pin!(seat.changed());
         // A change between reading the tag and waiting must not be missed.
         changed.as_mut().enable();
+        if !broker.fleet.is_key_good(caller, broker.ambient.now()) {
+            return Err(Error::Unauthenticated);
+        }
         if broker.fleet.etag(agent, seat) != known {
             return Ok(());
         }
@@ -96,9 +100,6 @@ async fn wait_for_news(
             () = changed => {}
             () = tokio::time::sleep_until(deadline) => return Ok(()),
             () = broker.stopping.cancelled() => return Ok(()),
-        }
-        if !broker.fleet.is_key_good(caller) {
-            return Err(Error::Unauthenticated);
         }
         poll.note(seat, broker);
     }

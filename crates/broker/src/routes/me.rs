@@ -1,10 +1,12 @@
 use brokkr_core::pak::Role;
-use brokkr_core::wire::Me;
+use brokkr_core::wire::{Me, RotateKey, RotatedKey};
+use http::StatusCode;
 use std::sync::Arc;
 
 use axum::extract::State;
 
 use crate::Broker;
+use crate::changes::keys::{self, RotatedBy};
 use crate::error::Result;
 use crate::extract::Json;
 use crate::scope::{Caller, Identity};
@@ -27,4 +29,24 @@ pub(super) async fn me(State(broker): State<Arc<Broker>>, caller: Caller) -> Res
         name,
         key: caller.key,
     }))
+}
+
+/// Puts a new key in the place of the one in use. The answer holds it, and is the only one that does.
+///
+/// The old key ends when the new one is used first, or with `overlap` so long after this. If it was rotated
+/// before and nobody used the key of that rotation, this one takes that key's place.
+#[utoipa::path(post, path = "/me/rotate", tag = "me", request_body = RotateKey,
+    responses((status = 201, body = RotatedKey)))]
+pub(super) async fn rotate(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    Json(RotateKey { overlap }): Json<RotateKey>,
+) -> Result<(StatusCode, Json<RotatedKey>)> {
+    let rotate = keys::RotateKey {
+        key: caller.key,
+        by: RotatedBy::Holder,
+        overlap,
+    };
+    let rotated = broker.change(caller.actor(), rotate).await?;
+    Ok((StatusCode::CREATED, Json(broker.rotated(rotated))))
 }

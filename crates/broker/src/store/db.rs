@@ -53,17 +53,25 @@ pub(crate) enum Tx {
 impl Db {
     /// Opens the database that a URL names (`sqlite:FILE` or `postgres://…`), and brings its tables up to date.
     pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
-        let pools = if let Some(file) = url.strip_prefix("sqlite:") {
-            open_sqlite(Path::new(file)).await?
-        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            open_postgres(url).await?
-        } else {
-            bail!("the database must be `sqlite:FILE` or `postgres://…`");
-        };
-        Ok(Self {
+        Ok(Self::new(match engine(url)? {
+            Engine::Sqlite(file) => open_sqlite(file).await?,
+            Engine::Postgres(url) => open_postgres(url).await?,
+        }))
+    }
+
+    /// Opens the database of a broker that may be running, for one change.
+    pub(crate) async fn open_beside(url: &str) -> anyhow::Result<Self> {
+        Ok(Self::new(match engine(url)? {
+            Engine::Sqlite(file) => open_sqlite_beside(file).await?,
+            Engine::Postgres(url) => connect_postgres(url).await?,
+        }))
+    }
+
+    const fn new(pools: Pools) -> Self {
+        Self {
             pools,
             reads: AtomicU64::new(0),
-        })
+        }
     }
 
     /// Opens a database that is there, to read it beside a broker that runs.
@@ -85,10 +93,7 @@ impl Db {
                 write: pool,
             }
         };
-        Ok(Self {
-            pools,
-            reads: AtomicU64::new(0),
-        })
+        Ok(Self::new(pools))
     }
 
     /// A read-only view of one moment.
@@ -175,16 +180,29 @@ impl Tx {
     }
 }
 
+/// The database that a URL names.
+enum Engine<'a> {
+    Sqlite(&'a Path),
+    Postgres(&'a str),
+}
+
+fn engine(url: &str) -> anyhow::Result<Engine<'_>> {
+    if let Some(file) = url.strip_prefix("sqlite:") {
+        Ok(Engine::Sqlite(Path::new(file)))
+    } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        Ok(Engine::Postgres(url))
+    } else {
+        bail!("the database must be `sqlite:FILE` or `postgres://…`");
+    }
+}
+
 async fn open_sqlite(file: &Path) -> anyhow::Result<Pools> {
     if file.as_os_str().is_empty() || file == Path::new(":memory:") {
         bail!("the database must be a file: write `sqlite:FILE`");
     }
     let lock = lock(file)?;
     private_file(file)?;
-    let options = sqlite_options(file)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .pragma("cache_size", "-65536");
+    let options = durable(file);
     let write = SqlitePoolOptions::new()
         .max_connections(1)
         .connect_with(options.clone().create_if_missing(true))
@@ -206,6 +224,35 @@ async fn open_sqlite(file: &Path) -> anyhow::Result<Pools> {
         write,
         _lock: Some(lock),
     })
+}
+
+/// Takes no lock, and leaves the tables as they are.
+async fn open_sqlite_beside(file: &Path) -> anyhow::Result<Pools> {
+    let write = SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect_with(durable(file))
+        .await
+        .with_context(|| {
+            format!(
+                "there is no database in {}: name the broker's own with --database",
+                file.display()
+            )
+        })?;
+    let options = durable(file).read_only(true);
+    let read = bounded(1).connect_with(options).await?;
+    Ok(Pools::Sqlite {
+        read,
+        write,
+        _lock: None,
+    })
+}
+
+/// To write: what was acknowledged must survive.
+fn durable(file: &Path) -> SqliteConnectOptions {
+    sqlite_options(file)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("cache_size", "-65536")
 }
 
 fn sqlite_options(file: &Path) -> SqliteConnectOptions {
@@ -262,6 +309,17 @@ const UNREACHABLE: &str =
     "the PostgreSQL database cannot be reached: check the URL, the server and its users";
 
 async fn open_postgres(url: &str) -> anyhow::Result<Pools> {
+    let pools = connect_postgres(url).await?;
+    if let Pools::Postgres { write, .. } = &pools {
+        POSTGRES
+            .run(write)
+            .await
+            .context("the database's tables cannot be brought up to date")?;
+    }
+    Ok(pools)
+}
+
+async fn connect_postgres(url: &str) -> anyhow::Result<Pools> {
     let write: PgPool = PgPoolOptions::new()
         .max_connections(2)
         .connect(url)
@@ -276,10 +334,6 @@ async fn open_postgres(url: &str) -> anyhow::Result<Pools> {
             version / 10_000
         );
     }
-    POSTGRES
-        .run(&write)
-        .await
-        .context("the database's tables cannot be brought up to date")?;
     let read = bounded(READERS + 1)
         .connect(url)
         .await

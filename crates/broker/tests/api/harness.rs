@@ -1,6 +1,7 @@
 //! A broker on a free port with a database of its own, and clients for it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use brokkr_broker::{Broker, LimitSettings, ListenerSettings, Settings};
@@ -14,6 +15,7 @@ use brokkr_core::wire::{
     CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack, Publish, PublishOptions,
     Published, TargetState,
 };
+use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -41,6 +43,26 @@ pub struct TestBroker {
     serving: JoinHandle<()>,
     /// The broker's files lie in it.
     _folder: Arc<TempDir>,
+}
+
+/// A clock that a test moves on.
+#[derive(Default)]
+pub struct Clock(AtomicI64);
+
+impl Clock {
+    pub fn pass(&self, time: SignedDuration) {
+        self.0.fetch_add(time.as_secs(), Ordering::Relaxed);
+    }
+}
+
+impl Ambient for Clock {
+    fn now(&self) -> Timestamp {
+        System.now() + SignedDuration::from_secs(self.0.load(Ordering::Relaxed))
+    }
+
+    fn fill(&self, bytes: &mut [u8]) {
+        System.fill(bytes);
+    }
 }
 
 /// What most tests begin with: a broker, its admin, and an agent that is called `edge`.

@@ -4,6 +4,7 @@ mod audit;
 mod away;
 mod editing;
 mod harness;
+mod keys;
 mod model;
 mod openapi;
 mod permissions;

@@ -2,6 +2,7 @@
 //! and through a naive model, and every agent's answer is compared after every step.
 
 mod expected;
+mod keys;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use sqlx::{Connection, PgConnection, SqliteConnection};
 
 use crate::harness::*;
 use expected::Expected;
+use keys::Keys;
 use step::*;
 
 struct World {
@@ -29,7 +31,9 @@ struct World {
     replicas: Vec<TestBroker>,
     admin: Pak,
     generator: Pak,
+    /// The key that each agent polls with.
     agents: Vec<Pak>,
+    keys: Vec<Keys>,
     /// What may be so: after two steps that met, either may have been the first.
     expected: Vec<Expected>,
     /// The last answer that each agent had: tag and revision.
@@ -54,6 +58,7 @@ impl World {
             replicas: started,
             admin,
             generator,
+            keys: agents.iter().cloned().map(Keys::of).collect(),
             agents,
             expected: vec![Expected::default()],
             seen: Vec::new(),
@@ -73,6 +78,14 @@ impl World {
             Step::Complain(agent) => self.complain(turn, *agent).await,
             Step::Restart(replica) => self.restart(*replica).await,
             Step::Gap => self.gap().await,
+            Step::Key(agent, step) => {
+                let client = self.client(turn);
+                let here = &self.replicas[turn % self.replicas.len()];
+                let keys = &mut self.keys[*agent];
+                keys.take(*step, &client, here, AGENTS[*agent]).await;
+                keys.check(&self.replicas).await;
+                self.agents[*agent] = keys.in_use();
+            }
             Step::Both(one, other) => {
                 tokio::join!(self.change(turn, one), self.change(turn + 1, other));
                 let before = std::mem::take(&mut self.expected);

@@ -1,11 +1,10 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use brokkr_client::Client;
-use brokkr_core::ambient::{Ambient, System};
+use brokkr_core::ambient::Ambient;
 use brokkr_core::wire::{Health, StackStatus, Sync, TargetStatus};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use crate::harness::*;
 
@@ -13,20 +12,6 @@ on_both_engines!(
     what_was_said_of_an_older_version_is_not_said_of_the_newest,
     a_silent_agents_word_is_not_passed_on,
 );
-
-/// A clock that a test moves on.
-#[derive(Default)]
-struct Later(AtomicI64);
-
-impl Ambient for Later {
-    fn now(&self) -> Timestamp {
-        System.now() + SignedDuration::from_secs(self.0.load(Ordering::Relaxed))
-    }
-
-    fn fill(&self, bytes: &mut [u8]) {
-        System.fill(bytes);
-    }
-}
 
 async fn status(admin: &Client) -> TargetStatus {
     admin
@@ -91,7 +76,7 @@ async fn what_was_said_of_an_older_version_is_not_said_of_the_newest(engine: Eng
 
 async fn a_silent_agents_word_is_not_passed_on(engine: Engine) {
     let database = Database::create(engine).await;
-    let clock = Arc::new(Later::default());
+    let clock = Arc::new(Clock::default());
     let broker = database
         .start_with(Arc::clone(&clock) as Arc<dyn Ambient>)
         .await;
@@ -103,7 +88,7 @@ async fn a_silent_agents_word_is_not_passed_on(engine: Engine) {
     poll(&agent).await;
     report(&admin, &agent, 1).await;
     for (seconds, is_silent) in [(140, false), (20, true)] {
-        clock.0.fetch_add(seconds, Ordering::Relaxed);
+        clock.pass(SignedDuration::from_secs(seconds));
         assert_eq!(
             admin.agent(&name("edge")).await.expect("an agent").silent,
             is_silent

@@ -126,8 +126,12 @@ pub enum AuditAction {
     RemovalConfirm,
     /// A key was made.
     KeyCreate,
-    /// A key was replaced.
+    /// A new key was put in the place of this one.
     KeyRotate,
+    /// The new key of a rotation was used first, which ends the one that it replaces.
+    KeyUse,
+    /// A key's time was over.
+    KeyExpire,
     /// A key was revoked.
     KeyRevoke,
     /// The settings changed.

@@ -31,6 +31,10 @@ pub enum Code {
     InUse,
     /// The generator has as much as it may have.
     QuotaExceeded,
+    /// Without this key nobody could administer the broker.
+    LastAdminKey,
+    /// The key has ended, or another one is in its place already.
+    KeyEnded,
     /// The body is larger than allowed.
     TooLarge,
     /// The address of the request is too long.

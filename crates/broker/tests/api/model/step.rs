@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::keys::{self, KeyStep};
+
 pub const AGENTS: [&str; 3] = ["north", "south", "west"];
 /// As an admin names them; the last two are a generator's.
 pub const STACKS: [&str; 4] = ["shop", "mail", "ci:blog", "ci:wiki"];
@@ -34,6 +36,8 @@ pub enum Step {
     Restart(usize),
     /// A revision of which no change is known: the index must be read anew.
     Gap,
+    /// Something happens to the agent's keys; nothing that is desired may change.
+    Key(usize, KeyStep),
 }
 
 /// The labels `env` and `tier` and the annotation `site` of an agent.
@@ -180,7 +184,8 @@ pub fn step() -> impl Strategy<Value = Step> {
         7 => of_stack,
         4 => both,
         3 => agent.clone().prop_map(Step::Confirm),
-        1 => agent.prop_map(Step::Complain),
+        1 => agent.clone().prop_map(Step::Complain),
+        3 => (agent, keys::step()).prop_map(|(agent, step)| Step::Key(agent, step)),
         1 => (0..2_usize).prop_map(Step::Restart),
         1 => Just(Step::Gap),
     ]
