@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, apply, broker, completion, context, dev, events, explain, generator, history, login,
-    removals, rollback, stack, status, whoami,
+    agent, apply, broker, completion, context, dev, events, explain, generator, history, key,
+    login, removals, rollback, rotate_key, stack, status, whoami,
 };
 
 /// Distributes Kubernetes objects to many clusters.
@@ -30,6 +30,8 @@ pub enum Command {
     Context(context::Context),
     Whoami(whoami::Whoami),
     Generator(generator::Generator),
+    Key(key::Key),
+    RotateKey(rotate_key::RotateKey),
     Stack(stack::Stack),
     Explain(explain::Explain),
     Apply(apply::Apply),

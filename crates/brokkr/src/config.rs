@@ -30,6 +30,9 @@ pub struct Context {
     pub server: String,
     /// The key.
     pub key: String,
+    /// The key of a rotation, until it has worked once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_key: Option<String>,
     /// Whether the key may travel unencrypted beyond this machine.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub plain_http: bool,
@@ -125,6 +128,7 @@ mod tests {
         Context {
             server: server.to_owned(),
             key: "brokkr_n_secret".to_owned(),
+            new_key: None,
             plain_http: false,
             ca_file: None,
         }

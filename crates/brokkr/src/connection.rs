@@ -102,6 +102,7 @@ pub fn plain_http(anywhere: bool) -> PlainHttp {
     }
 }
 
-fn variable(name: &str) -> Option<String> {
+/// A variable that says something.
+pub fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }

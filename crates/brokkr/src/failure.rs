@@ -1,4 +1,5 @@
-//! How a command ends: 0 when it did what was asked, 1 when it could not, 2 when it was asked wrongly.
+//! How a command ends: 0 when it did what was asked, 1 when it could not, 2 when it was asked wrongly, 78 when
+//! what it is set up with must not be used.
 
 use std::fmt::Write as _;
 use std::io;
@@ -14,6 +15,9 @@ use crate::terminal;
 #[error("{0}")]
 pub struct Usage(pub String);
 
+/// `EX_CONFIG` of `sysexits.h`: whoever starts us again need not try.
+const CONFIGURATION: u8 = 78;
+
 /// Says what went wrong, if anything did, and turns it into the exit code.
 pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     let Err(error) = outcome else {
@@ -25,6 +29,8 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     terminal::say(&describe(&error));
     if error.downcast_ref::<Usage>().is_some() {
         ExitCode::from(2)
+    } else if let Some(brokkr_broker::StartError::Configuration(_)) = error.downcast_ref() {
+        ExitCode::from(CONFIGURATION)
     } else {
         ExitCode::FAILURE
     }

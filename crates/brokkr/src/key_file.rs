@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -15,6 +15,29 @@ pub fn read(path: &Path) -> anyhow::Result<Pak> {
     text.trim()
         .parse()
         .with_context(|| format!("in the key file {}", path.display()))
+}
+
+/// Writes a key whole or not at all, readable by the owner of another file only: of the one that it will replace.
+pub fn replace(path: &Path, key: &str, like: &Path) -> anyhow::Result<()> {
+    let part = path.with_extension(format!("{}.part", std::process::id()));
+    let write = || {
+        let owner = fs::metadata(like)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&part)?;
+        if !key.is_empty() {
+            writeln!(file, "{key}")?;
+        }
+        // Whoever reads the old one must be able to read the new one.
+        fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    };
+    write()
+        .inspect_err(|_| drop(fs::remove_file(&part)))
+        .with_context(|| format!("the key file {} cannot be written", path.display()))
 }
 
 /// A file that waits for a key. A key is shown once, so the place for it is made before the key is.
@@ -87,6 +110,20 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(read(&path).unwrap().id(), key.id());
         assert!(Reserved::new(&path).is_err());
+    }
+
+    #[test]
+    fn a_key_file_is_replaced_whole_and_stays_its_owners() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.key");
+        let old = Pak::generate(Role::Agent, &System);
+        Reserved::new(&path).unwrap().write(old.expose()).unwrap();
+        let new = Pak::generate(Role::Agent, &System);
+        replace(&path, new.expose(), &path).unwrap();
+        assert_eq!(read(&path).unwrap().id(), new.id());
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

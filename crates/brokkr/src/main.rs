@@ -51,6 +51,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Context(context) => context.run(),
         Command::Whoami(whoami) => whoami.run().await,
         Command::Generator(generator) => generator.run().await,
+        Command::Key(key) => key.run().await,
+        Command::RotateKey(rotate) => rotate.run().await,
         Command::Stack(stack) => stack.run().await,
         Command::Explain(explain) => explain.run().await,
         Command::Apply(apply) => apply.run().await,

@@ -27,6 +27,7 @@ macro_rules! test {
     };
 }
 
+mod agent_key;
 mod answers;
 mod bad_keys;
 mod bad_manifests;
@@ -42,6 +43,7 @@ mod foreign_rows;
 mod health;
 mod isolation;
 mod kept;
+mod keys;
 mod kill_agent;
 mod kill_broker;
 mod limits;

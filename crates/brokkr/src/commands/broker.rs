@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use brokkr_broker::Settings;
 use brokkr_core::ambient::System;
-use clap::Args;
+use clap::{Args, Subcommand};
 use tokio::net::TcpListener;
 
 mod limits;
@@ -18,15 +18,22 @@ use crate::lifecycle::Lifecycle;
 use crate::logging::Logging;
 use crate::output;
 
+mod admin_key;
+
 /// Run the broker: the source of truth
 ///
 /// Its first start makes an admin's key and writes it into a file that only its owner may read.
-/// When it serves, it says so in one line on stdout.
+/// When it serves, it says so in one line on stdout. It ends with code 78 when the given key file holds no key to
+/// begin with: none at all, one of another role, or one that looks made up.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Example:
   brokkr broker --database sqlite:brokkr.db
   brokkr broker --listen 0.0.0.0:8443 --tls-cert tls.crt --tls-key tls.key --database postgres://brokkr@db.example/brokkr")]
 pub struct Broker {
+    #[command(subcommand)]
+    host: Option<Host>,
+
     /// The database: sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME
     #[arg(
         long,
@@ -37,7 +44,7 @@ pub struct Broker {
     )]
     database: String,
 
-    /// Where the first start with an empty database writes the admin's key
+    /// Where the first start with an empty database writes the admin's key, or finds one that you made
     #[arg(
         long,
         env = "BROKKR_ADMIN_KEY_FILE",
@@ -54,8 +61,16 @@ pub struct Broker {
     logging: Logging,
 }
 
+#[derive(Subcommand)]
+enum Host {
+    AdminKey(admin_key::AdminKey),
+}
+
 impl Broker {
     pub async fn run(self) -> anyhow::Result<()> {
+        if let Some(Host::AdminKey(admin_key)) = self.host {
+            return admin_key.run().await;
+        }
         let listener = self.listen.settings()?;
         self.logging.start()?;
         let mut lifecycle = Lifecycle::new()?;

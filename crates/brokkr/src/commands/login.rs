@@ -61,6 +61,7 @@ impl Login {
         let context = Context {
             server: self.server.clone(),
             key: key.expose().to_owned(),
+            new_key: None,
             plain_http: self.plain_http,
             // Commands run in any folder.
             ca_file: self.trust.ca_file.map(std::path::absolute).transpose()?,

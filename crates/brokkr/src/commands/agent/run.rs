@@ -11,6 +11,7 @@ use clap::Args;
 
 use crate::connection::{Trust, given_key, plain_http};
 use crate::duration;
+use crate::key_file;
 use crate::lifecycle::Lifecycle;
 use crate::logging::Logging;
 
@@ -21,7 +22,8 @@ pub struct Run {
     #[arg(long, env = "BROKKR_BROKER", value_name = "URL", required = true)]
     broker: Option<String>,
 
-    /// The agent's key; the variable BROKKR_KEY may hold the key itself
+    /// The agent's key; the variable BROKKR_KEY may hold the key itself. The file is read again when the broker
+    /// does not know the key, so that it can be rotated while the agent runs
     #[arg(long, env = "BROKKR_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
 
@@ -65,6 +67,11 @@ impl Run {
             .context("the agent has no key — add --key-file FILE, or set BROKKR_KEY")?;
         let (plain, authorities) = (plain_http(self.plain_http), self.trust.authorities()?);
         let client = Client::trusting(&broker, key, plain, &authorities)?;
+        let client = match self.key_file {
+            // It is rotated while we run: the file has the new key then.
+            Some(file) => client.rereading_key(move || key_file::read(&file).ok()),
+            None => client,
+        };
         refuse_foreign_role(&client).await?;
         let cluster =
             brokkr_agent::connect(self.kubeconfig.as_deref(), self.context.as_deref()).await?;

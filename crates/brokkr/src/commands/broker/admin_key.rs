@@ -1,0 +1,52 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use brokkr_core::Name;
+use brokkr_core::ambient::System;
+use clap::Args;
+
+use crate::key_file::Reserved;
+use crate::output;
+use crate::terminal::say;
+
+/// Make another admin key, on the host of the database
+///
+/// For whoever has lost the last one, and may read the database. It works beside a running broker, which knows the
+/// key within a second.
+#[derive(Args)]
+#[command(after_help = "Example:
+  brokkr broker admin-key --out admin.key
+  brokkr broker admin-key --database postgres://brokkr@db.example/brokkr --name alice")]
+pub struct AdminKey {
+    /// The database of the broker: sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME
+    #[arg(
+        long,
+        env = "BROKKR_DATABASE",
+        hide_env_values = true,
+        value_name = "URL",
+        default_value = "sqlite:brokkr.db"
+    )]
+    database: String,
+
+    /// What to call the key
+    #[arg(long, value_name = "NAME", default_value = "host")]
+    name: Name,
+
+    /// Write the key into a new file that only you may read, instead of to stdout
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl AdminKey {
+    pub async fn run(self) -> anyhow::Result<()> {
+        let place = self.out.as_deref().map(Reserved::new).transpose()?;
+        let pak =
+            brokkr_broker::make_admin_key(&self.database, self.name, Arc::new(System)).await?;
+        match place {
+            Some(file) => file.write(pak.expose())?,
+            None => output::write(&format!("{}\n", pak.expose()))?,
+        }
+        say("Made another admin key. It is shown only now; whoever has it may do everything.");
+        Ok(())
+    }
+}
