@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, apply, broker, completion, context, dev, events, explain, generator, history, key,
-    login, removals, rollback, rotate_key, stack, status, whoami,
+    agent, apply, audit, broker, completion, context, dev, events, explain, generator, history,
+    key, login, removals, rollback, rotate_key, stack, status, whoami,
 };
 
 /// Distributes Kubernetes objects to many clusters.
@@ -40,6 +40,7 @@ pub enum Command {
     Status(status::Status),
     Events(events::Events),
     Removals(removals::Removals),
+    Audit(audit::Audit),
     Completion(completion::Completion),
 }
 

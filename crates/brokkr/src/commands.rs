@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod apply;
+pub mod audit;
 pub mod broker;
 pub mod completion;
 pub mod context;

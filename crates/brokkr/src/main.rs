@@ -61,6 +61,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Status(status) => status.run().await,
         Command::Events(events) => events.run().await,
         Command::Removals(removals) => removals.run().await,
+        Command::Audit(audit) => audit.run().await,
         Command::Completion(completion) => completion.run(),
     }
 }

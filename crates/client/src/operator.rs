@@ -3,7 +3,7 @@ use brokkr_core::name::Reference;
 use brokkr_core::object::KeptKind;
 use brokkr_core::wire::{
     Agent, AgentTarget, ChainedEntry, CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack,
-    CreatedAgent, CreatedGenerator, DeploymentObject, Explanation, Generator, Me, OnRemove,
+    CreatedAgent, CreatedGenerator, DeploymentObject, Explanation, Generator, Me, OnRemove, Page,
     PatchAgent, PatchGenerator, PatchStack, Plan, Publish, Published, RecordedEvent, Removal,
     Rollback, Stack, TargetStatus,
 };
@@ -241,6 +241,13 @@ impl Client {
         self.json(request.query(&[("plan", "only")])).await
     }
 
+    /// The newest page of who changed what.
+    pub async fn newest_audit(&self, filter: &[(&str, String)]) -> Result<Vec<ChainedEntry>> {
+        let request = self.request(Method::GET, &["audit"]).query(filter);
+        let page: Page<ChainedEntry> = self.json(request).await?;
+        Ok(page.items)
+    }
+
     /// Who changed what, newest first.
     pub async fn audit(&self, filter: &[(&str, String)]) -> Result<Vec<ChainedEntry>> {
         self.list(&["audit"], filter).await
@@ -276,7 +283,7 @@ impl Client {
                 filter.agent.as_ref(),
             ))
             .query(&[("limit", limit)]);
-        let page: brokkr_core::wire::Page<RecordedEvent> = self.json(request).await?;
+        let page: Page<RecordedEvent> = self.json(request).await?;
         Ok(page.items)
     }
 }

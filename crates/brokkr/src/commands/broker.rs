@@ -19,6 +19,7 @@ use crate::logging::Logging;
 use crate::output;
 
 mod admin_key;
+mod verify_audit;
 
 /// Run the broker: the source of truth
 ///
@@ -64,12 +65,15 @@ pub struct Broker {
 #[derive(Subcommand)]
 enum Host {
     AdminKey(admin_key::AdminKey),
+    VerifyAudit(verify_audit::VerifyAudit),
 }
 
 impl Broker {
     pub async fn run(self) -> anyhow::Result<()> {
-        if let Some(Host::AdminKey(admin_key)) = self.host {
-            return admin_key.run().await;
+        match self.host {
+            Some(Host::AdminKey(admin_key)) => return admin_key.run().await,
+            Some(Host::VerifyAudit(verify_audit)) => return verify_audit.run().await,
+            None => {}
         }
         let listener = self.listen.settings()?;
         self.logging.start()?;

@@ -1,0 +1,36 @@
+use clap::Args;
+
+use crate::output;
+
+/// Check that no entry of the audit was edited, put in, or taken out
+///
+/// It reads the database, also beside a running broker. Each entry's hash covers the one before: keep the hash that
+/// it prints elsewhere, and a later check can be held against it.
+#[derive(Args)]
+#[command(after_help = "Example:
+  brokkr broker verify-audit
+  brokkr broker verify-audit --database postgres://brokkr@db.example/brokkr")]
+pub struct VerifyAudit {
+    /// The database of the broker: sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME
+    #[arg(
+        long,
+        env = "BROKKR_DATABASE",
+        hide_env_values = true,
+        value_name = "URL",
+        default_value = "sqlite:brokkr.db"
+    )]
+    database: String,
+}
+
+impl VerifyAudit {
+    pub async fn run(self) -> anyhow::Result<()> {
+        let verified = brokkr_broker::verify(&self.database).await?;
+        let newest = verified.newest.map_or(String::new(), |(revision, hash)| {
+            format!(", the newest of revision {revision} with hash {hash}")
+        });
+        output::write(&format!(
+            "{} entries, each follows from the one before{newest}\n",
+            verified.entries
+        ))
+    }
+}
