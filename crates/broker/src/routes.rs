@@ -48,7 +48,10 @@ const PREFIX: &str = "/api/v1";
 pub(crate) fn router(broker: Arc<Broker>) -> axum::Router {
     let (router, document) = api().split_for_parts();
     let document = Arc::new(finish(document));
+    let only_get = async || Error::MethodNotAllowed(HeaderValue::from_static("GET"));
     router
+        // The guard stands before this too, and names the methods that the path takes.
+        .method_not_allowed_fallback(only_get)
         .layer(Guard::new(Arc::clone(&broker), PREFIX))
         .route(
             &format!("{PREFIX}/openapi.json"),
@@ -56,9 +59,7 @@ pub(crate) fn router(broker: Arc<Broker>) -> axum::Router {
         )
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))
-        .method_not_allowed_fallback(async || {
-            Error::MethodNotAllowed(HeaderValue::from_static("GET"))
-        })
+        .method_not_allowed_fallback(only_get)
         .fallback(async || Error::NoRoute)
         .with_state(broker)
 }

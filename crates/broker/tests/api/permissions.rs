@@ -15,6 +15,7 @@ const COMMITTED: &str = concat!(
 on_both_engines!(
     each_role_is_let_in_where_the_page_says_so,
     foreign_rows_answer_as_missing_ones,
+    what_a_path_does_not_take_is_refused,
 );
 
 /// Writes the page anew with `BROKKR_UPDATE=1 cargo test -p brokkr-broker permissions`.
@@ -125,6 +126,30 @@ async fn foreign_rows_answer_as_missing_ones(engine: Engine) {
         }
     }
     assert!(looked_at >= 28, "{looked_at} ways");
+    tenants.scene.broker.stop().await;
+}
+
+/// History and audit are read, by anybody; nothing is open to pages of other origins; nothing else is here.
+async fn what_a_path_does_not_take_is_refused(engine: Engine) {
+    let tenants = Tenants::set(engine).await;
+    let id = tenants.id("deployment object", Whose::Foreign);
+    let (_, admin) = &tenants.keys[0];
+    for path in ["/audit".to_owned(), format!("/deployment-objects/{id}")] {
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            let answer = tenants.send(Some(admin), &method, &path, "{}").await;
+            assert_eq!(answer.status(), 405, "{method} {path}");
+            assert_eq!(answer.headers()["allow"], "GET", "{method} {path}");
+        }
+    }
+    let answer = tenants
+        .send(Some(admin), &Method::OPTIONS, "/stacks", "")
+        .await;
+    assert_eq!(answer.headers()["allow"], "GET, POST");
+    assert!(!answer.headers().contains_key("access-control-allow-origin"));
+    for path in ["/metrics", "/debug", "/../../metrics", "/stacks/a/b/c"] {
+        let answer = tenants.send(Some(admin), &Method::GET, path, "").await;
+        assert_eq!(answer.status(), 404, "{path}");
+    }
     tenants.scene.broker.stop().await;
 }
 

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use brokkr_client::Client;
 use brokkr_core::ambient::Ambient;
 use brokkr_core::pak::{Pak, Role};
-use brokkr_core::wire::{Code, CreateKey, KeyOwner, KeyState, RotateKey};
+use brokkr_core::wire::{Code, CreateKey, KeyOwner, KeyState, Problem, RotateKey};
 use jiff::SignedDuration;
 
 use super::{LONG, Timed, another, create, etag, eventually, opens, pak};
@@ -59,7 +59,9 @@ async fn an_expired_key_is_as_unknown_and_ends_its_polls(engine: Engine) {
             .await
             .expect("an answer");
         assert_eq!(answer.status(), 401);
-        answer.text().await.expect("a body")
+        let mut problem: Problem = answer.json().await.expect("a problem");
+        assert!(problem.request_id.take().is_some());
+        problem
     };
     let unknown = Pak::generate(Role::Agent, &*timed.clock);
     assert_eq!(body(&pak(&created.pak)).await, body(&unknown).await);
