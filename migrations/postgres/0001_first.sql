@@ -205,6 +205,17 @@ create table agent_events (
 create index agent_events_stack on agent_events (stack_id, ingest);
 create index agent_events_feed on agent_events (ingest);
 
+-- What was made under an `Idempotency-Key`, so that a repetition makes nothing. Kept for a day.
+create table idempotency (
+    caller_id  uuid not null,
+    key        text not null,
+    asked      bytea not null,
+    made_id    uuid not null,
+    created_at timestamptz not null,
+    primary key (caller_id, key)
+);
+create index idempotency_age on idempotency (created_at);
+
 -- Who changed what. An entry is kept as the very bytes that are hashed; each hash covers the one before.
 create table audit (
     revision   bigint primary key,

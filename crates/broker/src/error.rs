@@ -8,6 +8,7 @@ use brokkr_core::manifest::ManifestError;
 use brokkr_core::wire::{Code, Problem};
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use uuid::Uuid;
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
@@ -45,6 +46,13 @@ pub(crate) enum Error {
         "it was edited meanwhile: revision {found}, not {expected}; read it again, then decide again"
     )]
     EditedMeanwhile { expected: u64, found: u64 },
+    #[error("this Idempotency-Key was used for another request: take a new key for a new request")]
+    IdempotencyMismatch,
+    /// Its answer showed a secret, which is shown once.
+    #[error(
+        "this was done before under the same Idempotency-Key and made {0}; its key was shown then and never again: make another with `brokkr key create`"
+    )]
+    AlreadyDone(Uuid),
     #[error("{0}")]
     InUse(String),
     #[error(
@@ -108,6 +116,10 @@ impl Error {
             Self::EditedMeanwhile { .. } => {
                 (StatusCode::PRECONDITION_FAILED, Code::EditedMeanwhile)
             }
+            Self::IdempotencyMismatch => {
+                (StatusCode::UNPROCESSABLE_ENTITY, Code::IdempotencyMismatch)
+            }
+            Self::AlreadyDone(_) => (StatusCode::CONFLICT, Code::AlreadyDone),
             Self::InUse(_) => (StatusCode::CONFLICT, Code::InUse),
             Self::QuotaExceeded(_) => (StatusCode::UNPROCESSABLE_ENTITY, Code::QuotaExceeded),
             Self::LastAdminKey => (StatusCode::CONFLICT, Code::LastAdminKey),

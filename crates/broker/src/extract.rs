@@ -156,6 +156,29 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
+/// What makes a create or a publish repeatable, if the caller says it: 1 to 255 visible characters of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let Some(header) = parts.headers.get("idempotency-key") else {
+            return Ok(Self(None));
+        };
+        let text = header.to_str().unwrap_or_default();
+        let is_good = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        if is_good {
+            return Ok(Self(Some(text.to_owned())));
+        }
+        Err(Error::Malformed(
+            "an Idempotency-Key is 1 to 255 visible ASCII characters without spaces, such as a UUID"
+                .to_owned(),
+        ))
+    }
+}
+
 /// The query string.
 pub(crate) struct Query<T>(pub(crate) T);
 

@@ -12,6 +12,7 @@ mod extract;
 mod fleet;
 mod follower;
 mod heartbeats;
+mod idempotency;
 mod key_watch;
 mod limits;
 mod listener;

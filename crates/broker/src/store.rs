@@ -15,6 +15,7 @@ mod db;
 pub(crate) mod deployment_objects;
 pub(crate) mod generators;
 pub(crate) mod held_facts;
+pub(crate) mod idempotency;
 pub(crate) mod keys;
 pub(crate) mod stack_entries;
 pub(crate) mod stacks;

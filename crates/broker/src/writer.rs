@@ -104,15 +104,22 @@ impl Change {
         self.said = Said::Unchanged;
     }
 
-    /// Notes what happens to an agent target.
+    /// Notes what happens to an agent target. What ends comes before what begins: it is what people must see.
     pub(crate) fn plan(&mut self, planned: PlannedTarget) {
-        match planned.effect {
-            Effect::Reach => self.plan.reached += 1,
-            Effect::Leave => self.plan.left += 1,
-        }
-        if self.plan.changes.len() < PLANNED {
-            self.plan.changes.push(planned);
-        }
+        let plan = &mut self.plan;
+        let place = match planned.effect {
+            Effect::Reach => {
+                plan.reached += 1;
+                plan.changes.len()
+            }
+            Effect::Leave => {
+                plan.left += 1;
+                let ended = |change: &PlannedTarget| change.effect == Effect::Leave;
+                plan.changes.partition_point(ended)
+            }
+        };
+        plan.changes.insert(place, planned);
+        plan.changes.truncate(PLANNED);
     }
 }
 

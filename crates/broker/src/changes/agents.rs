@@ -10,6 +10,7 @@ use super::keys;
 use super::targeting::settle_agent;
 use crate::error::{Error, Result};
 use crate::extract::IfMatch;
+use crate::idempotency::Repeatable;
 use crate::scope::Scope;
 use crate::store::agents::{self, AgentRow};
 use crate::store::changes::Touched;
@@ -179,4 +180,21 @@ fn in_use(agent: &AgentRow, target: &agent_targets::OpenTarget) -> Error {
             agent.name, removal.stack_name
         ),
     })
+}
+
+/// Its answer shows a key, which is shown once.
+impl Repeatable for CreateAgent {
+    const KIND: &'static str = "create agent";
+
+    fn asked(&self) -> Result<Value> {
+        Ok(json!(self))
+    }
+
+    fn made((agent, _): &Self::Output) -> Option<Uuid> {
+        Some(agent.id.uuid())
+    }
+
+    async fn again(&self, made: Uuid, _: &mut Change) -> Result<Self::Output> {
+        Err(Error::AlreadyDone(made))
+    }
 }

@@ -3,13 +3,14 @@ use brokkr_core::name::Reference;
 use brokkr_core::pak::{Pak, Role};
 use brokkr_core::wire::{AuditAction, CreateGenerator, Generator, PatchGenerator};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::keys;
 use super::targeting::settle_stack;
 use crate::error::{Error, Result};
 use crate::extract::IfMatch;
+use crate::idempotency::Repeatable;
 use crate::store::changes::Touched;
 use crate::store::{generators, stacks};
 use crate::writer::{Change, Mutation};
@@ -111,4 +112,21 @@ impl Mutation for DeleteGenerator {
 
 fn named(generator: &Generator) -> (Uuid, Option<String>) {
     (generator.id.uuid(), Some(generator.name.to_string()))
+}
+
+/// Its answer shows a key, which is shown once.
+impl Repeatable for CreateGenerator {
+    const KIND: &'static str = "create generator";
+
+    fn asked(&self) -> Result<Value> {
+        Ok(json!(self))
+    }
+
+    fn made((generator, _): &Self::Output) -> Option<Uuid> {
+        Some(generator.id.uuid())
+    }
+
+    async fn again(&self, made: Uuid, _: &mut Change) -> Result<Self::Output> {
+        Err(Error::AlreadyDone(made))
+    }
 }

@@ -2,10 +2,11 @@ use brokkr_core::pak::{Pak, Role};
 use brokkr_core::wire::{AuditAction, CreateKey, KeyOwner};
 use brokkr_core::{KeyId, Name};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
+use crate::idempotency::Repeatable;
 use crate::rotation::{Expiry, Stage};
 use crate::scope::Scope;
 use crate::store::changes::Touched;
@@ -114,6 +115,23 @@ impl Mutation for CreateKey {
             Some(&after),
         )?;
         Ok((key, pak))
+    }
+}
+
+/// Its answer shows the key, which is shown once.
+impl Repeatable for CreateKey {
+    const KIND: &'static str = "create key";
+
+    fn asked(&self) -> Result<Value> {
+        Ok(json!(self))
+    }
+
+    fn made((key, _): &Self::Output) -> Option<Uuid> {
+        Some(key.id.uuid())
+    }
+
+    async fn again(&self, made: Uuid, _: &mut Change) -> Result<Self::Output> {
+        Err(Error::AlreadyDone(made))
     }
 }
 

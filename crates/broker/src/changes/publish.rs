@@ -2,9 +2,13 @@ use brokkr_core::name::Reference;
 use brokkr_core::wire::{AuditAction, DeploymentObject, PublishOptions, Published};
 use brokkr_core::{DeploymentObjectId, Digest, ObjectKey};
 
+use serde_json::{Value, json};
+use uuid::Uuid;
+
 use super::quota;
 use super::stacks::named;
 use crate::error::{Error, Result};
+use crate::idempotency::Repeatable;
 use crate::scope::Scope;
 use crate::snapshot::{Snapshot, approved_losses};
 use crate::store::changes::Touched;
@@ -171,6 +175,56 @@ async fn advance(
     .await?;
     change.touch(Touched::Stack(stack.id));
     change.audit(action, named(stack), None::<&()>, Some(&row.object))?;
+    Ok(Published {
+        deployment_object: row.object,
+        unchanged: false,
+    })
+}
+
+impl Repeatable for PublishSnapshot {
+    const KIND: &'static str = "publish";
+
+    fn asked(&self) -> Result<Value> {
+        let content = (self.snapshot.digest, &self.snapshot.default_namespace);
+        Ok(json!([self.stack, content, self.options]))
+    }
+
+    fn made(outcome: &PublishOutcome) -> Option<Uuid> {
+        match outcome {
+            PublishOutcome::Published(published) => made(published),
+            PublishOutcome::NamespaceChanged => None,
+        }
+    }
+
+    async fn again(&self, made: Uuid, change: &mut Change) -> Result<PublishOutcome> {
+        let published = published(made, &self.scope, change).await?;
+        Ok(PublishOutcome::Published(published))
+    }
+}
+
+impl Repeatable for RollBack {
+    const KIND: &'static str = "roll back";
+
+    fn asked(&self) -> Result<Value> {
+        Ok(json!([self.stack, self.to, self.options]))
+    }
+
+    fn made(output: &Published) -> Option<Uuid> {
+        made(output)
+    }
+
+    async fn again(&self, made: Uuid, change: &mut Change) -> Result<Published> {
+        published(made, &self.scope, change).await
+    }
+}
+
+fn made(published: &Published) -> Option<Uuid> {
+    let id = published.deployment_object.id.uuid();
+    (!published.unchanged).then_some(id)
+}
+
+async fn published(id: Uuid, scope: &Scope, change: &mut Change) -> Result<Published> {
+    let row = deployment_objects::find(id.into(), scope, &mut change.tx).await?;
     Ok(Published {
         deployment_object: row.object,
         unchanged: false,

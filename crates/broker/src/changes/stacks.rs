@@ -6,12 +6,14 @@ use brokkr_core::wire::{
 };
 use brokkr_core::{KeptKind, StackId};
 
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::quota;
 use super::targeting::{end, settle_stack};
 use crate::error::{Error, Result};
 use crate::extract::IfMatch;
+use crate::idempotency::Repeatable;
 use crate::scope::Scope;
 use crate::store::agent_targets::{self, Ending, OpenTarget};
 use crate::store::anchors;
@@ -179,5 +181,22 @@ fn check(options: &StackOptions) -> Result<()> {
             "create_namespace needs a default_namespace: say which namespace to create",
         )),
         _ => Ok(()),
+    }
+}
+
+impl Repeatable for CreateOwnStack {
+    const KIND: &'static str = "create stack";
+
+    fn asked(&self) -> Result<Value> {
+        Ok(json!(self.create))
+    }
+
+    fn made(stack: &Stack) -> Option<Uuid> {
+        Some(stack.id.uuid())
+    }
+
+    async fn again(&self, made: Uuid, change: &mut Change) -> Result<Stack> {
+        let row = stacks::find(&Reference::Id(made), &self.scope, &mut change.tx).await?;
+        Ok(row.stack)
     }
 }

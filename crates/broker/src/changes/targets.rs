@@ -2,10 +2,12 @@ use anyhow::anyhow;
 use brokkr_core::name::Reference;
 use brokkr_core::wire::{AgentTarget, AuditAction, CreateAgentTarget, OnRemove};
 use brokkr_core::{AgentTargetId, KeptKind};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::targeting::{end, mark, settle_pair};
 use crate::error::{Error, Result};
+use crate::idempotency::Repeatable;
 use crate::scope::Scope;
 use crate::store::agent_targets::{self, Ending, OpenTarget, State};
 use crate::store::agents::{self, AgentRow};
@@ -115,4 +117,21 @@ pub(super) async fn confirm(target: &OpenTarget, change: &mut Change) -> Result<
     agent_targets::close(target.id(), State::Confirmed, change.now, &mut change.tx).await?;
     target_status::forget(target.agent(), target.stack(), &mut change.tx).await?;
     mark(target.agent(), target.stack(), change).await
+}
+
+impl Repeatable for TargetDirectly {
+    const KIND: &'static str = "create agent target";
+
+    fn asked(&self) -> Result<Value> {
+        Ok(json!(self.create))
+    }
+
+    fn made(target: &AgentTarget) -> Option<Uuid> {
+        Some(target.id.uuid())
+    }
+
+    async fn again(&self, made: Uuid, change: &mut Change) -> Result<AgentTarget> {
+        let open = agent_targets::find(made.into(), &self.scope, &mut change.tx).await?;
+        open.active().ok_or(Error::NotFound("agent target"))
+    }
 }

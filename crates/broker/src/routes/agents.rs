@@ -10,7 +10,8 @@ use super::preview::Preview;
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
-use crate::extract::{IfMatch, Json, Path, Query, entity_tag};
+use crate::extract::{IdempotencyKey, IfMatch, Json, Path, Query, entity_tag};
+use crate::idempotency::Once;
 use crate::page::PageQuery;
 use crate::scope::{Caller, Scope};
 use crate::store::agents;
@@ -40,10 +41,15 @@ pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
     caller: Caller,
     Query(preview): Query<Preview>,
+    IdempotencyKey(key): IdempotencyKey,
     Json(create): Json<CreateAgent>,
 ) -> Result<Response> {
+    let once = Once {
+        key,
+        mutation: create,
+    };
     preview
-        .or_change(&broker, &caller, create, |(row, pak)| {
+        .or_change(&broker, &caller, once, |(row, pak)| {
             let created = CreatedAgent {
                 agent: broker.agent(row),
                 pak: pak.expose().to_owned(),

@@ -14,7 +14,8 @@ use super::kept_kinds::kept_kinds;
 use crate::Broker;
 use crate::changes::publish::{PublishOutcome, PublishSnapshot, RollBack};
 use crate::error::{Error, Result};
-use crate::extract::{self, Json, Path, Query};
+use crate::extract::{self, IdempotencyKey, Json, Path, Query};
+use crate::idempotency::Once;
 use crate::page::{self, PageQuery};
 use crate::rights::Reader;
 use crate::scope::{Caller, Scope};
@@ -56,6 +57,7 @@ pub(super) async fn publish(
     caller: Caller,
     scope: Scope,
     Path(stack): Path<Reference>,
+    IdempotencyKey(key): IdempotencyKey,
     Query(query): Query<PublishQuery>,
     request: Request,
 ) -> Result<Response> {
@@ -66,11 +68,15 @@ pub(super) async fn publish(
     loop {
         let snapshot =
             snapshot::prepare(Arc::clone(&manifests), namespace, &broker.parsing).await?;
-        let publish = PublishSnapshot {
+        let mutation = PublishSnapshot {
             scope: scope.clone(),
             stack: stack.clone(),
             snapshot,
             options: options.clone(),
+        };
+        let publish = Once {
+            key: key.clone(),
+            mutation,
         };
         match broker.change(caller.actor(), publish).await? {
             PublishOutcome::Published(published) => return Ok(answer(published)),
@@ -127,22 +133,18 @@ pub(super) async fn rollback(
     caller: Caller,
     scope: Scope,
     Path(stack): Path<Reference>,
+    IdempotencyKey(key): IdempotencyKey,
     Json(Rollback { to, options }): Json<Rollback>,
 ) -> Result<Response> {
     check_message(&options)?;
-    Ok(answer(
-        broker
-            .change(
-                caller.actor(),
-                RollBack {
-                    scope,
-                    stack,
-                    to,
-                    options,
-                },
-            )
-            .await?,
-    ))
+    let mutation = RollBack {
+        scope,
+        stack,
+        to,
+        options,
+    };
+    let once = Once { key, mutation };
+    Ok(answer(broker.change(caller.actor(), once).await?))
 }
 
 /// Longer messages belong beside the manifests' source.

@@ -10,7 +10,8 @@ use super::preview::Preview;
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
-use crate::extract::{IfMatch, Json, Path, Query, entity_tag};
+use crate::extract::{IdempotencyKey, IfMatch, Json, Path, Query, entity_tag};
+use crate::idempotency::Once;
 use crate::page::PageQuery;
 use crate::scope::Caller;
 use crate::store::generators;
@@ -33,9 +34,14 @@ pub(super) async fn list(
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
     caller: Caller,
+    IdempotencyKey(key): IdempotencyKey,
     Json(create): Json<CreateGenerator>,
 ) -> Result<(StatusCode, Json<CreatedGenerator>)> {
-    let (generator, pak) = broker.change(caller.actor(), create).await?;
+    let once = Once {
+        key,
+        mutation: create,
+    };
+    let (generator, pak) = broker.change(caller.actor(), once).await?;
     Ok((
         StatusCode::CREATED,
         Json(CreatedGenerator {

@@ -13,7 +13,8 @@ use uuid::Uuid;
 use crate::Broker;
 use crate::changes::keys::{self as changes, RevokeKey, Rotated, RotatedBy};
 use crate::error::{Error, Result};
-use crate::extract::{Json, Path, Query};
+use crate::extract::{IdempotencyKey, Json, Path, Query};
+use crate::idempotency::Once;
 use crate::page::PageQuery;
 use crate::rights::Keyholder;
 use crate::scope::{Caller, Scope};
@@ -106,9 +107,14 @@ pub(super) async fn list(
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
     caller: Caller,
+    IdempotencyKey(once): IdempotencyKey,
     Json(create): Json<CreateKey>,
 ) -> Result<(StatusCode, Json<CreatedKey>)> {
-    let (key, pak) = broker.change(caller.actor(), create).await?;
+    let once = Once {
+        key: once,
+        mutation: create,
+    };
+    let (key, pak) = broker.change(caller.actor(), once).await?;
     let created = CreatedKey {
         key: broker.key(key),
         pak: pak.expose().to_owned(),

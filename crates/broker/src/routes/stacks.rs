@@ -11,7 +11,8 @@ use super::preview::Preview;
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
-use crate::extract::{IfMatch, Json, Path, Query, entity_tag};
+use crate::extract::{IdempotencyKey, IfMatch, Json, Path, Query, entity_tag};
+use crate::idempotency::Once;
 use crate::page::PageQuery;
 use crate::scope::{Caller, Scope};
 use crate::store::{stacks, target_status};
@@ -37,11 +38,13 @@ pub(super) async fn create(
     caller: Caller,
     scope: Scope,
     Query(preview): Query<Preview>,
+    IdempotencyKey(key): IdempotencyKey,
     Json(create): Json<CreateStack>,
 ) -> Result<Response> {
-    let create = changes::stacks::CreateOwnStack { scope, create };
+    let mutation = changes::stacks::CreateOwnStack { scope, create };
+    let once = Once { key, mutation };
     preview
-        .or_change(&broker, &caller, create, |stack| {
+        .or_change(&broker, &caller, once, |stack| {
             (StatusCode::CREATED, Json(stack)).into_response()
         })
         .await

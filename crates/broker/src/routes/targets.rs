@@ -14,7 +14,8 @@ use super::preview::Preview;
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
-use crate::extract::{Json, Path, Query};
+use crate::extract::{IdempotencyKey, Json, Path, Query};
+use crate::idempotency::Once;
 use crate::page::{PageQuery, Window};
 use crate::scope::{Caller, Scope};
 use crate::store::agent_targets::{self, Filter, OpenTarget, State as TargetState};
@@ -91,11 +92,13 @@ pub(super) async fn create(
     caller: Caller,
     scope: Scope,
     Query(preview): Query<Preview>,
+    IdempotencyKey(key): IdempotencyKey,
     Json(create): Json<CreateAgentTarget>,
 ) -> Result<Response> {
-    let create = changes::targets::TargetDirectly { scope, create };
+    let mutation = changes::targets::TargetDirectly { scope, create };
+    let once = Once { key, mutation };
     preview
-        .or_change(&broker, &caller, create, |target| {
+        .or_change(&broker, &caller, once, |target| {
             (StatusCode::CREATED, Json(target)).into_response()
         })
         .await

@@ -11,6 +11,7 @@ mod permissions;
 mod polls;
 mod private;
 mod publishing;
+mod repeating;
 mod request_ids;
 mod rules;
 mod status;

@@ -73,7 +73,7 @@ pub struct Plan {
     pub reached: u64,
     /// How many agent targets it would end.
     pub left: u64,
-    /// Which, each with what happens to it: the first thousand.
+    /// Which, each with what happens to it: those that end first, and a thousand at most.
     pub changes: Vec<PlannedTarget>,
 }
 

@@ -27,6 +27,10 @@ pub enum Code {
     SequenceMismatch,
     /// What is to be edited was edited since `If-Match` saw it.
     EditedMeanwhile,
+    /// The `Idempotency-Key` was used for another request.
+    IdempotencyMismatch,
+    /// It was done before under this `Idempotency-Key`, and its answer held a secret.
+    AlreadyDone,
     /// Something else depends on it.
     InUse,
     /// The generator has as much as it may have.
