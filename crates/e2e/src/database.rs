@@ -65,6 +65,27 @@ impl Database {
         Ok(())
     }
 
+    /// Every row of every table as a text, with the table's name. A file of SQLite is searched as it lies.
+    pub(crate) async fn texts(&self) -> Result<Vec<(String, String)>> {
+        if self.engine == Engine::Sqlite {
+            return Ok(Vec::new());
+        }
+        let mut connection = PgConnection::connect(&self.url)
+            .await
+            .context("the test PostgreSQL")?;
+        let tables: Vec<String> =
+            sqlx::query_scalar("select tablename::text from pg_tables where schemaname = 'public'")
+                .fetch_all(&mut connection)
+                .await?;
+        let mut texts = Vec::new();
+        for table in tables {
+            let rows = AssertSqlSafe(format!("select t::text from {table} t"));
+            let rows: Vec<String> = sqlx::query_scalar(rows).fetch_all(&mut connection).await?;
+            texts.extend(rows.into_iter().map(|row| (table.clone(), row)));
+        }
+        Ok(texts)
+    }
+
     /// The engine's own word that its file is whole; PostgreSQL offers none.
     pub async fn check_integrity(&self) -> Result<()> {
         if self.engine == Engine::Postgres {

@@ -13,6 +13,7 @@ mod database;
 mod event;
 mod eventually;
 mod impostor;
+mod leaks;
 pub mod manifests;
 mod proxy;
 mod random;

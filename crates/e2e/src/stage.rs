@@ -5,6 +5,7 @@ use anyhow::Result;
 use tempfile::TempDir;
 
 use crate::agent::Pace;
+use crate::leaks;
 use crate::{AgentProcess, Broker, Cluster, Database, Engine, Proxy, Route, World, unique};
 
 /// What one story has to itself.
@@ -111,7 +112,7 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// Tells one story; if it fails, shows what its processes logged.
+/// Tells one story; if it fails, shows what its processes logged. No story may leave a key where none belongs.
 pub async fn perform(
     engine: Engine,
     story: impl AsyncFnOnce(&Stage) -> Result<()>,
@@ -121,5 +122,7 @@ pub async fn perform(
     if outcome.is_err() {
         stage.show_logs();
     }
-    Ok(outcome?)
+    outcome?;
+    leaks::search(stage.directory(), &stage.database).await?;
+    Ok(())
 }
