@@ -3,10 +3,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{Agent, CreateAgent, CreatedAgent, Page, PatchAgent};
+use brokkr_core::wire::{Agent, CreateAgent, CreatedAgent, Page, PatchAgent, Plan};
 use http::StatusCode;
 
-use super::preview::Preview;
+use super::preview::{MadeOrPlanned, Preview};
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
@@ -36,7 +36,8 @@ pub(super) async fn list(
 
 /// Registers an agent. The answer holds its key, which is shown this once.
 #[utoipa::path(post, path = "/agents", tag = "agents", request_body = CreateAgent,
-    params(Preview), responses((status = 201, body = CreatedAgent)))]
+    params(Preview), responses((status = 201, body = CreatedAgent),
+        (status = 200, body = Plan, description = "With `plan=only`")))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
     caller: Caller,
@@ -62,7 +63,7 @@ pub(super) async fn create(
 /// Changes an agent's labels and annotations (JSON Merge Patch), and with them which stacks it runs.
 #[utoipa::path(patch, path = "/agents/{agent}", tag = "agents", request_body = PatchAgent,
     params(("agent" = String, Path, description = "Id or name"), Preview),
-    responses((status = 200, body = Agent)))]
+    responses((status = 200, body = MadeOrPlanned<Agent>)))]
 pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
     caller: Caller,

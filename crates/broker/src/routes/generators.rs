@@ -6,7 +6,7 @@ use brokkr_core::name::Reference;
 use brokkr_core::wire::{CreateGenerator, CreatedGenerator, Generator, Page, PatchGenerator};
 use http::StatusCode;
 
-use super::preview::Preview;
+use super::preview::{MadeOrPlanned, Preview};
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
@@ -65,7 +65,7 @@ pub(super) async fn get(
 /// Changes what a generator may reach and have (JSON Merge Patch).
 #[utoipa::path(patch, path = "/generators/{generator}", tag = "generators", request_body = PatchGenerator,
     params(("generator" = String, Path, description = "Id or name"), Preview),
-    responses((status = 200, body = Generator)))]
+    responses((status = 200, body = MadeOrPlanned<Generator>)))]
 pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
     caller: Caller,

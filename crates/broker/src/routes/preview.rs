@@ -1,5 +1,6 @@
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use brokkr_core::wire::Plan;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Broker;
@@ -16,6 +17,17 @@ pub(super) struct Preview {
     /// `only`: answer with the plan of what the change would begin and end, and store nothing.
     #[param(inline)]
     pub(super) plan: Option<Only>,
+}
+
+/// The answer of a change that can be planned: what it made, or its plan.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes answers, which are written directly")]
+pub(super) enum MadeOrPlanned<T> {
+    /// What was made.
+    Made(T),
+    /// With `plan=only`.
+    Planned(Plan),
 }
 
 /// The one word that a preview takes.

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{CreateStack, Page, PatchStack, Stack, TargetStatus};
+use brokkr_core::wire::{CreateStack, Page, PatchStack, Plan, Stack, TargetStatus};
 use http::StatusCode;
 
 use super::kept_kinds::RemovalQuery;
-use super::preview::Preview;
+use super::preview::{MadeOrPlanned, Preview};
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
@@ -32,7 +32,8 @@ pub(super) async fn list(
 
 /// Creates a stack.
 #[utoipa::path(post, path = "/stacks", tag = "stacks", request_body = CreateStack,
-    params(Preview), responses((status = 201, body = Stack)))]
+    params(Preview), responses((status = 201, body = Stack),
+        (status = 200, body = Plan, description = "With `plan=only`")))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
     caller: Caller,
@@ -66,7 +67,7 @@ pub(super) async fn get(
 /// Changes a stack (JSON Merge Patch): its options, and with labels, annotations and targeting who runs it.
 #[utoipa::path(patch, path = "/stacks/{stack}", tag = "stacks", request_body = PatchStack,
     params(("stack" = String, Path, description = "Id, name or generator:name"), Preview),
-    responses((status = 200, body = Stack)))]
+    responses((status = 200, body = MadeOrPlanned<Stack>)))]
 pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
     caller: Caller,
@@ -92,7 +93,8 @@ pub(super) async fn patch(
 /// Deletes a stack. Its agents remove it from their clusters and confirm that; its history stays.
 #[utoipa::path(delete, path = "/stacks/{stack}", tag = "stacks",
     params(("stack" = String, Path, description = "Id, name or generator:name"), RemovalQuery),
-    responses((status = 204)))]
+    responses((status = 204),
+        (status = 200, body = Plan, description = "With `plan=only`")))]
 pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,
     caller: Caller,

@@ -14,3 +14,29 @@ fn the_committed_document_is_the_served_one() {
         "docs/openapi.json is old: run `BROKKR_UPDATE=1 cargo test -p brokkr-broker openapi`"
     );
 }
+
+/// Two types of one name would overwrite each other's description unseen.
+#[test]
+fn every_json_answer_is_described_as_an_object() {
+    let document = serde_json::to_value(brokkr_broker::openapi()).expect("a document");
+    let mut looked_at = 0;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            for status in ["200", "201"] {
+                let schema =
+                    &operation["responses"][status]["content"]["application/json"]["schema"];
+                let Some(name) = schema["$ref"].as_str() else {
+                    continue;
+                };
+                let name = name.trim_start_matches("#/components/schemas/");
+                let described = &document["components"]["schemas"][name];
+                let is_object = described["type"] == "object"
+                    || described["oneOf"].is_array()
+                    || described["allOf"].is_array();
+                assert!(is_object, "{method} {path} answers {name}: {described}");
+                looked_at += 1;
+            }
+        }
+    }
+    assert!(looked_at >= 30, "{looked_at} answers");
+}

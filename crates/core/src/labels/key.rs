@@ -10,6 +10,7 @@ use super::{InvalidTrait, shortened};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(
+    as = LabelKey,
     value_type = String,
     max_length = 317,
     pattern = "^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$",
