@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, apply, audit, broker, completion, context, dev, events, explain, generator, history,
-    key, login, removals, rollback, rotate_key, stack, status, whoami,
+    agent, apply, audit, broker, completion, context, dev, doctor, events, explain, generator,
+    history, key, login, removals, rollback, rotate_key, stack, status, whoami,
 };
 
 /// Distributes Kubernetes objects to many clusters.
@@ -29,6 +29,7 @@ pub enum Command {
     Login(login::Login),
     Context(context::Context),
     Whoami(whoami::Whoami),
+    Doctor(doctor::Doctor),
     Generator(generator::Generator),
     Key(key::Key),
     RotateKey(rotate_key::RotateKey),

@@ -7,6 +7,7 @@ pub mod broker;
 pub mod completion;
 pub mod context;
 pub mod dev;
+pub mod doctor;
 pub mod events;
 pub mod explain;
 pub mod generator;

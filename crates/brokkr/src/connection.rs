@@ -8,9 +8,12 @@ use brokkr_client::{Authorities, Client, PlainHttp};
 use brokkr_core::pak::Pak;
 use clap::Args;
 
-use crate::config::{self, Config};
 use crate::failure::Usage;
 use crate::key_file;
+
+mod told;
+
+pub use told::Told;
 
 /// Which broker to talk to.
 #[derive(Args)]
@@ -47,6 +50,11 @@ fn authorities(file: Option<&Path>) -> anyhow::Result<Authorities> {
 impl Connection {
     /// The connection. Nothing is sent yet.
     pub fn client(&self) -> anyhow::Result<Client> {
+        self.told()?.client()
+    }
+
+    /// What is said of the broker, and where.
+    pub fn told(&self) -> anyhow::Result<Told> {
         match (variable("BROKKR_SERVER"), &self.context) {
             (Some(_), Some(_)) => Err(Usage(
                 "both a context and BROKKR_SERVER say which broker: leave out --context \
@@ -54,33 +62,26 @@ impl Connection {
                     .to_owned(),
             )
             .into()),
-            (Some(server), None) => client_of_variables(&server, &self.trust),
-            (None, context) => client_of_context(context.as_deref(), &self.trust),
+            (Some(server), None) => Ok(self.told_by_hand(server, "BROKKR_SERVER", None, false)),
+            (None, context) => Told::in_context(context.as_deref(), &self.trust),
         }
     }
-}
 
-/// The key in a context stays with the broker of that context: another address needs its own.
-fn client_of_variables(server: &str, trust: &Trust) -> anyhow::Result<Client> {
-    let file = variable("BROKKR_KEY_FILE").map(PathBuf::from);
-    let key = given_key(file.as_deref())?
-        .context("BROKKR_SERVER is set without a key — set BROKKR_KEY_FILE or BROKKR_KEY too")?;
-    let plain = plain_http(variable("BROKKR_PLAIN_HTTP").is_some());
-    Ok(Client::trusting(server, key, plain, &trust.authorities()?)?)
-}
+    /// What is said of the broker at an address that stands in no context.
+    pub fn told_by_hand(
+        &self,
+        server: String,
+        server_from: &str,
+        key_file: Option<PathBuf>,
+        plain_http: bool,
+    ) -> Told {
+        Told::by_hand(server, server_from, key_file, plain_http, &self.trust)
+    }
 
-fn client_of_context(name: Option<&str>, trust: &Trust) -> anyhow::Result<Client> {
-    let path = config::path()?;
-    let config = Config::read(&path)?;
-    let context = config.context(name)?;
-    let key = context
-        .key
-        .parse()
-        .with_context(|| format!("in {}", path.display()))?;
-    let plain = plain_http(context.plain_http);
-    let ca_file = trust.ca_file.as_ref().or(context.ca_file.as_ref());
-    let authorities = authorities(ca_file.map(PathBuf::as_path))?;
-    Ok(Client::trusting(&context.server, key, plain, &authorities)?)
+    /// Whether something else than the current context is meant.
+    pub fn names_broker(&self) -> bool {
+        self.context.is_some() || variable("BROKKR_SERVER").is_some()
+    }
 }
 
 /// The key in the given file, else the one in `$BROKKR_KEY`. It is no flag: every process sees arguments.

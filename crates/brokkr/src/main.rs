@@ -50,6 +50,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Login(login) => login.run().await,
         Command::Context(context) => context.run(),
         Command::Whoami(whoami) => whoami.run().await,
+        Command::Doctor(doctor) => doctor.run().await,
         Command::Generator(generator) => generator.run().await,
         Command::Key(key) => key.run().await,
         Command::RotateKey(rotate) => rotate.run().await,

@@ -50,27 +50,7 @@ impl Client {
         plain: PlainHttp,
         authorities: &Authorities,
     ) -> Result<Self> {
-        let server: Url = server.parse().map_err(|_| {
-            Error::Setup(format!(
-                "`{server}` is not an address: write https://host[:port]"
-            ))
-        })?;
-        refuse_plain_http(&server, plain)?;
-        // The answer to a second caller's installation is the first one's provider: the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut http = reqwest::Client::builder()
-            .user_agent(concat!("brokkr/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true)
-            .tls_backend_preconfigured(authorities.tls()?);
-        if server.scheme() == "http" && is_loopback(&server) {
-            // Another machine's loopback is not this one's, and the key would leave unencrypted.
-            http = http.no_proxy();
-        }
-        let http = http
-            .build()
-            .map_err(|error| Error::Setup(format!("no HTTP client can be made: {error}")))?;
+        let (http, server) = prepare(server, plain, authorities)?;
         Ok(Self {
             http,
             server,
@@ -187,13 +167,53 @@ impl Client {
         }
     }
 
-    pub(crate) fn unreachable(&self, error: &reqwest::Error) -> Error {
-        let server = self.server.to_string();
-        match Fault::of(error) {
-            Fault::Untrusted(cause) => Error::Untrusted { server, cause },
-            Fault::Line(cause) => Error::Unreachable { server, cause },
-        }
+    fn unreachable(&self, error: &reqwest::Error) -> Error {
+        unreachable(&self.server, error)
     }
+}
+
+/// Why no whole answer came from this server.
+pub(crate) fn unreachable(server: &Url, error: &reqwest::Error) -> Error {
+    let server = server.to_string();
+    match Fault::of(error) {
+        Fault::Untrusted(cause) => Error::Untrusted { server, cause },
+        Fault::Line(cause) => Error::Unreachable { server, cause },
+    }
+}
+
+/// What speaks to the server at this address.
+pub(crate) fn prepare(
+    server: &str,
+    plain: PlainHttp,
+    authorities: &Authorities,
+) -> Result<(reqwest::Client, Url)> {
+    let server: Url = server.parse().map_err(|_| {
+        Error::Setup(format!(
+            "`{server}` is not an address: write https://host[:port]"
+        ))
+    })?;
+    refuse_plain_http(&server, plain)?;
+    // The answer to a second caller's installation is the first one's provider: the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut http = reqwest::Client::builder()
+        .user_agent(concat!("brokkr/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .tcp_nodelay(true)
+        .tls_backend_preconfigured(authorities.tls()?);
+    if goes_directly(&server) {
+        http = http.no_proxy();
+    }
+    let http = http
+        .build()
+        .map_err(|error| Error::Setup(format!("no HTTP client can be made: {error}")))?;
+    Ok((http, server))
+}
+
+/// Whether no proxy may stand between: another machine's loopback is not this one's, and the key would leave
+/// unencrypted.
+pub(crate) fn goes_directly(server: &Url) -> bool {
+    server.scheme() == "http" && is_loopback(server)
 }
 
 fn is_loopback(server: &Url) -> bool {

@@ -39,7 +39,7 @@ pub enum Error {
     Untrusted {
         /// The broker's address.
         server: String,
-        /// Why, and what to do.
+        /// Why, and what to do behind the first colon.
         cause: String,
     },
     /// The address or the key cannot be used.

@@ -82,7 +82,7 @@ fn of_certificate(fault: &CertificateError) -> String {
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
             "its certificate is an authority's own, which cannot serve: issue one for the broker with it".to_owned()
         }
-        other => format!("its certificate cannot be used: {other}"),
+        other => format!("its certificate cannot be used ({other})"),
     }
 }
 

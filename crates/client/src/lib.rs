@@ -8,6 +8,7 @@ mod fault;
 mod key;
 mod keys;
 mod operator;
+mod probe;
 
 pub use agent::Poll;
 pub use authorities::Authorities;
@@ -15,6 +16,7 @@ pub use connection::{Client, PlainHttp};
 pub use error::Error;
 pub use keys::KeyFilter;
 pub use operator::EventFilter;
+pub use probe::{Probe, Seen};
 
 /// What a request to the broker comes to.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -35,6 +35,7 @@ mod bad_requests;
 mod broker_away;
 mod cli;
 mod conflict;
+mod doctor;
 mod example;
 mod facts;
 mod finalizer;

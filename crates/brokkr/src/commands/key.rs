@@ -257,7 +257,8 @@ pub fn end_of_old(rotated: &RotatedKey) -> String {
     }
 }
 
-fn seconds(time: Timestamp) -> Timestamp {
+/// A moment as people write it.
+pub fn seconds(time: Timestamp) -> Timestamp {
     time.round(Unit::Second).unwrap_or(time)
 }
 

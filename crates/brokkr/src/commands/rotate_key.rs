@@ -2,13 +2,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use brokkr_client::{Client, PlainHttp};
+use brokkr_client::{Authorities, Client, PlainHttp};
 use brokkr_core::pak::Pak;
 use brokkr_core::wire::{self, Code};
 use clap::Args;
 
 use super::key::{describe, end_of_old};
-use crate::connection::{plain_http, variable};
+use crate::connection::{Trust, plain_http, variable};
 use crate::duration;
 use crate::failure::Usage;
 use crate::terminal::say;
@@ -43,6 +43,9 @@ pub struct RotateKey {
     #[arg(long, env = "BROKKR_CONTEXT", value_name = "NAME")]
     context: Option<String>,
 
+    #[command(flatten)]
+    trust: Trust,
+
     /// The old key ends after so long, whether or not the new one was used [default: with the first use of the new one]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     overlap: Option<Duration>,
@@ -52,11 +55,17 @@ pub struct RotateKey {
 struct Server {
     url: String,
     plain: PlainHttp,
+    authorities: Authorities,
 }
 
 impl Server {
     fn client(&self, key: Pak) -> anyhow::Result<Client> {
-        Ok(Client::new(&self.url, key, self.plain)?)
+        let Self {
+            url,
+            plain,
+            authorities,
+        } = self;
+        Ok(Client::trusting(url, key, *plain, authorities)?)
     }
 }
 
@@ -106,9 +115,13 @@ impl RotateKey {
     fn find(&self) -> anyhow::Result<(Place, Server)> {
         let Some(url) = self.server.clone().or_else(|| variable("BROKKR_SERVER")) else {
             let (context, server) = Place::context(self.context.as_deref())?;
+            let trust = Trust {
+                ca_file: self.trust.ca_file.clone().or(server.ca_file),
+            };
             let server = Server {
                 url: server.server,
                 plain: plain_http(server.plain_http),
+                authorities: trust.authorities()?,
             };
             let place = self.key_file.clone().map_or(context, Place::File);
             return Ok((place, server));
@@ -126,6 +139,12 @@ impl RotateKey {
         })?;
         let anywhere = self.plain_http || variable("BROKKR_PLAIN_HTTP").is_some();
         let plain = plain_http(anywhere);
-        Ok((Place::File(file), Server { url, plain }))
+        let authorities = self.trust.authorities()?;
+        let server = Server {
+            url,
+            plain,
+            authorities,
+        };
+        Ok((Place::File(file), server))
     }
 }
