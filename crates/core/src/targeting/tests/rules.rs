@@ -340,7 +340,7 @@ fn the_description_of_the_api_says_what_is_taken() {
         "Selector",
         "Conditions",
         "FactConditions",
-        "Key",
+        "LabelKey",
         "AgentSelection",
     ] {
         assert!(schemas.iter().any(|(found, _)| found == name), "{name}");
