@@ -130,6 +130,9 @@ pub(crate) async fn find(reference: &Reference, scope: &Scope, tx: &mut Tx) -> R
         .ok_or(Error::NotFound("agent"))
 }
 
+/// How many agents are looked at in one go: a narrow scope passes over most of them.
+const SCANNED: i64 = 500;
+
 /// Agents that the caller may see.
 pub(crate) async fn list(scope: &Scope, window: &Window, tx: &mut Tx) -> Result<Vec<AgentRow>> {
     let reach = reach(scope, tx).await?;
@@ -139,7 +142,7 @@ pub(crate) async fn list(scope: &Scope, window: &Window, tx: &mut Tx) -> Result<
             "where a.deleted_at is null and a.id > $1 order by a.id limit $2"
         ))
         .bind(after)
-        .bind(window.rows())
+        .bind(window.rows().max(SCANNED))
         .fetch_all(c)
         .await)?;
         let Some(last) = rows.last() else {
