@@ -88,6 +88,16 @@ pub enum Reference {
     },
 }
 
+impl Reference {
+    /// A row's name as one writes it who sees several owners.
+    pub fn of(owner: Option<&Name>, name: &Name) -> Self {
+        Self::Named {
+            owner: owner.cloned(),
+            name: name.clone(),
+        }
+    }
+}
+
 impl FromStr for Reference {
     type Err = InvalidName;
 

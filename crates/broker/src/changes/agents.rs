@@ -12,9 +12,10 @@ use crate::error::{Error, Result};
 use crate::extract::IfMatch;
 use crate::idempotency::Repeatable;
 use crate::scope::Scope;
+use crate::store::agent_targets::{self, OpenTarget};
 use crate::store::agents::{self, AgentRow};
+use crate::store::anchors;
 use crate::store::changes::Touched;
-use crate::store::{agent_targets, anchors};
 use crate::writer::{Change, Mutation};
 
 /// Registers an agent and gives it a key.
@@ -163,22 +164,26 @@ fn differing(facts: &Facts, others: &Facts) -> Facts {
     }
 }
 
-fn in_use(agent: &AgentRow, target: &agent_targets::OpenTarget) -> Error {
+fn in_use(agent: &AgentRow, target: &OpenTarget) -> Error {
+    let agent = &agent.name;
     Error::InUse(match target {
-        agent_targets::OpenTarget::Active(target) => match &target.rule {
-            None => format!(
-                "agent {} still runs stack {}: untarget it and let the agent remove it first",
-                agent.name, target.stack_name
-            ),
-            Some(rule) => format!(
-                "agent {} still runs stack {} by the rule `{rule}`: change its labels so that no rule matches, and let the agent remove the stack first",
-                agent.name, target.stack_name
-            ),
-        },
-        agent_targets::OpenTarget::Removing(removal) => format!(
-            "agent {} has not confirmed yet that it removed stack {}: let it finish first",
-            agent.name, removal.stack_name
-        ),
+        OpenTarget::Active(target) => {
+            let stack = Reference::of(target.generator.as_ref(), &target.stack_name);
+            match &target.rule {
+                None => format!(
+                    "agent {agent} still runs stack {stack}: untarget it and let the agent remove it first"
+                ),
+                Some(rule) => format!(
+                    "agent {agent} still runs stack {stack} by the rule `{rule}`: change its labels so that no rule matches, and let the agent remove the stack first"
+                ),
+            }
+        }
+        OpenTarget::Removing(removal) => {
+            let stack = Reference::of(removal.generator.as_ref(), &removal.stack_name);
+            format!(
+                "agent {agent} has not confirmed yet that it removed stack {stack}: let it finish first"
+            )
+        }
     })
 }
 

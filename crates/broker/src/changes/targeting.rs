@@ -96,6 +96,7 @@ async fn begin(agent: &AgentRow, stack: &StackRow, why: Why, change: &mut Change
         agent_name: agent.name.clone(),
         stack: stack.stack.id,
         stack_name: stack.stack.name.clone(),
+        generator: stack.stack.generator.clone(),
         direct: why.direct,
         rule: why.rule,
         ineligible: why.ineligible,
@@ -127,6 +128,7 @@ async fn changed(target: &AgentTarget, effect: Effect, change: &mut Change) -> R
         agent_name: target.agent_name.clone(),
         stack: target.stack,
         stack_name: target.stack_name.clone(),
+        generator: target.generator.clone(),
         effect,
     });
     mark(target.agent, target.stack, change).await

@@ -108,7 +108,8 @@ impl Mutation for EndAgentTarget {
 }
 
 fn subject(target: &AgentTarget) -> (Uuid, Option<String>) {
-    let name = format!("{} on {}", target.stack_name, target.agent_name);
+    let stack = Reference::of(target.generator.as_ref(), &target.stack_name);
+    let name = format!("{stack} on {}", target.agent_name);
     (target.id.uuid(), Some(name))
 }
 

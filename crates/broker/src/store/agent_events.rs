@@ -29,6 +29,7 @@ struct Row {
     id: Uuid,
     stack_id: Uuid,
     stack_name: Word<Name>,
+    generator: Option<Word<Name>>,
     deployment_object_id: Option<Uuid>,
     sequence: Option<i64>,
     action: Word<Action>,
@@ -66,6 +67,7 @@ impl From<Row> for EventRow {
                 agent: row.agent_id.into(),
                 agent_name: row.agent_name.0,
                 stack_name: row.stack_name.0,
+                generator: row.generator.map(|name| name.0),
                 recorded_at: row.recorded_at.to_jiff(),
                 event,
             },
@@ -130,10 +132,11 @@ pub(crate) async fn list(
 ) -> Result<Vec<EventRow>> {
     let rows: Vec<Row> = on!(tx, |c| {
         sqlx::query_as(
-        "select e.agent_id, a.name as agent_name, e.id, e.stack_id, s.name as stack_name,
+        "select e.agent_id, a.name as agent_name, e.id, e.stack_id, s.name as stack_name, g.name as generator,
                 e.deployment_object_id, e.sequence, e.action, e.outcome, e.reason, e.objects, e.count,
                 e.first_at, e.last_at, e.recorded_at, e.ingest
          from agent_events e join agents a on a.id = e.agent_id join stacks s on s.id = e.stack_id
+              left join generators g on g.id = s.owner_id
          where ($1 is null or e.agent_id = $1) and ($2 is null or e.stack_id = $2)
            and ($3 is null or s.owner_id = $3) and (e.ingest, e.id) < ($4, $5)
          order by e.ingest desc, e.id desc limit $6"

@@ -14,9 +14,10 @@ use crate::scope::Scope;
 macro_rules! select_open {
     ($rest:literal) => {
         concat!(
-            "select t.id, t.agent_id, a.name as agent_name, t.stack_id, s.name as stack_name, t.direct,
+            "select t.id, t.agent_id, a.name as agent_name, t.stack_id, s.name as stack_name, g.name as generator, t.direct,
                     t.rule, t.ineligible, t.created_at, t.policy, t.allow_delete, t.removal_revision, t.ended_at
              from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
+                  left join generators g on g.id = s.owner_id
              where t.state in ('active', 'removing')",
             " ",
             $rest
@@ -99,6 +100,7 @@ struct Row {
     agent_name: Word<Name>,
     stack_id: Uuid,
     stack_name: Word<Name>,
+    generator: Option<Word<Name>>,
     direct: bool,
     rule: Option<String>,
     ineligible: bool,
@@ -113,6 +115,7 @@ impl From<Row> for OpenTarget {
     fn from(row: Row) -> Self {
         let (agent, agent_name) = (row.agent_id.into(), row.agent_name.0);
         let (stack, stack_name) = (row.stack_id.into(), row.stack_name.0);
+        let generator = row.generator.map(|name| name.0);
         let (id, created_at) = (row.id.into(), row.created_at.to_jiff());
         match (row.policy, row.removal_revision, row.ended_at) {
             (Some(Word(policy)), Some(revision), Some(ended_at)) => Self::Removing(Removal {
@@ -121,6 +124,7 @@ impl From<Row> for OpenTarget {
                 agent_name,
                 stack,
                 stack_name,
+                generator,
                 policy,
                 allow_delete: row.allow_delete.0,
                 revision: number(revision),
@@ -132,6 +136,7 @@ impl From<Row> for OpenTarget {
                 agent_name,
                 stack,
                 stack_name,
+                generator,
                 direct: row.direct,
                 rule: row.rule,
                 ineligible: row.ineligible,

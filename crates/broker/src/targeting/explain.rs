@@ -61,6 +61,7 @@ pub(crate) fn explain(
         agent_name: agent.name.clone(),
         stack: stack.stack.id,
         stack_name: stack.stack.name.clone(),
+        generator: stack.stack.generator.clone(),
         targeted: decision.why.is_some(),
         reason,
         direct,

@@ -18,6 +18,7 @@ on_both_engines!(
     an_exclusion_and_a_scope_hold_against_everything,
     a_long_annotation_is_found_by_its_key,
     a_generator_has_a_quota,
+    what_would_target_wrongly_is_refused,
 );
 
 /// A stack with labels and targeting, both as JSON.
@@ -333,6 +334,12 @@ async fn an_exclusion_and_a_scope_hold_against_everything(engine: Engine) {
         .await
         .expect("a miss");
     assert!(!explanation.targeted && !explanation.scope.expect("a scope").reaches);
+    let target = admin
+        .agent_targets(Some(&name("ci:shop")), None)
+        .await
+        .expect("targets")
+        .remove(0);
+    assert_eq!(target.generator.expect("an owner").as_str(), "ci");
     broker.stop().await;
 }
 
@@ -410,4 +417,65 @@ async fn a_generator_has_a_quota(engine: Engine) {
         .await
         .expect("an operator may");
     broker.stop().await;
+}
+
+/// What is empty, or says only what an agent must not have, never means all; nothing of the broker's own is set.
+async fn what_would_target_wrongly_is_refused(engine: Engine) {
+    let scene = Scene::set(engine).await;
+    create_stack(&scene.admin, "shop").await;
+    let before = scene.admin.stack(&name("shop")).await.expect("a stack");
+    let rule = |rule: Value| json!({"targeting": {"rules": [rule]}});
+    let terms = (0..10_000)
+        .map(|n| format!("k{n}=v"))
+        .collect::<Vec<_>>()
+        .join(",");
+    let many: serde_json::Map<_, _> = (0..65).map(|n| (format!("k{n}"), json!("v"))).collect();
+    for patch in [
+        rule(json!({})),
+        rule(json!({"labels": ""})),
+        rule(json!({"labels": "!gpu"})),
+        rule(json!({"labels": "env!=prod,tier notin (a)"})),
+        rule(json!({"facts": "kubernetes.version>=1.30"})),
+        rule(json!({"facts": "password=1", "labels": "env"})),
+        rule(json!({"every_agent": true, "labels": "env"})),
+        rule(json!({"labels": terms})),
+        rule(json!({"labels": "env=prod; drop table agents"})),
+        rule(json!({"selector": "env=prod"})),
+        json!({"targeting": {"rules": [{"labels": "a"}, {"labels": "a"}]}}),
+        json!({"targeting": {"exclude": [{}]}}),
+        json!({"targeting": {"exclude": [{"facts": "region=eu"}]}}),
+        json!({"labels": {"env": "x".repeat(64)}}),
+        json!({"labels": {"-env": "prod"}}),
+        json!({"labels": {"env": 7}}),
+        json!({"labels": many}),
+        json!({"annotations": {"note": "a\u{0}b"}}),
+        json!({"annotations": {"note": "x".repeat(4_097)}}),
+        json!({"revision": 1}),
+        json!({"generator": "ci"}),
+        json!({"head": null}),
+        json!({"id": before.id}),
+    ] {
+        let answer = reqwest::Client::new()
+            .patch(format!("{}/api/v1/stacks/shop", scene.broker.server))
+            .bearer_auth(scene.admin_key.expose())
+            .json(&patch)
+            .send()
+            .await
+            .expect("an answer");
+        let shown: String = patch.to_string().chars().take(80).collect();
+        assert_eq!(answer.status(), 422, "{shown}");
+        let problem: Value = answer.json().await.expect("a problem");
+        assert_eq!(problem["code"], "invalid", "{shown}");
+        assert!(
+            problem["detail"]
+                .as_str()
+                .is_some_and(|detail| detail.len() < 1_000),
+            "{shown}"
+        );
+    }
+    assert_eq!(
+        scene.admin.stack(&name("shop")).await.expect("a stack"),
+        before
+    );
+    scene.broker.stop().await;
 }

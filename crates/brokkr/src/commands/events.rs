@@ -63,7 +63,10 @@ impl Row for RecordedEvent {
             Cell::time("LAST", event.last),
             Cell::time("FIRST", event.first).wide(),
             Cell::text("AGENT", &self.agent_name),
-            Cell::text("STACK", &self.stack_name),
+            Cell::text(
+                "STACK",
+                Reference::of(self.generator.as_ref(), &self.stack_name),
+            ),
             Cell::text("ACTION", action),
             Cell::optional("SEQUENCE", event.sequence),
             Cell::text("OUTCOME", outcome),

@@ -51,7 +51,7 @@ fn told(explained: &Explanation) -> String {
     let mut text = format!(
         "Agent {} {verb} stack {}: {}.\n",
         explained.agent_name,
-        explained.stack_name,
+        Reference::of(explained.generator.as_ref(), &explained.stack_name),
         printable(&explained.reason)
     );
     for (number, rule) in (1..).zip(&explained.rules) {

@@ -1,5 +1,6 @@
 //! What a change begins and ends, looked at before it is made: a wrong label must not empty clusters.
 
+use brokkr_core::name::Reference;
 use brokkr_core::wire::{Effect, Plan, PlannedTarget};
 use clap::Args;
 
@@ -34,7 +35,10 @@ impl Care {
             self.confirmation.ask(&format!(
                 "This ends {} agent target(s): {}. Each agent then removes the objects, as the stack's policy says. Go on?",
                 plan.left,
-                leaving(plan, |target| format!("{} at {}", target.stack_name, target.agent_name))
+                leaving(plan, |target| {
+                    let stack = Reference::of(target.generator.as_ref(), &target.stack_name);
+                    format!("{stack} at {}", target.agent_name)
+                })
             ))?;
         }
         if plan.reached + plan.left > 0 {
@@ -84,7 +88,10 @@ impl Row for PlannedTarget {
         vec![
             Cell::text("EFFECT", effect),
             Cell::text("AGENT", &self.agent_name),
-            Cell::text("STACK", &self.stack_name),
+            Cell::text(
+                "STACK",
+                Reference::of(self.generator.as_ref(), &self.stack_name),
+            ),
         ]
     }
 }

@@ -69,7 +69,10 @@ impl Row for Removal {
         let kinds: Vec<String> = self.allow_delete.iter().map(ToString::to_string).collect();
         vec![
             Cell::text("AGENT", &self.agent_name),
-            Cell::text("STACK", &self.stack_name),
+            Cell::text(
+                "STACK",
+                Reference::of(self.generator.as_ref(), &self.stack_name),
+            ),
             Cell::text("OBJECTS", objects),
             Cell::text("ALSO-DELETED", kinds.join(",")),
             Cell::time("SINCE", self.since),

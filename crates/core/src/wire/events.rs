@@ -112,6 +112,9 @@ pub struct RecordedEvent {
     pub agent_name: Name,
     /// The stack's name.
     pub stack_name: Name,
+    /// The generator that owns the stack; absent if the operators do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<Name>,
     /// When the broker recorded it first.
     pub recorded_at: Timestamp,
     /// The event.

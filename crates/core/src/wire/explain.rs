@@ -16,6 +16,9 @@ pub struct Explanation {
     pub stack: StackId,
     /// The stack's name.
     pub stack_name: Name,
+    /// The generator that owns the stack; absent if the operators do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<Name>,
     /// Whether the agent is targeted.
     pub targeted: bool,
     /// Why, in one sentence.
@@ -88,6 +91,9 @@ pub struct PlannedTarget {
     pub stack: StackId,
     /// The stack's name.
     pub stack_name: Name,
+    /// The generator that owns the stack; absent if the operators do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<Name>,
     /// Whether the agent would begin or cease to run it.
     pub effect: Effect,
 }

@@ -20,6 +20,9 @@ pub struct AgentTarget {
     pub stack: StackId,
     /// The stack's name.
     pub stack_name: Name,
+    /// The generator that owns the stack; absent if the operators do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<Name>,
     /// Whether somebody named agent and stack.
     pub direct: bool,
     /// A rule of the stack that matches the agent, as a text; absent if none does.
@@ -58,6 +61,9 @@ pub struct Removal {
     pub stack: StackId,
     /// The stack's name.
     pub stack_name: Name,
+    /// The generator that owns the stack; absent if the operators do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<Name>,
     /// What happens to the objects.
     pub policy: OnRemove,
     /// Kept kinds whose objects are deleted too.

@@ -41,7 +41,8 @@ impl Target {
             let target = client.create_agent_target(&create).await?;
             say(&format!(
                 "Agent {} is responsible for stack {} now.",
-                target.agent_name, target.stack_name
+                target.agent_name,
+                Reference::of(target.generator.as_ref(), &target.stack_name)
             ));
             targets.push(target);
         }
@@ -65,7 +66,10 @@ impl Row for AgentTarget {
         }
         vec![
             Cell::text("AGENT", &self.agent_name),
-            Cell::text("STACK", &self.stack_name),
+            Cell::text(
+                "STACK",
+                Reference::of(self.generator.as_ref(), &self.stack_name),
+            ),
             Cell::text("WHY", reasons.join(" | ")),
             Cell::time("SINCE", self.created_at),
             Cell::text("ID", self.id).wide(),

@@ -1,4 +1,5 @@
 use brokkr_core::name::Reference;
+use brokkr_core::wire::AgentTarget;
 use clap::Args;
 
 use crate::connection::Connection;
@@ -31,7 +32,16 @@ impl Targets {
         let client = self.connection.client()?;
         let targets = client.agent_targets(self.stack.as_ref(), self.agent.as_ref());
         let mut targets = targets.await?;
-        targets.sort_by(|a, b| (&a.stack_name, &a.agent_name).cmp(&(&b.stack_name, &b.agent_name)));
+        targets.sort_by(|a, b| {
+            let place = |target: &AgentTarget| {
+                (
+                    target.generator.clone(),
+                    target.stack_name.clone(),
+                    target.agent_name.clone(),
+                )
+            };
+            place(a).cmp(&place(b))
+        });
         self.output.list(&targets)
     }
 }
