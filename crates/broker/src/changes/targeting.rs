@@ -107,13 +107,17 @@ async fn begin(agent: &AgentRow, stack: &StackRow, why: Why, change: &mut Change
 }
 
 async fn explain_anew(target: &AgentTarget, why: Why, change: &mut Change) -> Result<()> {
-    let target = AgentTarget {
+    let anew = AgentTarget {
         direct: why.direct,
         rule: why.rule,
         ineligible: why.ineligible,
         ..target.clone()
     };
-    agent_targets::set_reason(&target, &mut change.tx).await
+    // Most changes leave most reasons as they are.
+    if anew == *target {
+        return Ok(());
+    }
+    agent_targets::set_reason(&anew, &mut change.tx).await
 }
 
 /// Turns a target into a removal.
