@@ -403,6 +403,9 @@ fn histories_agree(engine: Engine, replicas: usize, cases: u32) {
             for replica in world.replicas {
                 replica.stop().await;
             }
+            // Whoever wrote, and whatever was refused or undone between: it is one chain.
+            let audit = brokkr_broker::verify(&world.database.url).await;
+            audit.expect("a whole audit");
         });
         Ok(())
     });
