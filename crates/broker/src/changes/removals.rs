@@ -8,6 +8,7 @@ use serde_json::json;
 use super::targets::confirm;
 use crate::error::Result;
 use crate::store::agent_targets::{self, OpenTarget};
+use crate::store::agents;
 use crate::writer::{Change, Mutation};
 
 /// An agent's report that removals are done. It closes those that still stand as the agent saw them.
@@ -43,7 +44,8 @@ impl Mutation for ConfirmRemovals {
         if closed.is_empty() {
             change.unchanged();
         } else {
-            let subject = (self.agent.uuid(), None);
+            let agent = agents::itself(self.agent, &mut change.tx).await?;
+            let subject = (agent.id.uuid(), Some(agent.name.to_string()));
             let after = json!({"removed": closed});
             change.audit(
                 AuditAction::RemovalConfirm,

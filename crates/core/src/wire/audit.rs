@@ -134,8 +134,6 @@ pub enum AuditAction {
     KeyExpire,
     /// A key was revoked.
     KeyRevoke,
-    /// The settings changed.
-    SettingsChange,
 }
 
 impl fmt::Display for AuditAction {
