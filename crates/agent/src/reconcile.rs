@@ -23,7 +23,7 @@ use crate::observe;
 use crate::outcome;
 use crate::plan::{self, Plan, Trial};
 use crate::prune::{Allowance, Pruned, Pruner};
-use crate::validate::{self, Snapshot};
+use crate::validate::{self, OwnNamespace, Snapshot};
 use crate::{Error, Settings};
 
 pub use attempt::{Attempt, Ending, FirstSuccess, Success};
@@ -85,7 +85,8 @@ impl Reconciler {
         let mut inventory = self.take(stack).await?;
         let snapshot = {
             let _turn = self.reading.acquire().await;
-            validate::read(&self.cluster, entry, text).await
+            let own = OwnNamespace(self.records.namespace());
+            validate::read(&self.cluster, own, entry, text).await
         };
         let attempt = match snapshot {
             Ok(Ok(snapshot)) => self.carry_out(entry, &snapshot, &mut inventory).await?,

@@ -4,7 +4,9 @@
 mod definition;
 mod dry_run;
 mod needs;
+mod own;
 mod snapshot;
 
 pub(crate) use dry_run::dry_run;
+pub(crate) use own::OwnNamespace;
 pub(crate) use snapshot::{Object, Served, Snapshot, read};

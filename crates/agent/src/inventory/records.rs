@@ -45,6 +45,11 @@ impl Records {
         }
     }
 
+    /// The agent's own namespace, in which they lie.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.shelf.namespace
+    }
+
     /// Makes the namespace if it is missing, and reads the root.
     pub(crate) async fn prepare(&self) -> Result<(), Error> {
         let namespace = ObjectKey {

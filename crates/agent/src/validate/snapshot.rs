@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::definition::Definitions;
 use super::needs;
+use super::own::OwnNamespace;
 use crate::Error;
 use crate::cluster::{Cluster, Kinds, Resource, Scope};
 
@@ -51,6 +52,7 @@ pub(crate) enum Served {
 /// Reads a content; or says of each object why it cannot be applied here.
 pub(crate) async fn read(
     cluster: &Cluster,
+    own: OwnNamespace<'_>,
     entry: &TargetStack,
     text: &Arc<str>,
 ) -> Result<Result<Snapshot, Vec<ObjectOutcome>>, Error> {
@@ -70,6 +72,7 @@ pub(crate) async fn read(
     let resolver = Resolver {
         kinds: &kinds,
         definitions: &definitions,
+        own,
         default_namespace: entry.default_namespace.as_deref(),
         creates_namespace: entry.create_namespace,
         stack: entry.stack.to_string(),
@@ -80,6 +83,7 @@ pub(crate) async fn read(
 struct Resolver<'a> {
     kinds: &'a Kinds,
     definitions: &'a Definitions,
+    own: OwnNamespace<'a>,
     default_namespace: Option<&'a str>,
     creates_namespace: bool,
     stack: String,
@@ -92,19 +96,33 @@ impl Resolver<'_> {
         let mut seen = HashSet::new();
         for manifest in manifests {
             let key = manifest.key(self.default_namespace);
-            match self.object(manifest) {
-                Ok(object) if seen.insert(object.key.clone()) => objects.push(object),
-                Ok(object) => refused.push(invalid(
+            let object = match self.object(manifest) {
+                Ok(object) => object,
+                Err(reason) => {
+                    refused.push(invalid(key, reason));
+                    continue;
+                }
+            };
+            if !seen.insert(object.key.clone()) {
+                refused.push(invalid(
                     object.key,
                     "it stands in the snapshot twice: keep one of them",
-                )),
-                Err(reason) => refused.push(invalid(key, reason)),
+                ));
+            } else if let Some(reason) = self.own.refusal(&object.key) {
+                refused.push(invalid(object.key, reason));
+            } else {
+                objects.push(object);
             }
+        }
+        let namespace = self.namespace().filter(|(key, _)| seen.insert(key.clone()));
+        if let Some((key, _)) = &namespace
+            && let Some(reason) = self.own.refusal(key)
+        {
+            refused.push(invalid(key.clone(), reason));
         }
         if !refused.is_empty() {
             return Err(refused);
         }
-        let namespace = self.namespace().filter(|(key, _)| seen.insert(key.clone()));
         needs::keep_those_in(&mut objects, &seen);
         Ok(Snapshot { objects, namespace })
     }
