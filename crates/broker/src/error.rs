@@ -151,7 +151,7 @@ impl Error {
             title: status.canonical_reason().unwrap_or_default().to_owned(),
             status: status.as_u16(),
             code,
-            detail: self.to_string(),
+            detail: shortened(&self.to_string()),
             pointer: None,
             document: None,
             line: None,
@@ -159,7 +159,7 @@ impl Error {
             request_id: None,
         };
         match self {
-            Self::Invalid { pointer, .. } => problem.pointer = Some(pointer.clone()),
+            Self::Invalid { pointer, .. } => problem.pointer = Some(shortened(pointer)),
             Self::Manifests(error) => {
                 problem.pointer.clone_from(&error.pointer);
                 problem.document = error.document;
@@ -170,6 +170,15 @@ impl Error {
         }
         problem
     }
+}
+
+/// A refusal may repeat what was sent, but not all of it.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 1_000;
+    if text.len() <= LONGEST {
+        return text.to_owned();
+    }
+    text.chars().take(LONGEST - 1).chain(['…']).collect()
 }
 
 /// A unique index, and nothing else, says that a name is taken.

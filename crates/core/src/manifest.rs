@@ -4,6 +4,7 @@
 //! Broker and agent read with the same code: what the broker accepted, the agent understands.
 //! `List` documents of `v1` are flattened, as `kubectl` does; documents that hold nothing are skipped.
 
+mod node;
 mod shape;
 mod yaml;
 

@@ -40,15 +40,21 @@ fn manifest(
     mut object: Map<String, Value>,
 ) -> Result<Manifest, ManifestError> {
     let api_version = text(place, at, "apiVersion", object.get("apiVersion"))?;
-    if !api_version.split('/').all(is_path_segment) || api_version.split('/').count() > 2 {
+    if !is_api_version(&api_version) {
         return Err(place.error(
             format!("{at}/apiVersion"),
-            format!("`{api_version}` is not an API version: write `v1` or `group/version`"),
+            format!(
+                "`{}` is not an API version: write `v1` or `group/version`",
+                shortened(&api_version)
+            ),
         ));
     }
     let kind = text(place, at, "kind", object.get("kind"))?;
-    if !kind.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        return Err(place.error(format!("{at}/kind"), format!("`{kind}` is not a kind")));
+    if kind.len() > 63 || !kind.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(place.error(
+            format!("{at}/kind"),
+            format!("`{}` is not a kind", shortened(&kind)),
+        ));
     }
     if kind.ends_with("List") && object.contains_key("items") {
         return Err(place.error(
@@ -71,10 +77,7 @@ fn manifest(
     if !is_path_segment(&name) || name.len() > 253 {
         return Err(place.error(
             format!("{at}/metadata/name"),
-            format!(
-                "`{}` is not a name that Kubernetes takes",
-                name.chars().take(80).collect::<String>()
-            ),
+            format!("`{}` is not a name that Kubernetes takes", shortened(&name)),
         ));
     }
     let namespace = match metadata.get("namespace") {
@@ -140,8 +143,11 @@ fn check_metadata(
             Some(Value::Object(entries)) => {
                 if let Some((key, _)) = entries.iter().find(|(_, value)| !value.is_string()) {
                     return Err(place.error(
-                        format!("{pointer}/{}", escape(key)),
-                        format!("the value of `{key}` must be text: put it in quotes"),
+                        format!("{pointer}/{}", escape(&shortened(key))),
+                        format!(
+                            "the value of `{}` must be text: put it in quotes",
+                            shortened(key)
+                        ),
                     ));
                 }
             }
@@ -187,6 +193,19 @@ fn text(
             format!("{} must be text: put it in quotes", field.replace('/', ".")),
         )),
     }
+}
+
+/// A group of at most 253 characters, as DNS has it, and a version of at most 63; the core group is not written.
+fn is_api_version(text: &str) -> bool {
+    let (group, version) = text.split_once('/').unwrap_or(("core", text));
+    let is_short = group.len() <= 253 && version.len() <= 63;
+    is_short && is_path_segment(group) && is_path_segment(version)
+}
+
+/// The beginning of a text from outside, short enough for a message.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 80;
+    text.chars().take(LONGEST).collect()
 }
 
 /// Whether a text can stand in a request's path without meaning something else there

@@ -149,6 +149,161 @@ fn refuses_the_same_object_twice() {
     assert_eq!((error.document, error.line), (Some(2), Some(5)), "{error}");
 }
 
+/// What is written is what arrives: nothing becomes another type than `kubectl` makes of it, and what has two
+/// readings, or none, is refused with its place.
+#[test]
+fn a_value_has_one_type() {
+    let read = |value: &str| parse(&format!("{CONFIG_MAP}spec: {{v: {value}}}\n"), None);
+    for (written, expected) in [
+        ("y", "true"),
+        ("n", "false"),
+        ("Yes", "true"),
+        ("OFF", "false"),
+        ("'y'", "\"y\""),
+        ("\"on\"", "\"on\""),
+        ("0o17", "15"),
+        ("017", "15"),
+        ("'017'", "\"017\""),
+        ("0x1F", "31"),
+        ("1_000", "1000"),
+        ("12:30:45", "\"12:30:45\""),
+        ("2026-01-01", "\"2026-01-01\""),
+        ("1.33.2", "\"1.33.2\""),
+        ("9223372036854775807", "9223372036854775807"),
+        ("18446744073709551615", "18446744073709551615"),
+        ("0.30000000000000004", "0.30000000000000004"),
+        ("~", "null"),
+        ("'~'", "\"~\""),
+        ("!!str 5", "\"5\""),
+        ("!!str null", "\"null\""),
+        ("!!int '5'", "5"),
+        ("\"a\\0b\"", "\"a\\u0000b\""),
+    ] {
+        let manifests = read(written).expect(written);
+        let value = manifests[0].object["spec"]["v"].to_string();
+        assert_eq!(value, expected, "{written}");
+    }
+    for refused in [
+        "1e400",
+        "-1e400",
+        ".inf",
+        "-.Inf",
+        ".nan",
+        "!include /etc/passwd",
+        "!!python/object:os.system {}",
+        "!!set {a, b}",
+        "!mine 1",
+        "*nowhere",
+        "\"\\ud800\"",
+    ] {
+        let error = read(refused).expect_err(refused);
+        assert_eq!(error.line, Some(4), "{refused}: {error}");
+        assert!(error.column.is_some(), "{refused}: {error}");
+    }
+}
+
+#[test]
+fn a_key_stands_once_however_it_is_written() {
+    let read = |entries: &str| parse(&format!("{CONFIG_MAP}spec:\n{entries}"), None);
+    let texts = read("  1: a\n  1.5: b\n  yes: c\n  017: d\n").expect("keys");
+    assert_eq!(
+        serde_json::Value::Object(texts[0].object.clone())["spec"].to_string(),
+        r#"{"1":"a","1.5":"b","yes":"c","017":"d"}"#
+    );
+    for twice in [
+        "  a: 1\n  a: 2\n",
+        "  a: 1\n  'a': 2\n",
+        "  1: a\n  '1': b\n",
+        "  true: a\n  'true': b\n",
+        "  true: a\n  \"true\": b\n",
+        "  ? a\n  : 1\n  a: 2\n",
+    ] {
+        let error = read(twice).expect_err(twice);
+        assert!(error.line >= Some(5), "{twice}: {error}");
+        assert!(error.column.is_some(), "{twice}: {error}");
+    }
+    for no_text in ["  ~: a\n", "  ? [a, b]\n  : c\n", "  ? {a: b}\n  : c\n"] {
+        assert!(read(no_text).is_err(), "{no_text}");
+    }
+}
+
+#[test]
+fn merge_keys_fill_what_is_not_written() {
+    let text = format!(
+        "{CONFIG_MAP}base: &base {{p: 1, q: 2}}\nmore: &more {{q: 5, r: 6}}\nspec:\n  <<: [*base, *more]\n  p: 3\n"
+    );
+    let manifests = parse(&text, None).expect("a snapshot");
+    let spec = &manifests[0].object["spec"];
+    assert_eq!(*spec, serde_json::json!({"p": 3, "q": 2, "r": 6}));
+    let text = format!("{CONFIG_MAP}spec: {{'<<': {{p: 1}}}}\n");
+    let manifests = parse(&text, None).expect("a snapshot");
+    assert_eq!(
+        manifests[0].object["spec"]["<<"]["p"], 1,
+        "in quotes it is a key"
+    );
+    for refused in ["  <<: 5\n", "  <<: [1]\n", "  <<: *nowhere\n"] {
+        assert!(parse(&format!("{CONFIG_MAP}spec:\n{refused}"), None).is_err());
+    }
+}
+
+/// Byte order marks, line ends, tabs, other encodings, documents that hold nothing.
+#[test]
+fn what_surrounds_the_objects_does_not_matter_or_is_refused() {
+    for same in [
+        format!("\u{feff}{CONFIG_MAP}"),
+        CONFIG_MAP.replace('\n', "\r\n"),
+        format!("---\nnull\n---\n~\n---\n# a\n---\n{CONFIG_MAP}---\n---\n"),
+        format!("%YAML 1.1\n---\n{CONFIG_MAP}...\n"),
+    ] {
+        let manifests = parse(&same, None).expect(&same);
+        assert_eq!(
+            manifests,
+            parse(CONFIG_MAP, None).expect("a snapshot"),
+            "{same:?}"
+        );
+    }
+    let utf_16: String = CONFIG_MAP.chars().flat_map(|c| [c, '\0']).collect();
+    for refused in [
+        utf_16,
+        format!("{CONFIG_MAP}---\n\u{feff}{CONFIG_MAP}"),
+        CONFIG_MAP.replace("{name: a}", "\n\tname: a"),
+        format!("{CONFIG_MAP}data: {{a: \"x\u{0}\"}}\n"),
+        format!("{CONFIG_MAP}data: {{a: \"x\u{1b}[2J\"}}\n"),
+        "null\n".to_owned(),
+        "--- ~\n--- null\n---\n".to_owned(),
+    ] {
+        assert!(parse(&refused, None).is_err(), "{refused:?}");
+    }
+}
+
+/// A refusal is for reading: what it repeats of the text is short, and its place is there.
+#[test]
+fn a_refusal_is_short_however_long_the_text() {
+    let long = "x".repeat(100_000);
+    for (text, pointer) in [
+        (CONFIG_MAP.replace("v1", &long), "/apiVersion"),
+        (
+            CONFIG_MAP.replace("v1", &format!("{long}/v1")),
+            "/apiVersion",
+        ),
+        (CONFIG_MAP.replace("ConfigMap", &long), "/kind"),
+        (
+            CONFIG_MAP.replace("name: a", &format!("name: {long}")),
+            "/metadata/name",
+        ),
+        (
+            CONFIG_MAP.replace("name: a", &format!("name: a, namespace: {long}")),
+            "/metadata/namespace",
+        ),
+    ] {
+        let error = refusal(&text);
+        assert_eq!(error.pointer.as_deref(), Some(pointer));
+        assert!(error.reason.len() < 300, "{}", error.reason.len());
+    }
+    let label = CONFIG_MAP.replace("name: a", &format!("name: a, labels: {{{long}: 1}}"));
+    assert!(refusal(&label).to_string().len() < 300);
+}
+
 #[test]
 fn bounds_what_a_text_may_cost() {
     let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\
@@ -162,8 +317,12 @@ fn bounds_what_a_text_may_cost() {
         "a:\n ".repeat(300),
         "x".repeat(MAX_BYTES + 1),
         "---\na\n".repeat(30_000),
-        format!("{CONFIG_MAP}data: !!python/object:os.system {{}}\n"),
-        format!("{CONFIG_MAP}data: {{a: .nan}}\n"),
+        "---\n".repeat(1_000_000),
+        "--- ~\n".repeat(1_000_000),
+        format!("{CONFIG_MAP}spec: {}", "- ".repeat(10_000)),
+        format!("{CONFIG_MAP}spec:\n  {}x\n", "? ".repeat(10_000)),
+        format!("{CONFIG_MAP}spec: [&a 1{}]\n", ", *a".repeat(3_000)),
+        format!("{CONFIG_MAP}spec: [{}]\n", "&a 1, ".repeat(3_000)),
     ] {
         let start = text.chars().take(60).collect::<String>();
         assert!(parse(&text, None).is_err(), "{start}");

@@ -2,14 +2,15 @@
 
 use serde_json::Value;
 use serde_saphyr::options::{DuplicateKeyPolicy, Options};
-use serde_saphyr::{NonFiniteFloatPolicy, Spanned};
+use serde_saphyr::{NonFiniteFloatPolicy, Spanned, UserMessageFormatter};
 
+use super::node::Node;
 use super::{ManifestError, Place};
 
 /// The documents of a text that hold something, each with its place.
 pub(super) fn documents(text: &str) -> Result<Vec<(Place, Value)>, ManifestError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let documents: Vec<Spanned<Value>> = serde_saphyr::from_multiple_with_options(text, options())
+    let documents: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options())
         .map_err(|error| refusal(&error))?;
     Ok(documents
         .into_iter()
@@ -19,7 +20,7 @@ pub(super) fn documents(text: &str) -> Result<Vec<(Place, Value)>, ManifestError
                 document: index + 1,
                 line: spanned.referenced.line(),
             };
-            (place, spanned.value)
+            (place, spanned.value.0)
         })
         .filter(|(_, value)| !value.is_null())
         .collect())
@@ -54,7 +55,7 @@ fn options() -> Options {
 
 fn refusal(error: &serde_saphyr::Error) -> ManifestError {
     let location = error.location();
-    let mut message = error.render();
+    let mut message = error.render_with_formatter(&UserMessageFormatter);
     // The parser repeats the place at the end of its message; ours stands in front.
     if let Some(at) = message.rfind(" at line ") {
         message.truncate(at);
