@@ -1,5 +1,6 @@
 //! Data goes to stdout in the form that was asked for: a table for eyes, the rest for programs.
 
+mod printable;
 mod table;
 
 use std::io::{self, Write as _};
@@ -9,7 +10,8 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub use table::{Cell, printable};
+pub use printable::{printable, printable_lines};
+pub use table::Cell;
 
 use crate::terminal;
 
@@ -73,8 +75,8 @@ impl Output {
     /// Shows data that is no row, for programs.
     pub fn whole(&self, data: &impl Serialize) -> anyhow::Result<()> {
         write(&match self.format {
-            Format::Yaml => serde_saphyr::to_string(data)?,
-            _ => serde_json::to_string_pretty(data)? + "\n",
+            Format::Yaml => yaml(data)?,
+            _ => json(data)?,
         })
     }
 
@@ -98,11 +100,19 @@ impl Output {
         Ok(match self.format {
             Format::Table => table::narrow(cells(), now),
             Format::Wide => table::wide(cells()),
-            Format::Json => serde_json::to_string_pretty(whole)? + "\n",
-            Format::Yaml => serde_saphyr::to_string(&whole)?,
+            Format::Json => json(whole)?,
+            Format::Yaml => yaml(whole)?,
             Format::Name => rows.iter().map(|row| row.name() + "\n").collect(),
         })
     }
+}
+
+fn json(data: &(impl Serialize + ?Sized)) -> anyhow::Result<String> {
+    Ok(printable::json(&serde_json::to_string_pretty(data)?) + "\n")
+}
+
+fn yaml(data: &(impl Serialize + ?Sized)) -> anyhow::Result<String> {
+    Ok(printable::yaml(&serde_saphyr::to_string(&data)?))
 }
 
 /// Writes data to stdout.

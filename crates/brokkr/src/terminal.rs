@@ -5,10 +5,11 @@ use std::io::{self, IsTerminal, Write as _};
 use clap::Args;
 
 use crate::failure::Usage;
+use crate::output::printable_lines;
 
 /// Says something. That nobody listens is no reason to fail.
 pub fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", printable_lines(text));
 }
 
 /// Whether to ask before something is taken away.
@@ -31,7 +32,7 @@ impl Confirmation {
             ))
             .into());
         }
-        let _ = write!(io::stderr(), "{question} [y/N] ");
+        let _ = write!(io::stderr(), "{} [y/N] ", printable_lines(question));
         let mut answer = String::new();
         io::stdin().read_line(&mut answer)?;
         match answer.trim().to_ascii_lowercase().as_str() {

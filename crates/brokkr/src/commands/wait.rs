@@ -10,6 +10,7 @@ use clap::Args;
 use tokio::time::{Instant, sleep};
 
 use crate::duration;
+use crate::output::printable;
 use crate::terminal::say;
 
 mod verdict;
@@ -123,7 +124,7 @@ fn line(status: &TargetStatus) -> String {
         line = format!("{line}, {:?}", status.health);
     }
     match &status.reason {
-        Some(reason) => format!("{line}: {reason}"),
+        Some(reason) => format!("{line}: {}", printable(reason)),
         None => line,
     }
 }

@@ -4,6 +4,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use jiff::Timestamp;
 
+use super::printable;
+
 /// A value with the header of its column.
 pub struct Cell {
     header: &'static str,
@@ -120,11 +122,6 @@ fn shortened(text: &str) -> String {
         return text.to_owned();
     }
     text.chars().take(LONGEST - 1).chain(['…']).collect()
-}
-
-/// Texts of others stand on one line, and cannot steer the reader's terminal.
-pub fn printable(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }
 
 /// How long ago, in the largest unit that still tells something.

@@ -101,6 +101,48 @@ fn texts_of_others_stay_on_their_line_and_cannot_steer_the_terminal() {
 }
 
 #[test]
+fn no_form_of_output_steers_the_terminal() {
+    let said = "a\u{1b}[2J\u{9b}31m\u{7f}\r\n\u{202e}b\u{2028}c: 'd' \"e\"\u{0}";
+    let mut ships = ships();
+    ships[0].cargo = Some(said.to_owned());
+    for format in [
+        Format::Table,
+        Format::Wide,
+        Format::Json,
+        Format::Yaml,
+        Format::Name,
+    ] {
+        let text = render(format, &ships);
+        let steers = |c: char| c != '\n' && c.is_control();
+        assert!(!text.contains(steers), "{text:?}");
+        let turns = text.contains(['\u{202e}', '\u{2028}']);
+        assert!(!turns || format == Format::Yaml, "{text:?}");
+    }
+    // For programs, nothing is lost.
+    let json: serde_json::Value = serde_json::from_str(&render(Format::Json, &ships)).unwrap();
+    assert_eq!(json[0]["cargo"], said);
+    let yaml: serde_json::Value = serde_saphyr::from_str(&render(Format::Yaml, &ships)).unwrap();
+    assert_eq!(yaml[0]["cargo"], said);
+    assert_eq!(yaml[0]["name"], "skíðblaðnir");
+    for quiet in [
+        "plain \u{9b}",
+        "\u{202e}",
+        "it's\u{85}so",
+        "# \u{2028}\n- a\n",
+        "a\u{9b}\nb\n",
+        "a\tb",
+        "a\n\tb\n",
+        "a\n\tb\u{1b}\r\n",
+    ] {
+        ships[0].cargo = Some(quiet.to_owned());
+        let text = render(Format::Yaml, &ships);
+        let yaml: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+        assert_eq!(yaml[0]["cargo"], quiet, "{text}");
+    }
+    assert_eq!(printable_lines("a\u{1b}[1m\nb\r"), "a [1m\nb ");
+}
+
+#[test]
 fn ages_are_told_in_the_unit_that_fits() {
     let at = |age: &str| {
         let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();

@@ -1,5 +1,7 @@
 use brokkr_core::wire::{Health, Sync, TargetStatus};
 
+use crate::output::printable;
+
 /// What the states of all agents come to.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Verdict {
@@ -51,7 +53,10 @@ fn trouble(status: &TargetStatus) -> Option<String> {
         (Sync::Synced, Health::Degraded) => "has applied it, but it does not run well",
         _ => return None,
     };
-    let reason = status.reason.as_deref().map(|reason| format!(": {reason}"));
+    let reason = status
+        .reason
+        .as_deref()
+        .map(|reason| format!(": {}", printable(reason)));
     Some(format!(
         "agent {} {what}{}",
         status.agent_name,
