@@ -11,7 +11,7 @@ use http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::error::{Error, Result};
 use crate::listener::TooSlow;
@@ -72,17 +72,29 @@ pub(crate) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<
 
 /// Reads JSON; unknown fields are refused where the type says so.
 pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    // It would be taken for the fields in their order, without their names.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Error::invalid(
+            "",
+            "an object with named fields is expected",
+        ));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value =
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refusal(&error))?;
+    let value = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| refusal(&error, body))?;
     deserializer.end().map_err(|error| {
         Error::Malformed(format!("after the JSON stands something else: {error}"))
     })?;
     Ok(value)
 }
 
-fn refusal(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
-    if !error.inner().is_data() {
+fn refusal(error: &serde_path_to_error::Error<serde_json::Error>, body: &[u8]) -> Error {
+    // A number where a word is expected counts as bad syntax there, though it is good JSON.
+    let is_json = || {
+        let text = std::str::from_utf8(body);
+        text.is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+    };
+    if !error.inner().is_data() && !is_json() {
         return Error::Malformed(format!("the body is not JSON: {}", error.inner()));
     }
     let pointer: String = error

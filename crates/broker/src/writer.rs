@@ -201,6 +201,8 @@ impl Writer {
 trait Queued: Send {
     fn run<'a>(&'a mut self, change: &'a mut Change) -> BoxFuture<'a, Result<()>>;
     fn is_kept(&self) -> bool;
+    /// The id of the request that asks for it, if one does.
+    fn request(&self) -> Option<&str>;
     fn finish(self: Box<Self>, outcome: Result<u64>);
 }
 
@@ -222,6 +224,10 @@ impl<M: Mutation> Queued for Pending<M> {
 
     fn is_kept(&self) -> bool {
         M::KEPT
+    }
+
+    fn request(&self) -> Option<&str> {
+        self.actor.request_id.as_deref()
     }
 
     fn finish(self: Box<Self>, outcome: Result<u64>) {
@@ -394,7 +400,9 @@ impl Task {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, cause = ?error, changes = group.len(), "a group of changes failed");
+                let requests: Vec<_> = group.iter().filter_map(|change| change.request()).collect();
+                let (changes, requests) = (group.len(), requests.join(" "));
+                tracing::warn!(%error, cause = ?error, changes, requests, "a group of changes failed");
                 let reason = error.to_string();
                 for change in group {
                     change.finish(Err(Error::Unavailable(reason.clone())));

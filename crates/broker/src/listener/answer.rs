@@ -68,8 +68,14 @@ pub(super) async fn answer(
 ) -> Result<Response, Infallible> {
     // Only the numbers are held while a poll waits.
     let id = listener.ids.next();
-    let line = tracing::enabled!(tracing::Level::DEBUG)
-        .then(|| format!("{} {}", request.method(), request.uri().path()));
+    // A path may hold any byte above ASCII, and a terminal may obey some of them.
+    let line = tracing::enabled!(tracing::Level::DEBUG).then(|| {
+        format!(
+            "{} {}",
+            request.method(),
+            request.uri().path().escape_debug()
+        )
+    });
     let mut response = match bounds::check(&request) {
         Ok(()) => route(listener.router.clone(), peer, id, request).await,
         Err(error) => error.into_response(),

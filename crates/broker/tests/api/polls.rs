@@ -1,12 +1,15 @@
 use std::time::{Duration, Instant};
 
 use brokkr_client::{Client, Poll};
+use brokkr_core::ambient::System;
+use brokkr_core::pak::{Pak, Role};
 use brokkr_core::wire::Code;
 
 use crate::harness::*;
 
 on_both_engines!(
     an_unchanged_poll_reads_no_database,
+    a_bad_key_reads_no_database,
     a_waiting_poll_hears_of_a_publish,
     a_publish_elsewhere_wakes_nobody,
     a_deleted_agents_poll_ends,
@@ -53,6 +56,34 @@ async fn an_unchanged_poll_reads_no_database(engine: Engine) {
         "the counter counts"
     );
     broker.stop().await;
+}
+
+/// Who floods the broker with keys that are none must not reach the database.
+async fn a_bad_key_reads_no_database(engine: Engine) {
+    let scene = Scene::set(engine).await;
+    let before = scene.broker.broker.database_reads();
+    for role in [Role::Admin, Role::Agent, Role::Generator] {
+        let unknown = scene.broker.client(&Pak::generate(role, &System));
+        assert!(unknown.me().await.is_err());
+        assert!(unknown.stacks().await.is_err());
+        assert!(
+            unknown
+                .target_state(None, Duration::ZERO, INTERVAL)
+                .await
+                .is_err()
+        );
+    }
+    for authorization in ["", "Bearer", "Basic eDp5", "Bearer x"] {
+        let answer = reqwest::Client::new()
+            .get(format!("{}/api/v1/stacks", scene.broker.server))
+            .header("authorization", authorization)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status(), 401, "{authorization}");
+    }
+    assert_eq!(scene.broker.broker.database_reads(), before);
+    scene.broker.stop().await;
 }
 
 async fn a_waiting_poll_hears_of_a_publish(engine: Engine) {
