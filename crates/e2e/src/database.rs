@@ -48,21 +48,26 @@ impl Database {
 
     /// Gives the database the identity of another one, as after a replacement. No broker may have it open.
     pub async fn become_another(&self) -> Result<()> {
+        let id = match self.engine {
+            Engine::Sqlite => "randomblob(16)",
+            Engine::Postgres => "gen_random_uuid()",
+        };
+        self.execute(&format!("update broker set epoch = {id}"))
+            .await
+    }
+
+    /// Runs a statement behind the broker's back, as somebody does who has the database. Refusals are the engine's.
+    pub async fn execute(&self, sql: &str) -> Result<()> {
         match self.engine {
             Engine::Sqlite => {
                 let mut connection = SqliteConnection::connect(&self.url).await?;
-                let update = "update broker set epoch = randomblob(16)";
-                sqlx::query(update).execute(&mut connection).await?;
+                sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+                    .execute(&mut connection)
+                    .await?;
+                Ok(())
             }
-            Engine::Postgres => {
-                run(
-                    &self.url,
-                    "update broker set epoch = gen_random_uuid()".to_owned(),
-                )
-                .await?;
-            }
+            Engine::Postgres => run(&self.url, sql.to_owned()).await,
         }
-        Ok(())
     }
 
     /// Every row of every table as a text, with the table's name. A file of SQLite is searched as it lies.

@@ -9,6 +9,7 @@ use reqwest::Method;
 on_both_engines!(without a cluster:
     unknown_and_malformed_json_is_refused,
     a_deployment_object_never_changes,
+    the_database_keeps_history_too,
     what_contradicts_the_present_is_refused,
 );
 
@@ -124,6 +125,43 @@ async fn a_deployment_object_never_changes(stage: &Stage) -> Result<()> {
     ensure!(found == published.deployment_object, "{found:?}");
     let text = raw.get(&format!("{path}/manifests")).await?;
     ensure!(text.body == content, "{text:?}");
+    Ok(())
+}
+
+/// Neither does the database let anybody do so who has it, nor is what was audited let go.
+async fn the_database_keeps_history_too(stage: &Stage) -> Result<()> {
+    let broker = stage.broker("broker").await?;
+    let raw = Raw::admin(&broker)?;
+    broker.new_stack("fixed").await?;
+    let content = config_map("a", "1");
+    let published = broker.publish("fixed", &content).await?;
+    let seen = async || {
+        let objects = raw.get("/stacks/fixed/deployment-objects").await?.body;
+        let id = published.deployment_object.id;
+        let text = raw
+            .get(&format!("/deployment-objects/{id}/manifests"))
+            .await?;
+        let audit = raw.get("/audit").await?.body;
+        Ok::<_, anyhow::Error>((objects, text.body, audit))
+    };
+    let before = seen().await?;
+    for statement in [
+        "update deployment_objects set sequence = 7",
+        "update deployment_objects set message = 'x'",
+        "update deployment_objects set author = 'x' where sequence = 1",
+        "delete from deployment_objects",
+        "update contents set objects = '[]'",
+        "update contents set body = digest",
+        "delete from contents",
+        "update audit set action = 'x'",
+        "update audit set entry = ''",
+        "delete from audit",
+        "delete from audit where revision = 1",
+    ] {
+        let outcome = stage.database().execute(statement).await;
+        ensure!(outcome.is_err(), "{statement}: nothing refused it");
+        ensure!(seen().await? == before, "{statement}");
+    }
     Ok(())
 }
 

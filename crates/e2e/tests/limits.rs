@@ -13,6 +13,7 @@ mod on_sqlite {
     test!(a_key_that_asks_too_much_waits_and_polls_do_not on Sqlite);
     test!(connections_beyond_the_limit_are_closed on Sqlite);
     test!(nothing_is_open_without_a_key on Sqlite);
+    test!(no_other_origin_is_let_in on Sqlite);
 }
 
 /// So many requests on one connection.
@@ -170,6 +171,43 @@ async fn nothing_is_open_without_a_key(stage: &Stage) -> Result<()> {
             "{spoken:?}"
         );
         ensure!(text.contains("brokkr-request-id: "), "{spoken:?}");
+    }
+    Ok(())
+}
+
+/// A page of another origin asks the browser first, and then sends: neither is answered with a permission.
+async fn no_other_origin_is_let_in(stage: &Stage) -> Result<()> {
+    let broker = stage.broker("broker").await?;
+    let key = admin_key(&broker)?;
+    let key = format!("authorization: Bearer {key}\r\n");
+    let asks =
+        "access-control-request-method: POST\r\naccess-control-request-headers: authorization\r\n";
+    for origin in [
+        "https://evil.example",
+        "null",
+        "http://127.0.0.1",
+        "file://",
+    ] {
+        for (line, headers, expected) in [
+            ("OPTIONS /api/v1/stacks", asks.to_owned(), 405),
+            ("OPTIONS /api/v1/stacks", format!("{asks}{key}"), 405),
+            ("OPTIONS /api/v1/agents", asks.to_owned(), 405),
+            ("OPTIONS /healthz", asks.to_owned(), 405),
+            ("GET /api/v1/stacks", key.clone(), 200),
+            ("GET /api/v1/openapi.json", String::new(), 200),
+            ("GET /healthz", String::new(), 200),
+        ] {
+            let request = format!(
+                "{line} HTTP/1.1\r\nhost: a\r\norigin: {origin}\r\nconnection: close\r\n{headers}\r\n"
+            );
+            let spoken = speak(broker.address(), request.as_bytes()).await?;
+            ensure!(spoken.statuses == [expected], "{line} {origin}: {spoken:?}");
+            let (head, _) = spoken.text.split_once("\r\n\r\n").context("a head")?;
+            ensure!(
+                !head.to_ascii_lowercase().contains("access-control-"),
+                "{line} {origin}: {head}"
+            );
+        }
     }
     Ok(())
 }

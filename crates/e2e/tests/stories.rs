@@ -29,9 +29,12 @@ macro_rules! test {
 
 mod agent_key;
 mod answers;
+mod bad_fields;
 mod bad_keys;
 mod bad_manifests;
 mod bad_requests;
+mod bad_types;
+mod broken_inside;
 mod broker_away;
 mod cli;
 mod conflict;
@@ -42,6 +45,7 @@ mod finalizer;
 mod foreign_history;
 mod foreign_rows;
 mod health;
+mod injection;
 mod isolation;
 mod kept;
 mod keys;

@@ -25,15 +25,15 @@ impl Victim {
             history: Vec::new(),
             _broker: broker,
         };
-        let published = victim.publish(&config_map("a", "1")).await?;
+        let published = victim.publish(config_map("a", "1")).await?;
         ensure!(published.status.is_success(), "{published:?}");
         victim.history = victim.raw.list(OBJECTS).await?;
         Ok(victim)
     }
 
     /// Publishes a text as it is.
-    pub async fn publish(&self, text: &str) -> Result<Answer> {
-        let body = text.to_owned();
+    pub async fn publish(&self, text: impl Into<Vec<u8>>) -> Result<Answer> {
+        let body: Vec<u8> = text.into();
         self.raw
             .send(Method::POST, OBJECTS, "application/yaml", body)
             .await
@@ -63,7 +63,7 @@ impl Victim {
             history == self.history,
             "a refused snapshot left something behind: {history:?}"
         );
-        let next = self.publish(&config_map("a", "2")).await?;
+        let next = self.publish(config_map("a", "2")).await?;
         let is_second = next.body.contains(r#""sequence":2"#);
         ensure!(next.status.is_success() && is_second, "{next:?}");
         Ok(())
