@@ -6,12 +6,30 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Every test that `docs/seed.md` names is there: a path in back quotes, then the tests of that file.
+/// Every test that `docs/seed.md` names is there.
 #[test]
 fn every_proof_exists() {
     let seed = std::fs::read_to_string(root().join("docs/seed.md")).expect("docs/seed.md");
+    let proofs = proofs(&seed);
+    assert!(proofs >= 30, "{proofs} proofs");
+}
+
+/// Every test that stands beside a bad input is there.
+#[test]
+fn every_bad_input_has_its_proof() {
+    let text = std::fs::read_to_string(root().join("docs/reliability.md"));
+    let text = text.expect("docs/reliability.md");
+    let from = text.split("\n## Bad input\n").nth(1).expect("the list");
+    let list = from.split("\n## ").next().unwrap_or_default();
+    let proofs = proofs(list);
+    assert!(proofs >= 45, "{proofs} proofs");
+}
+
+/// Counts the tests that a table's last column names, each of which is there: a path in back quotes, then the
+/// tests of that file.
+fn proofs(text: &str) -> usize {
     let mut proofs = 0;
-    for row in seed.lines().filter(|line| line.starts_with("| ")) {
+    for row in text.lines().filter(|line| line.starts_with("| ")) {
         let mut file = String::new();
         for quoted in row.split('`').skip(1).step_by(2) {
             if quoted.starts_with("crates/") {
@@ -36,7 +54,7 @@ fn every_proof_exists() {
             "no proof: {row}"
         );
     }
-    assert!(proofs >= 30, "{proofs} proofs");
+    proofs
 }
 
 /// Every link from one document to another, or to a file, leads somewhere.
