@@ -13,11 +13,19 @@ create table lineage (
     id       uuid    not null
 );
 
--- What each revision touched, for the followers.
+-- What each revision touched, for the followers. Kept for a week.
 create table changes (
     revision   bigint primary key,
     touched    jsonb    not null,
     created_at timestamptz    not null
+);
+
+-- What operators have settled for the whole broker: no row, or this one.
+create table settings (
+    id              bigint primary key check (id = 1),
+    retention       jsonb  not null,
+    limits          jsonb  not null,
+    edited_revision bigint not null
 );
 
 create table generators (
@@ -185,6 +193,7 @@ create table target_status (
     primary key (agent_id, stack_id)
 );
 
+-- heard_at is when the broker heard something new of it last, which is what its age is told by.
 create table agent_events (
     agent_id             uuid    not null references agents (id),
     id                   uuid    not null,
@@ -199,6 +208,7 @@ create table agent_events (
     first_at             timestamptz    not null,
     last_at              timestamptz    not null,
     recorded_at          timestamptz    not null,
+    heard_at             timestamptz    not null,
     ingest               bigint not null,
     primary key (agent_id, id)
 );

@@ -13,11 +13,19 @@ create table lineage (
     id       blob    not null
 );
 
--- What each revision touched, for the followers.
+-- What each revision touched, for the followers. Kept for a week.
 create table changes (
     revision   integer primary key,
     touched    text    not null,
     created_at text    not null
+);
+
+-- What operators have settled for the whole broker: no row, or this one.
+create table settings (
+    id              integer primary key check (id = 1),
+    retention       text    not null,
+    limits          text    not null,
+    edited_revision integer not null
 );
 
 create table generators (
@@ -183,6 +191,7 @@ create table target_status (
     primary key (agent_id, stack_id)
 );
 
+-- heard_at is when the broker heard something new of it last, which is what its age is told by.
 create table agent_events (
     agent_id             blob    not null references agents (id),
     id                   blob    not null,
@@ -197,6 +206,7 @@ create table agent_events (
     first_at             text    not null,
     last_at              text    not null,
     recorded_at          text    not null,
+    heard_at             text    not null,
     ingest               integer not null,
     primary key (agent_id, id)
 );

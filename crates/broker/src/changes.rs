@@ -10,6 +10,8 @@ pub(crate) mod publish;
 mod quota;
 pub(crate) mod removals;
 pub(crate) mod reports;
+pub(crate) mod retention;
+pub(crate) mod settings;
 pub(crate) mod stacks;
 mod targeting;
 pub(crate) mod targets;

@@ -17,6 +17,7 @@ mod key_watch;
 mod limits;
 mod listener;
 mod page;
+mod retention;
 mod rights;
 mod rotation;
 mod routes;
@@ -89,6 +90,8 @@ pub struct Broker {
     stopping: CancellationToken,
     /// Cancelled when the last request is done.
     stopped: CancellationToken,
+    /// The settings were changed here.
+    settings_changed: Notify,
     tasks: Mutex<JoinSet<()>>,
     parsing: Semaphore,
     tls: Option<Arc<Tls>>,
@@ -171,6 +174,7 @@ impl Broker {
             ambient,
             stopping,
             stopped,
+            settings_changed: Notify::new(),
             tasks: Mutex::new(tasks),
             parsing: Semaphore::new(PARSERS),
             tls,
@@ -189,6 +193,7 @@ impl Broker {
     ) -> std::result::Result<(), StartError> {
         let heartbeats = tokio::spawn(heartbeats::keep(Arc::clone(&self)));
         let keys = tokio::spawn(key_watch::keep(Arc::clone(&self)));
+        let retention = tokio::spawn(retention::keep(Arc::clone(&self)));
         let router = routes::router(Arc::clone(&self));
         let stopping = self.stopping.clone();
         tokio::spawn(async move {
@@ -200,6 +205,7 @@ impl Broker {
             .await;
         heartbeats.await.context("a task of the broker died")?;
         keys.await.context("a task of the broker died")?;
+        retention.await.context("a task of the broker died")?;
         self.close().await
     }
 

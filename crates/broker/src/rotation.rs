@@ -154,6 +154,28 @@ impl Life {
     }
 }
 
+/// How many of somebody's keys count for the limit. A key and the one that is to take its place are one, so
+/// that a rotation is possible at the limit; a key on its way out counts no more.
+pub(crate) fn counted(keys: &[(KeyId, Life)], now: Timestamp) -> usize {
+    let standing = |id| {
+        keys.iter()
+            .any(|(other, life)| *other == id && life.stands(now))
+    };
+    let counts = |life: &Life| match life.stage {
+        Stage::Standing => true,
+        Stage::Unused(succession) => !standing(succession.predecessor),
+        Stage::Replaced { .. } => false,
+    };
+    let good = keys.iter().filter(|(_, life)| life.is_good(now));
+    good.filter(|(_, life)| counts(life)).count()
+}
+
+/// How many of somebody's keys open until an overlap is over.
+pub(crate) fn leaving(keys: &[(KeyId, Life)], now: Timestamp) -> usize {
+    let leaves = |life: &Life| matches!(life.stage, Stage::Replaced { .. }) && life.is_good(now);
+    keys.iter().filter(|(_, life)| leaves(life)).count()
+}
+
 /// A time so far away that the calendar ends before it is the calendar's end.
 fn later(now: Timestamp, duration: SignedDuration) -> Timestamp {
     now.checked_add(duration).unwrap_or(Timestamp::MAX)

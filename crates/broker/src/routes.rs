@@ -12,6 +12,7 @@ mod keys;
 mod me;
 mod preview;
 mod probes;
+mod settings;
 mod stacks;
 mod targets;
 
@@ -96,6 +97,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
             generators::patch,
             generators::delete
         ))
+        .routes(routes!(settings::get, settings::patch))
         .routes(routes!(audit::list))
         // operators and generators
         .routes(routes!(stacks::list, stacks::create))
@@ -133,6 +135,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
     (name = "deployment objects", description = "Immutable snapshots of stacks"),
     (name = "agent targets", description = "Which agent runs which stack"),
     (name = "events", description = "What agents did"),
+    (name = "settings", description = "What operators have settled for the whole broker"),
     (name = "audit", description = "Who changed what"),
     (name = "agent protocol", description = "What an agent asks and reports"),
 ))]

@@ -17,6 +17,7 @@ pub(crate) mod generators;
 pub(crate) mod held_facts;
 pub(crate) mod idempotency;
 pub(crate) mod keys;
+pub(crate) mod settings;
 pub(crate) mod stack_entries;
 pub(crate) mod stacks;
 pub(crate) mod target_status;

@@ -9,6 +9,7 @@ mod key;
 mod keys;
 mod operator;
 mod probe;
+mod settings;
 
 pub use agent::Poll;
 pub use authorities::Authorities;

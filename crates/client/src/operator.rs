@@ -77,16 +77,6 @@ impl Client {
             .await
     }
 
-    /// The same, refused if the generator was edited since it was `seen`.
-    pub async fn patch_seen_generator(
-        &self,
-        seen: &Generator,
-        patch: &PatchGenerator,
-    ) -> Result<Generator> {
-        self.patch_seen(&["generators", &seen.id.to_string()], seen.revision, patch)
-            .await
-    }
-
     /// What [`Client::patch_generator`] would begin and end.
     pub async fn plan_generator(
         &self,
@@ -253,12 +243,16 @@ impl Client {
         self.list(&["audit"], filter).await
     }
 
-    async fn patch<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T> {
+    pub(crate) async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T> {
         self.json(self.request(Method::PATCH, path).json(body))
             .await
     }
 
-    async fn patch_seen<T: DeserializeOwned>(
+    pub(crate) async fn patch_seen<T: DeserializeOwned>(
         &self,
         path: &[&str],
         revision: u64,

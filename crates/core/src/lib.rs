@@ -3,6 +3,7 @@
 //! Nothing in here does I/O. Time and randomness come through [`ambient::Ambient`].
 
 pub mod ambient;
+pub mod bounded;
 pub mod digest;
 pub mod id;
 pub mod labels;
@@ -15,6 +16,7 @@ pub mod readiness;
 pub mod targeting;
 pub mod wire;
 
+pub use bounded::Bounded;
 pub use digest::Digest;
 pub use id::{
     AgentId, AgentTargetId, DeploymentObjectId, Epoch, EventId, GeneratorId, KeyId, StackId,

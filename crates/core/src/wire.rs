@@ -12,13 +12,14 @@ mod keys;
 mod page;
 mod patch;
 mod problem;
+mod settings;
 mod stacks;
 mod target_state;
 mod targets;
 
 pub use agents::{
     Agent, CreateAgent, CreateGenerator, CreatedAgent, CreatedGenerator, Generator, Me, PatchAgent,
-    PatchGenerator, Quota,
+    PatchGenerator, PatchQuota, Quota,
 };
 pub use audit::{Actor, ActorRole, AuditAction, AuditEntry, ChainedEntry, Subject};
 pub use deployment_objects::{DeploymentObject, Publish, PublishOptions, Published, Rollback};
@@ -32,6 +33,10 @@ pub use keys::{CreateKey, CreatedKey, Key, KeyOwner, KeyState, RotateKey, Rotate
 pub use page::Page;
 pub use patch::PatchTraits;
 pub use problem::{Code, Problem};
+pub use settings::{
+    KeyLimit, Limits, PatchLimits, PatchRetention, PatchSettings, Retention, RetentionDays,
+    Settings,
+};
 pub use stacks::{
     CreateStack, OnRemove, PatchStack, PatchStackOptions, PatchTargeting, Stack, StackHead,
     StackOptions,

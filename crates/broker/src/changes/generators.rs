@@ -12,19 +12,20 @@ use crate::error::{Error, Result};
 use crate::extract::IfMatch;
 use crate::idempotency::Repeatable;
 use crate::store::changes::Touched;
-use crate::store::{generators, stacks};
+use crate::store::{generators, settings, stacks};
 use crate::writer::{Change, Mutation};
 
 impl Mutation for CreateGenerator {
     type Output = (Generator, Pak);
 
     async fn apply(&self, change: &mut Change) -> Result<Self::Output> {
+        let usual = settings::read(&mut change.tx).await?.limits.default_quota;
         let generator = Generator {
             id: GeneratorId::generate(&*change.ambient),
             name: self.name.clone(),
             revision: change.revision,
             scope: self.scope.clone(),
-            quota: self.quota,
+            quota: self.quota.applied_to(usual, usual),
             created_at: change.now,
         };
         generators::insert(&generator, &mut change.tx).await?;
@@ -56,7 +57,10 @@ impl Mutation for ChangeGenerator {
         self.expected.check(generator.revision)?;
         let before = generator.clone();
         let PatchGenerator { scope, quota } = self.patch.clone();
-        generator.quota = quota.unwrap_or(generator.quota);
+        if let Some(quota) = quota {
+            let usual = settings::read(&mut change.tx).await?.limits.default_quota;
+            generator.quota = quota.applied_to(generator.quota, usual);
+        }
         generator.scope = scope.unwrap_or(generator.scope);
         if generator == before {
             change.unchanged();

@@ -14,6 +14,7 @@ use crate::store::keys::{self, Key, NewKey};
 use crate::store::{agents, generators};
 use crate::writer::{Change, Lane, Mutation};
 
+mod limit;
 mod rotate;
 
 pub(crate) use rotate::{RecordFirstUse, RotateKey, Rotated, RotatedBy};
@@ -98,6 +99,7 @@ impl Mutation for CreateKey {
                 (Role::Generator, Some(generator.id.uuid()))
             }
         };
+        limit::of_keys(role, owner, change).await?;
         let new = NewKey {
             role,
             owner,
@@ -183,7 +185,7 @@ impl Mutation for RevokeKey {
 
 /// A key that was never used, or that ends soon, is none to count on.
 async fn refuse_last_admin(key: &Key, change: &mut Change) -> Result<()> {
-    let admins = keys::of_admins(&mut change.tx).await?;
+    let admins = keys::of(Role::Admin, None, &mut change.tx).await?;
     let counts = |other: &&Key| other.id != key.id && other.life.stands(change.now);
     if key.life.stands(change.now) && !admins.iter().any(|other| counts(&other)) {
         return Err(Error::LastAdminKey);

@@ -1,11 +1,14 @@
 use brokkr_core::AgentId;
 use brokkr_core::wire::{AgentEvent, StackStatus};
 
+use super::retention;
 use crate::error::Result;
 use crate::store::{agent_events, target_status};
 use crate::writer::{Change, Lane, Mutation};
 
-/// Records outcomes that an agent reports; repeating a report changes nothing.
+/// Records outcomes that an agent reports; repeating a report changes nothing. What happened before the time
+/// since which events are kept is heard and not recorded: an agent may tell again what was forgotten, such as
+/// the first success of what it runs, each time that it starts.
 pub(crate) struct RecordEvents {
     pub(crate) agent: AgentId,
     pub(crate) events: Vec<AgentEvent>,
@@ -16,7 +19,9 @@ impl Mutation for RecordEvents {
     const LANE: Lane = Lane::Ingest;
 
     async fn apply(&self, change: &mut Change) -> Result<()> {
-        for event in &self.events {
+        let since = retention::events_since(change).await?;
+        let is_kept = |event: &&AgentEvent| since.is_none_or(|since| event.last >= since);
+        for event in self.events.iter().filter(is_kept) {
             agent_events::record(
                 self.agent,
                 event,

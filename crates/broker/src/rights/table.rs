@@ -45,6 +45,8 @@ pub(super) static TABLE: &[Right] = &[
     right(GET,    "/generators/{generator}",             All,     Nothing, Nothing),
     right(PATCH,  "/generators/{generator}",             All,     Nothing, Nothing),
     right(DELETE, "/generators/{generator}",             All,     Nothing, Nothing),
+    right(GET,    "/settings",                           All,     Nothing, Nothing),
+    right(PATCH,  "/settings",                           All,     Nothing, Nothing),
     right(GET,    "/audit",                              All,     Nothing, Nothing),
     // operators and generators
     right(GET,    "/agents",                             All,     Own,     Nothing),

@@ -180,3 +180,43 @@ fn a_key_is_called_what_it_is() {
         assert_eq!(life.stands(now), state == KeyState::Good, "{life:?}");
     }
 }
+
+#[test]
+fn a_key_and_the_one_in_its_place_count_as_one() {
+    let now = System.now();
+    let id = || KeyId::generate(&System);
+    let standing = (id(), living(Stage::Standing));
+    let ended = Life {
+        revoked_at: Some(now),
+        ..living(Stage::Standing)
+    };
+    let (old, new) = (id(), id());
+    let plain = rotate(old, None, now);
+    let short = rotate(old, Some(hours(1)), now);
+    let both = |rotation: Rotation| {
+        vec![
+            (old, living(rotation.old)),
+            (new, living(rotation.new)),
+            standing,
+        ]
+    };
+    for (name, keys, later, count, leave) in [
+        ("two keys", vec![standing, (id(), ended)], 0, 1, 0),
+        ("rotated", both(plain), 0, 2, 0),
+        ("undone by time", both(plain), 24, 2, 0),
+        ("rotated with an overlap", both(short), 0, 2, 1),
+        ("the overlap is over", both(short), 1, 2, 0),
+        ("both are over", both(short), 24, 1, 0),
+        (
+            "the old one was ended",
+            vec![(old, ended), (new, living(plain.new))],
+            0,
+            1,
+            0,
+        ),
+    ] {
+        let then = now + hours(later);
+        assert_eq!(counted(&keys, then), count, "{name}");
+        assert_eq!(leaving(&keys, then), leave, "{name}");
+    }
+}

@@ -87,11 +87,12 @@ pub(crate) async fn record(
     on!(tx, |c| {
         sqlx::query(
         "insert into agent_events (agent_id, id, stack_id, deployment_object_id, sequence, action, outcome,
-             reason, objects, count, first_at, last_at, recorded_at, ingest)
-         select $1, $2, s.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 from stacks s
+             reason, objects, count, first_at, last_at, recorded_at, heard_at, ingest)
+         select $1, $2, s.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14 from stacks s
          where s.id = $3 and exists
              (select 1 from agent_targets t where t.agent_id = $1 and t.stack_id = s.id)
-         on conflict (agent_id, id) do update set count = excluded.count, last_at = excluded.last_at
+         on conflict (agent_id, id) do update set count = excluded.count, last_at = excluded.last_at,
+             heard_at = excluded.heard_at
          where excluded.count > agent_events.count"
     )
     .bind(agent.uuid())
@@ -113,6 +114,45 @@ pub(crate) async fn record(
     .map(drop)
     })?;
     Ok(())
+}
+
+/// Forgets a chunk of events: of the `rows` that follow a place in the feed, those of which nothing was heard
+/// since a time. Answers where the next chunk begins; nothing if what follows is younger.
+pub(crate) async fn forget(
+    after: Position,
+    before: Timestamp,
+    rows: usize,
+    tx: &mut Tx,
+) -> Result<Option<Position>> {
+    let chunk: Vec<(i64, Uuid, jiff_sqlx::Timestamp)> = on!(tx, |c| sqlx::query_as(
+        "select ingest, id, recorded_at from agent_events where (ingest, id) > ($1, $2)
+         order by ingest, id limit $3"
+    )
+    .bind(sql(after.ingest))
+    .bind(after.id)
+    .bind(i64::try_from(rows).unwrap_or(i64::MAX))
+    .fetch_all(c)
+    .await)?;
+    let Some((ingest, id, recorded_at)) = chunk.last() else {
+        return Ok(None);
+    };
+    on!(tx, |c| sqlx::query(
+        "delete from agent_events
+         where (ingest, id) > ($1, $2) and (ingest, id) <= ($3, $4) and heard_at < $5"
+    )
+    .bind(sql(after.ingest))
+    .bind(after.id)
+    .bind(ingest)
+    .bind(id)
+    .bind(before.to_sqlx())
+    .execute(c)
+    .await
+    .map(drop))?;
+    let is_over = chunk.len() < rows || recorded_at.to_jiff() >= before;
+    Ok((!is_over).then_some(Position {
+        ingest: number(*ingest),
+        id: *id,
+    }))
 }
 
 /// Which events a question is about; an absent part does not restrict.

@@ -80,6 +80,23 @@ pub(crate) async fn since(revision: u64, tx: &mut Tx) -> Result<Vec<(u64, Option
         .collect())
 }
 
+/// Forgets what the oldest revisions touched, if that was written before a time: at most so many of them.
+/// Answers how many. A follower that needs one reads everything anew.
+pub(crate) async fn forget(before: Timestamp, revisions: i64, tx: &mut Tx) -> Result<u64> {
+    let forgotten = on!(tx, |c| {
+        sqlx::query(
+            "delete from changes where created_at < $1
+           and revision in (select revision from changes order by revision limit $2)",
+        )
+        .bind(before.to_sqlx())
+        .bind(revisions)
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected())
+    })?;
+    Ok(forgotten)
+}
+
 /// The random id of a revision; nil for the beginning, which has none.
 pub(crate) async fn lineage(revision: u64, tx: &mut Tx) -> Result<Uuid> {
     let row: Option<(Uuid,)> = on!(tx, |c| sqlx::query_as(

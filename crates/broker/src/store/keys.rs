@@ -291,11 +291,13 @@ pub(crate) async fn unused_successor(id: KeyId, tx: &mut Tx) -> Result<Option<Ke
     Ok(row.map(|(id,)| id.into()))
 }
 
-/// The admins' keys that nobody has ended.
-pub(crate) async fn of_admins(tx: &mut Tx) -> Result<Vec<Key>> {
+/// The keys of an agent or a generator, or without an owner the admins', that nobody has ended.
+pub(crate) async fn of(role: Role, owner: Option<Uuid>, tx: &mut Tx) -> Result<Vec<Key>> {
     let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select_keys!(
-        "where k.role = 'admin' and k.revoked_at is null"
+        "where k.role = $1 and ($2 is null or k.owner_id = $2) and k.revoked_at is null"
     ))
+    .bind(Word(role))
+    .bind(owner)
     .fetch_all(c)
     .await)?;
     rows.into_iter().map(Key::try_from).collect()

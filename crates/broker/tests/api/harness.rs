@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use brokkr_broker::{Broker, LimitSettings, ListenerSettings, Settings};
 use brokkr_client::{Client, PlainHttp, Poll};
@@ -16,7 +16,7 @@ use brokkr_core::wire::{
     Published, TargetState,
 };
 use jiff::{SignedDuration, Timestamp};
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -89,6 +89,52 @@ impl Scene {
     }
 }
 
+/// A broker whose clock a test moves.
+pub struct Timed {
+    pub clock: Arc<Clock>,
+    pub database: Database,
+    pub broker: TestBroker,
+    pub admin: Client,
+}
+
+impl Timed {
+    pub async fn set(engine: Engine) -> Self {
+        let database = Database::create(engine).await;
+        let clock = Arc::new(Clock::default());
+        let broker = database
+            .start_with(Arc::clone(&clock) as Arc<dyn Ambient>)
+            .await;
+        let admin = broker.client(&database.admin_key());
+        Self {
+            clock,
+            database,
+            broker,
+            admin,
+        }
+    }
+
+    /// The same after its broker was stopped and started again.
+    pub async fn restarted(self) -> Self {
+        let Self {
+            clock,
+            database,
+            broker,
+            ..
+        } = self;
+        broker.stop().await;
+        let broker = database
+            .start_with(Arc::clone(&clock) as Arc<dyn Ambient>)
+            .await;
+        let admin = broker.client(&database.admin_key());
+        Self {
+            clock,
+            database,
+            broker,
+            admin,
+        }
+    }
+}
+
 impl Database {
     /// A new one. `PostgreSQL` is the one that `make test` starts.
     pub async fn create(engine: Engine) -> Self {
@@ -135,6 +181,25 @@ impl Database {
             serving,
             _folder: Arc::clone(&self.folder),
         }
+    }
+
+    /// A number that the database has.
+    pub async fn number(&self, question: &'static str) -> i64 {
+        let (number,): (i64,) = if self.url.starts_with("sqlite:") {
+            let mut connection = SqliteConnection::connect(&self.url).await.expect("SQLite");
+            sqlx::query_as(question)
+                .fetch_one(&mut connection)
+                .await
+                .expect("a number")
+        } else {
+            let connection = PgConnection::connect(&self.url).await;
+            let mut connection = connection.expect("PostgreSQL");
+            sqlx::query_as(question)
+                .fetch_one(&mut connection)
+                .await
+                .expect("a number")
+        };
+        number
     }
 
     /// Where its files lie, if it has any, and the admin's key.
@@ -188,6 +253,18 @@ pub fn config_map(name: &str, value: &str) -> String {
     format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{value: '{value}'}}\n"
     )
+}
+
+/// How long what must happen may take.
+const LONG: Duration = Duration::from_secs(40);
+
+/// Waits until something is so.
+pub async fn eventually(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + LONG;
+    while !so().await {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Registers an agent.

@@ -1,13 +1,10 @@
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use brokkr_client::{Client, KeyFilter, Poll};
 use brokkr_core::KeyId;
-use brokkr_core::ambient::Ambient;
 use brokkr_core::pak::{Pak, Role};
 use brokkr_core::wire::{Code, CreateKey, CreatedKey, Key, KeyOwner, KeyState, RotateKey};
 use jiff::SignedDuration;
-use sqlx::{Connection, PgConnection, SqliteConnection};
 
 use crate::harness::*;
 
@@ -18,34 +15,12 @@ on_both_engines!(
 );
 
 mod ending;
+mod limit;
 mod rotating;
 
 const LONG: Duration = Duration::from_secs(40);
 
-/// A broker whose clock a test moves.
-struct Timed {
-    clock: Arc<Clock>,
-    database: Database,
-    broker: TestBroker,
-    admin: Client,
-}
-
 impl Timed {
-    async fn set(engine: Engine) -> Self {
-        let database = Database::create(engine).await;
-        let clock = Arc::new(Clock::default());
-        let broker = database
-            .start_with(Arc::clone(&clock) as Arc<dyn Ambient>)
-            .await;
-        let admin = broker.client(&database.admin_key());
-        Self {
-            clock,
-            database,
-            broker,
-            admin,
-        }
-    }
-
     async fn state(&self, key: KeyId) -> KeyState {
         self.admin.key(key).await.expect("a key").state
     }
@@ -67,14 +42,6 @@ async fn opens(client: &Client) -> bool {
             assert_eq!(error.code(), Some(Code::Unauthenticated), "{error}");
             false
         }
-    }
-}
-
-async fn eventually(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + LONG;
-    while !so().await {
-        assert!(Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -277,23 +244,5 @@ async fn the_last_use_is_shown_at_once_and_kept(engine: Engine) {
 
 /// How many groups of reports were ever written.
 async fn ingest(database: &Database) -> i64 {
-    let count = "select ingest from broker";
-    let (count,): (i64,) = if database.url.starts_with("sqlite:") {
-        let mut connection = SqliteConnection::connect(&database.url)
-            .await
-            .expect("SQLite");
-        sqlx::query_as(count)
-            .fetch_one(&mut connection)
-            .await
-            .expect("a number")
-    } else {
-        let mut connection = PgConnection::connect(&database.url)
-            .await
-            .expect("PostgreSQL");
-        sqlx::query_as(count)
-            .fetch_one(&mut connection)
-            .await
-            .expect("a number")
-    };
-    count
+    database.number("select ingest from broker").await
 }

@@ -14,6 +14,7 @@ mod publishing;
 mod repeating;
 mod request_ids;
 mod rules;
+mod settings;
 mod status;
 mod targeting;
 mod values;

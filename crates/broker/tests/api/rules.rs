@@ -3,8 +3,8 @@
 use brokkr_client::Client;
 use brokkr_core::targeting::{AgentScope, Facts, Rule, RuleParts};
 use brokkr_core::wire::{
-    Code, Confirmation, CreateStack, Effect, PatchAgent, PatchGenerator, PatchStack,
-    PatchTargeting, Quota,
+    Code, Confirmation, CreateStack, Effect, PatchAgent, PatchGenerator, PatchQuota, PatchStack,
+    PatchTargeting,
 };
 use serde_json::{Value, json};
 
@@ -375,10 +375,10 @@ async fn a_generator_has_a_quota(engine: Engine) {
     let ci = broker.client(&create_generator(&admin, "ci").await);
     let quota = |stacks, bytes, publishes_per_minute| PatchGenerator {
         scope: Some(AgentScope::AllAgents),
-        quota: Some(Quota {
-            stacks,
-            bytes,
-            publishes_per_minute,
+        quota: Some(PatchQuota {
+            stacks: Some(stacks),
+            bytes: Some(bytes),
+            publishes_per_minute: Some(publishes_per_minute),
         }),
     };
     let set = async |patch| {
@@ -387,18 +387,18 @@ async fn a_generator_has_a_quota(engine: Engine) {
             .await
             .expect("patched")
     };
-    set(quota(1, 1_000_000, 1_000)).await;
+    set(quota(Some(1), Some(1_000_000), Some(1_000))).await;
     create_stack(&ci, "shop").await;
     let one_more = CreateStack::named("mail".parse().expect("a name"));
     let refused = ci.create_stack(&one_more).await.expect_err("one too many");
     assert_eq!(refused.code(), Some(Code::QuotaExceeded));
     publish(&ci, "shop", config_map("a", "1")).await;
-    set(quota(1, 10, 1_000)).await;
+    set(quota(Some(1), Some(10), Some(1_000))).await;
     let refused = try_publish(&ci, "shop", "2")
         .await
         .expect_err("too many bytes");
     assert_eq!(refused.code(), Some(Code::QuotaExceeded));
-    set(quota(1, 1_000_000, 0)).await;
+    set(quota(Some(1), Some(1_000_000), Some(0))).await;
     let refused = try_publish(&ci, "shop", "3").await.expect_err("too often");
     assert_eq!(refused.code(), Some(Code::TooMany));
     let head = admin.stack(&name("ci:shop")).await.expect("a stack").head;

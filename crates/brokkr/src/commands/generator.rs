@@ -1,5 +1,5 @@
 use brokkr_core::name::{Name, Reference};
-use brokkr_core::wire::{self, CreateGenerator, Quota};
+use brokkr_core::wire::{self, CreateGenerator};
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::new_key::NewKey;
@@ -111,7 +111,7 @@ impl Create {
         let create = CreateGenerator {
             name: self.name,
             scope: scope.ok_or_else(|| Usage("say which agents it may reach".to_owned()))?,
-            quota: self.limits.applied_to(Quota::default()),
+            quota: self.limits.quota(),
         };
         let place = self.new_key.place()?;
         let client = self.connection.client()?;

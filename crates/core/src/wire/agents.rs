@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::patch::PatchTraits;
+use super::patch::{PatchTraits, present};
 use crate::id::{AgentId, GeneratorId, KeyId};
 use crate::labels::{AnnotationValue, Annotations, LabelValue, Labels};
 use crate::name::Name;
@@ -132,18 +132,56 @@ pub struct CreateGenerator {
     pub name: Name,
     /// Which agents its stacks may reach.
     pub scope: AgentScope,
-    /// How much it may have.
+    /// How much it may have. What is left out is as the settings have it (`limits.default_quota`) at this moment.
     #[serde(default)]
-    pub quota: Quota,
+    pub quota: PatchQuota,
 }
 
 impl CreateGenerator {
-    /// A generator with the usual quota.
+    /// A generator with the quota that the settings have.
     pub fn new(name: Name, scope: AgentScope) -> Self {
         Self {
             name,
             scope,
-            quota: Quota::default(),
+            quota: PatchQuota::default(),
+        }
+    }
+}
+
+/// Parts of a quota. What is absent stays as it was, `null` goes back to the default: for a generator that is
+/// `limits.default_quota` of the settings.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PatchQuota {
+    /// Stacks at the same time.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub stacks: Option<Option<u64>>,
+    /// Bytes of all contents that it ever published, compressed.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub bytes: Option<Option<u64>>,
+    /// Deployment objects in any minute.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub publishes_per_minute: Option<Option<u64>>,
+}
+
+impl PatchQuota {
+    /// The quota after this patch.
+    pub fn applied_to(self, quota: Quota, default: Quota) -> Quota {
+        Quota {
+            stacks: self
+                .stacks
+                .map_or(quota.stacks, |stacks| stacks.unwrap_or(default.stacks)),
+            bytes: self
+                .bytes
+                .map_or(quota.bytes, |bytes| bytes.unwrap_or(default.bytes)),
+            publishes_per_minute: self
+                .publishes_per_minute
+                .map_or(quota.publishes_per_minute, |publishes| {
+                    publishes.unwrap_or(default.publishes_per_minute)
+                }),
         }
     }
 }
@@ -157,7 +195,7 @@ pub struct PatchGenerator {
     pub scope: Option<AgentScope>,
     /// How much it may have from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub quota: Option<Quota>,
+    pub quota: Option<PatchQuota>,
 }
 
 /// A new generator with its key, which is shown this once.

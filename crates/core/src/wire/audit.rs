@@ -134,6 +134,8 @@ pub enum AuditAction {
     KeyExpire,
     /// A key was revoked.
     KeyRevoke,
+    /// The broker's settings changed.
+    SettingsChange,
 }
 
 impl fmt::Display for AuditAction {

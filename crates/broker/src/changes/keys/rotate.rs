@@ -4,7 +4,7 @@ use brokkr_core::wire::AuditAction;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::{end, generate, named, set_stage, undo, written};
+use super::{end, generate, limit, named, set_stage, undo, written};
 use crate::error::{Error, Result};
 use crate::rotation::{self, Stage};
 use crate::store::keys::{self, Key, NewKey};
@@ -50,6 +50,9 @@ impl Mutation for RotateKey {
             key = written(self.key, change).await?;
         }
         let old = give_way(&key, change).await?;
+        if overlap.is_some_and(|overlap| overlap.is_positive()) {
+            limit::of_overlaps(key.role, key.owner, change).await?;
+        }
         let rotation = rotation::rotate(old, overlap, change.now);
         set_stage(old, rotation.old, change).await?;
         let new = NewKey {

@@ -6,7 +6,7 @@ use brokkr_core::pak::{Pak, Role};
 use brokkr_core::wire::{Code, CreateKey, KeyOwner, KeyState, Problem, RotateKey};
 use jiff::SignedDuration;
 
-use super::{LONG, Timed, another, create, etag, eventually, opens, pak};
+use super::{LONG, another, create, etag, opens, pak};
 use crate::harness::*;
 
 on_both_engines!(

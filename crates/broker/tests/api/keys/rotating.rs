@@ -1,7 +1,7 @@
 use brokkr_core::wire::{Code, CreateKey, CreatedKey, KeyOwner, KeyState, RotateKey};
 use jiff::SignedDuration;
 
-use super::{Timed, create, eventually, opens, pak};
+use super::{create, opens, pak};
 use crate::harness::*;
 
 on_both_engines!(

@@ -1,5 +1,5 @@
 use brokkr_core::targeting::{AgentScope, AgentSelection, Conditions, Selector};
-use brokkr_core::wire::Quota;
+use brokkr_core::wire::PatchQuota;
 use clap::Args;
 
 use crate::failure::Usage;
@@ -53,18 +53,12 @@ impl Reach {
 }
 
 impl Limits {
-    pub const fn are_given(&self) -> bool {
-        self.stacks.is_some() || self.bytes.is_some() || self.publishes_per_minute.is_some()
-    }
-
-    /// The quota with what was given in its place.
-    pub fn applied_to(&self, quota: Quota) -> Quota {
-        Quota {
-            stacks: self.stacks.unwrap_or(quota.stacks),
-            bytes: self.bytes.unwrap_or(quota.bytes),
-            publishes_per_minute: self
-                .publishes_per_minute
-                .unwrap_or(quota.publishes_per_minute),
+    /// The parts of a quota that were given.
+    pub fn quota(&self) -> PatchQuota {
+        PatchQuota {
+            stacks: self.stacks.map(Some),
+            bytes: self.bytes.map(Some),
+            publishes_per_minute: self.publishes_per_minute.map(Some),
         }
     }
 }

@@ -43,18 +43,15 @@ impl Set {
     pub async fn run(self) -> anyhow::Result<()> {
         let scope = self.reach.scope()?;
         let client = self.connection.client()?;
-        // The quota is replaced as a whole, which is refused if somebody else edited the generator in between.
-        let seen = client.generator(&self.generator).await?;
-        let quota = self
-            .limits
-            .are_given()
-            .then(|| self.limits.applied_to(seen.quota));
-        let patch = PatchGenerator { scope, quota };
+        let patch = PatchGenerator {
+            scope,
+            quota: Some(self.limits.quota()),
+        };
         let plan = client.plan_generator(&self.generator, &patch).await?;
         if !self.care.permits(&plan, &self.output)? {
             return Ok(());
         }
-        let generator = client.patch_seen_generator(&seen, &patch).await?;
+        let generator = client.patch_generator(&self.generator, &patch).await?;
         say(&format!("Changed generator {}.", generator.name));
         self.output.one(&generator)
     }

@@ -1,0 +1,213 @@
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::agents::{PatchQuota, Quota};
+use super::patch::present;
+use crate::bounded::Bounded;
+
+/// How many days agent events can be kept.
+pub type RetentionDays = Bounded<1, 3_650>;
+/// How many keys an agent, a generator or the operators can have. One would leave nobody a second key to change to.
+pub type KeyLimit = Bounded<2, 1_000>;
+
+/// What operators have settled for the whole broker.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Settings {
+    /// The revision that last edited them, 0 if none did: what `If-Match` takes, and what finds the audit entry.
+    pub revision: u64,
+    /// How long what is kept.
+    pub retention: Retention,
+    /// How much anybody may have.
+    pub limits: Limits,
+}
+
+/// How long what is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Retention {
+    /// How many days agent events are kept after the broker heard of them last; `null`, the default, is for ever.
+    pub agent_events_days: Option<RetentionDays>,
+}
+
+/// How much anybody may have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Limits {
+    /// How many keys each agent and each generator may have, and all operators together.
+    #[schema(default = 20)]
+    pub keys_per_identity: KeyLimit,
+    /// The quota of a generator that is created without one. Those that are there keep theirs.
+    pub default_quota: Quota,
+}
+
+impl Limits {
+    const KEYS: KeyLimit = match KeyLimit::new(20) {
+        Ok(keys) => keys,
+        Err(_) => panic!("the default lies within the bounds"),
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            keys_per_identity: Self::KEYS,
+            default_quota: Quota::default(),
+        }
+    }
+}
+
+/// Changes the broker's settings: JSON Merge Patch (RFC 7396). `null` goes back to the default.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PatchSettings {
+    /// How long what is kept.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<PatchRetention>)]
+    pub retention: Option<Option<PatchRetention>>,
+    /// How much anybody may have.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<PatchLimits>)]
+    pub limits: Option<Option<PatchLimits>>,
+}
+
+/// How long what is kept from now on.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PatchRetention {
+    /// How many days agent events are kept; `null` is for ever.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<RetentionDays>)]
+    pub agent_events_days: Option<Option<RetentionDays>>,
+}
+
+/// How much anybody may have from now on.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PatchLimits {
+    /// How many keys each agent and each generator may have, and all operators together.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<KeyLimit>)]
+    pub keys_per_identity: Option<Option<KeyLimit>>,
+    /// The quota of a generator that is created without one.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<PatchQuota>)]
+    pub default_quota: Option<Option<PatchQuota>>,
+}
+
+impl PatchSettings {
+    /// The settings after this patch.
+    pub fn applied_to(self, settings: Settings) -> Settings {
+        let Settings {
+            revision,
+            retention,
+            limits,
+        } = settings;
+        Settings {
+            revision,
+            retention: self.retention.map_or(retention, |patch| {
+                patch.map_or_else(Retention::default, |patch| patch.applied_to(retention))
+            }),
+            limits: self.limits.map_or(limits, |patch| {
+                patch.map_or_else(Limits::default, |patch| patch.applied_to(limits))
+            }),
+        }
+    }
+}
+
+impl PatchRetention {
+    fn applied_to(self, retention: Retention) -> Retention {
+        Retention {
+            agent_events_days: self
+                .agent_events_days
+                .unwrap_or(retention.agent_events_days),
+        }
+    }
+}
+
+impl PatchLimits {
+    fn applied_to(self, limits: Limits) -> Limits {
+        let usual = Limits::default();
+        let (quota, default) = (limits.default_quota, usual.default_quota);
+        Limits {
+            keys_per_identity: self
+                .keys_per_identity
+                .map_or(limits.keys_per_identity, |keys| {
+                    keys.unwrap_or(usual.keys_per_identity)
+                }),
+            default_quota: self.default_quota.map_or(quota, |patch| {
+                patch.map_or(default, |patch| patch.applied_to(quota, default))
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn after(patch: Value, settings: Settings) -> Settings {
+        let patch: PatchSettings = serde_json::from_value(patch).unwrap();
+        patch.applied_to(settings)
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names_and_null_goes_back_to_the_default() {
+        let all = json!({
+            "retention": {"agent_events_days": 90},
+            "limits": {"keys_per_identity": 5, "default_quota": {"stacks": 7, "bytes": 8}},
+        });
+        let set = after(all, Settings::default());
+        assert_eq!(set.retention.agent_events_days, RetentionDays::new(90).ok());
+        let Limits {
+            keys_per_identity,
+            default_quota,
+        } = set.limits;
+        assert_eq!(keys_per_identity.get(), 5);
+        assert_eq!((default_quota.stacks, default_quota.bytes), (7, 8));
+        let usual = Quota::default();
+        assert_eq!(
+            default_quota.publishes_per_minute,
+            usual.publishes_per_minute
+        );
+
+        assert_eq!(after(json!({}), set), set);
+        let forever = after(json!({"retention": {"agent_events_days": null}}), set);
+        assert_eq!(
+            (forever.retention, &forever.limits),
+            (Retention::default(), &set.limits)
+        );
+        let part =
+            json!({"limits": {"default_quota": {"stacks": null}, "keys_per_identity": null}});
+        let part = after(part, set).limits;
+        assert_eq!(part.keys_per_identity, Limits::default().keys_per_identity);
+        assert_eq!(
+            (part.default_quota.stacks, part.default_quota.bytes),
+            (usual.stacks, 8)
+        );
+        let quota = after(json!({"limits": {"default_quota": null}}), set).limits;
+        assert_eq!(
+            (quota.keys_per_identity.get(), quota.default_quota),
+            (5, usual)
+        );
+        let groups = after(json!({"limits": null, "retention": null}), set);
+        assert_eq!(groups, Settings::default());
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for wrong in [
+            json!({"retention": {"agent_events_days": 0}}),
+            json!({"retention": {"agent_events_days": 3_651}}),
+            json!({"limits": {"keys_per_identity": 1}}),
+            json!({"limits": {"keys_per_identity": 1_001}}),
+            json!({"limits": {"default_quota": {"stacks": -1}}}),
+            json!({"limits": {"colour": 1}}),
+            json!({"revision": 1}),
+        ] {
+            let read: Result<PatchSettings, _> = serde_json::from_value(wrong.clone());
+            assert!(read.is_err(), "{wrong}");
+        }
+    }
+}
