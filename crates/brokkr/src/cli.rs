@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, apply, audit, broker, completion, context, dev, doctor, events, explain, generator,
-    history, key, login, removals, rollback, rotate_key, stack, status, whoami,
+    history, key, login, removals, rollback, rotate_key, settings, stack, status, whoami,
 };
 
 /// Distributes Kubernetes objects to many clusters.
@@ -33,6 +33,7 @@ pub enum Command {
     Generator(generator::Generator),
     Key(key::Key),
     RotateKey(rotate_key::RotateKey),
+    Settings(settings::Settings),
     Stack(stack::Stack),
     Explain(explain::Explain),
     Apply(apply::Apply),

@@ -17,6 +17,7 @@ pub mod login;
 pub mod removals;
 pub mod rollback;
 pub mod rotate_key;
+pub mod settings;
 pub mod stack;
 pub mod status;
 pub mod whoami;

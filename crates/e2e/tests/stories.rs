@@ -63,6 +63,7 @@ mod reports;
 mod retarget;
 mod retry;
 mod roles;
+mod settings;
 mod targeting;
 mod targeting_by_hand;
 mod tls;

@@ -102,6 +102,16 @@ fn what_targets_wrongly_is_refused_by_the_parser() {
     insta::assert_snapshot!(first("brokkr agent set eu-1 --annotation 'a b=1'"), @"error: invalid value 'a b=1' for '--annotation <KEY[=VALUE]>': `a b` is not a key: use 1 to 63 letters, digits, `-`, `_` and `.`, beginning and ending with a letter or digit, optionally after a DNS name and `/`");
 }
 
+/// What a setting cannot be is said with its bounds.
+#[test]
+fn what_cannot_be_settled_is_refused_by_the_parser() {
+    let first = |line| refusal(line).lines().next().unwrap_or_default().to_owned();
+    insta::assert_snapshot!(first("brokkr settings set --agent-events-days 0"), @"error: invalid value '0' for '--agent-events-days <DAYS>': write a whole number from 1 to 3650, or `forever`");
+    insta::assert_snapshot!(first("brokkr settings set --agent-events-days never"), @"error: invalid value 'never' for '--agent-events-days <DAYS>': write a whole number from 1 to 3650, or `forever`");
+    insta::assert_snapshot!(first("brokkr settings set --keys-per-identity 1"), @"error: invalid value '1' for '--keys-per-identity <N>': write a whole number from 2 to 1000");
+    insta::assert_snapshot!(first("brokkr settings set --keys-per-identity 1001"), @"error: invalid value '1001' for '--keys-per-identity <N>': write a whole number from 2 to 1000");
+}
+
 #[test]
 fn a_change_says_what_it_changes() {
     for line in [
@@ -109,6 +119,8 @@ fn a_change_says_what_it_changes() {
         "brokkr agent set eu-1 --dry-run",
         "brokkr stack set shop --yes",
         "brokkr generator set ci",
+        "brokkr settings set",
+        "brokkr settings set --yes",
         "brokkr generator create ci",
         "brokkr generator create ci --max-stacks 1",
         "brokkr stack rule add shop",
