@@ -1,6 +1,6 @@
 # Every target does its own set-up, without root; `make doctor` shows what that takes.
 .DEFAULT_GOAL := help
-.PHONY: help doctor lint check test demo cluster torture bench apps clean
+.PHONY: help doctor lint check test demo cluster torture mutants bench apps clean
 
 CLIPPY := cargo clippy --workspace --all-targets --locked -- -D warnings
 
@@ -32,9 +32,13 @@ demo: ## broker, agent and a cluster with a small application; Ctrl-C ends it
 cluster: ## a real cluster to play with; Ctrl-C ends it
 	@scripts/cluster
 
-torture: ## the kill tests, ten times as long
+torture: ## the kill tests ten times as long, and 100,000 simulated histories
 	cargo build --release --locked -p brokkr
+	BROKKR_SEEDS=100000 cargo test -p brokkr-agent --release --locked --test simulation -- --show-output
 	BROKKR_TORTURE=1 scripts/testbed cargo test -p brokkr-e2e --release --locked -- --include-ignored --show-output kill
+
+mutants: ## builds with defects on demand, and the tests that must find them
+	scripts/mutants
 
 bench: ## the numbers of the design, measured
 	cargo build --release --locked -p brokkr

@@ -2,6 +2,7 @@
 
 mod establish;
 
+use brokkr_core::mutant::Mutant;
 use brokkr_core::plan::{Judge, Live, Ownership, Phase, Verdict};
 use brokkr_core::wire::{ObjectOutcome, ObjectResult};
 use futures::FutureExt;
@@ -153,6 +154,9 @@ pub(crate) async fn one(
 /// the status of a busy object changes all the time.
 fn body(step: &Step<'_>, verdict: &Verdict, write: Write) -> Map<String, Value> {
     let mut body = step.object.body.clone();
+    if Mutant::PreconditionsLeftOut.is_on() {
+        return body;
+    }
     let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) else {
         return body;
     };

@@ -24,7 +24,7 @@ pub use connect::connect;
 pub(crate) use kinds::{Kinds, Scope};
 pub(crate) use objects::Write;
 pub(crate) use resource::Resource;
-pub(crate) use see::Sight;
+pub(crate) use see::{Absence, Sight};
 
 /// A cluster, as its agent sees it.
 pub(crate) struct Cluster {

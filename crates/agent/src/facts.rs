@@ -48,6 +48,7 @@ impl<'a> FactFinder<'a> {
     /// new, until `shutdown`.
     pub(crate) async fn run(&self, shutdown: &CancellationToken) {
         tokio::select! {
+            biased;
             () = self.look_for_ever() => {}
             () = shutdown.cancelled() => {}
         }
@@ -59,6 +60,7 @@ impl<'a> FactFinder<'a> {
         let mut pause = self.resync;
         loop {
             tokio::select! {
+                biased;
                 // It may be another broker, or one whose database went back.
                 () = self.reporter.afresh() => said = None,
                 () = self.cluster.other_kinds() => tokio::time::sleep(CROWD).await,

@@ -56,6 +56,7 @@ impl Fetcher<'_> {
         while !shutdown.is_cancelled() {
             let begun = Instant::now();
             let polled = tokio::select! {
+                biased;
                 polled = self.poll(&mut etag) => polled,
                 () = shutdown.cancelled() => return,
             };
@@ -80,6 +81,7 @@ impl Fetcher<'_> {
                 }
             };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(pause) => {}
                 () = shutdown.cancelled() => {}
             }

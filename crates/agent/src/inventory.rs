@@ -10,7 +10,8 @@ mod shelf;
 
 use std::collections::BTreeMap;
 
-use brokkr_core::plan::{Fingerprint, Live, Memory, Ownership, Verdict};
+use brokkr_core::mutant::Mutant;
+use brokkr_core::plan::{Fingerprint, Live, Memory, Ownership, Verdict, Written};
 use brokkr_core::{DeploymentObjectId, EventId, ObjectKey, StackId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -74,16 +75,24 @@ impl Inventory {
         &self.entries
     }
 
-    /// Enters what a plan is about to create or take back.
+    /// Enters what a plan is about to create, take back or change. Should it be cut short, an object that was to
+    /// be changed may have been or not, and no earlier write says what it is now.
     pub(crate) fn expect(&mut self, plan: &Plan<'_>) {
         for step in plan.steps() {
-            let is_known = self.entries.contains_key(&step.object.key);
-            if !is_known || step.verdict == Verdict::Create {
-                let entry = Entry {
-                    resource: step.object.resource.clone(),
-                    ownership: Ownership::Pending,
-                };
-                self.entries.insert(step.object.key.clone(), entry);
+            match (&step.verdict, self.entries.get_mut(&step.object.key)) {
+                (Verdict::Create, _) | (_, None) => {
+                    let entry = Entry {
+                        resource: step.object.resource.clone(),
+                        ownership: Ownership::Pending,
+                    };
+                    self.entries.insert(step.object.key.clone(), entry);
+                }
+                (Verdict::Update(_), Some(entry)) if !Mutant::ChangeUnannounced.is_on() => {
+                    if let Ownership::Owned { written, .. } = &mut entry.ownership {
+                        *written = None;
+                    }
+                }
+                _ => {}
             }
         }
     }
@@ -94,8 +103,10 @@ impl Inventory {
             resource: object.resource.clone(),
             ownership: Ownership::Owned {
                 uid: live.incarnation.uid.clone(),
-                manifest: object.fingerprint,
-                fields: live.fields.unwrap_or_else(|| Fingerprint::of(b"")),
+                written: Some(Written {
+                    manifest: object.fingerprint,
+                    fields: live.fields.unwrap_or_else(|| Fingerprint::of(b"")),
+                }),
             },
         };
         self.entries.insert(object.key.clone(), entry);

@@ -9,7 +9,7 @@ use brokkr_core::plan::{Judge, Phase, Verdict};
 use brokkr_core::wire::ObjectOutcome;
 
 use crate::Error;
-use crate::cluster::Cluster;
+use crate::cluster::{Absence, Cluster};
 use crate::inventory::Inventory;
 use crate::outcome;
 use crate::validate::{Object, Served, Snapshot};
@@ -73,7 +73,9 @@ pub(crate) async fn make<'a>(
             )
         })
     });
-    let sight = cluster.see(objects.chain(namespaces)).await?;
+    let sight = cluster
+        .see(objects.chain(namespaces), Absence::Listed)
+        .await?;
     let verdicts: Vec<Verdict> = snapshot
         .objects
         .iter()

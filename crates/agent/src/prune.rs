@@ -10,7 +10,7 @@ use brokkr_core::wire::{ObjectOutcome, ObjectResult};
 use futures::FutureExt;
 
 use crate::Error;
-use crate::cluster::{Cluster, Resource, Sight};
+use crate::cluster::{Absence, Cluster, Resource, Sight};
 use crate::inventory::Inventory;
 use crate::outcome;
 
@@ -105,7 +105,7 @@ impl Pruner<'_> {
         let mut failures = BTreeMap::new();
         for delay in LOOKS {
             tokio::time::sleep(delay).await;
-            let sight = self.cluster.see(objects.clone()).await?;
+            let sight = self.cluster.see(objects.clone(), Absence::Asked).await?;
             let mut doomed = self.settle(&mut objects, &sight, inventory, pruned);
             if objects.is_empty() {
                 return Ok(());
@@ -113,7 +113,7 @@ impl Pruner<'_> {
             doomed.retain(|(key, ..)| !failures.contains_key(key));
             failures.extend(self.delete(doomed).await);
         }
-        let sight = self.cluster.see(objects.clone()).await?;
+        let sight = self.cluster.see(objects.clone(), Absence::Asked).await?;
         self.settle(&mut objects, &sight, inventory, pruned);
         for (key, _) in objects {
             if let Some(failure) = failures.remove(&key) {

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use brokkr_core::ambient::Ambient;
+use brokkr_core::mutant::Mutant;
 use brokkr_core::plan::{Judge, Memory};
 use brokkr_core::readiness::Readiness;
 use brokkr_core::wire::{ObjectResult, OnRemove, TargetRemoval, TargetStack};
@@ -110,9 +111,11 @@ impl Reconciler {
             return Ok(refusal);
         }
         inventory.expect(&plan);
-        self.records.save(inventory).await?;
+        if !Mutant::InventoryLate.is_on() {
+            self.records.save(inventory).await?;
+        }
         let applied = apply::apply(&self.cluster, judge, &plan, inventory).await?;
-        if !applied.is_well {
+        if !applied.is_well && !Mutant::PruneInSpiteOfFailure.is_on() {
             self.records.save(inventory).await?;
             return Ok(Attempt::failed(applied.objects));
         }

@@ -119,6 +119,7 @@ impl Reporter {
         let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
         while !shutdown.is_cancelled() {
             let delivered = tokio::select! {
+                biased;
                 delivered = self.deliver() => delivered,
                 () = shutdown.cancelled() => return,
             };
@@ -139,6 +140,7 @@ impl Reporter {
                 }
             };
             tokio::select! {
+                biased;
                 () = wake => {}
                 () = shutdown.cancelled() => {}
             }

@@ -41,6 +41,7 @@ pub async fn run(
         downloads: Semaphore::new(DOWNLOADS),
     });
     tokio::select! {
+        biased;
         () = prepare(&workshop) => {}
         () = shutdown.cancelled() => return Ok(()),
     }

@@ -62,6 +62,7 @@ impl Supervisor {
     pub(crate) async fn run(mut self, mut accepted: watch::Receiver<Option<Arc<TargetState>>>) {
         loop {
             tokio::select! {
+                biased;
                 () = self.shutdown.cancelled() => break,
                 Some(ended) = self.workers.join_next_with_id() => self.ended(&ended),
                 Ok(()) = accepted.changed() => {
@@ -85,8 +86,9 @@ impl Supervisor {
     fn assign(&mut self, state: &TargetState) {
         let mut orders = order::orders(state);
         for (stack, sender) in &self.orders {
-            let order = orders.remove(stack).unwrap_or(Order::Idle);
+            let named = orders.remove(stack);
             sender.send_if_modified(|current| {
+                let order = named.unwrap_or_else(|| order::of_absence(current));
                 let is_new = *current != order;
                 *current = order;
                 is_new

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use brokkr_core::pak::Pak;
@@ -9,12 +10,15 @@ use serde::de::DeserializeOwned;
 
 use crate::fault::Fault;
 use crate::key::Key;
-use crate::{Authorities, Error, Result};
+use crate::{Authorities, Error, Result, Transport};
 
 /// A connection to one broker with one key.
 #[derive(Clone, Debug)]
 pub struct Client {
+    /// What requests are made with.
     http: reqwest::Client,
+    /// What they are sent with.
+    transport: Arc<dyn Transport>,
     server: Url,
     pub(crate) key: Key,
 }
@@ -52,10 +56,17 @@ impl Client {
     ) -> Result<Self> {
         let (http, server) = prepare(server, plain, authorities)?;
         Ok(Self {
+            transport: Arc::new(http.clone()),
             http,
             server,
             key: Key::new(pak),
         })
+    }
+
+    /// The same connection, over something else than this machine's network.
+    #[must_use]
+    pub fn over(self, transport: Arc<dyn Transport>) -> Self {
+        Self { transport, ..self }
     }
 
     /// The broker's address.
@@ -77,10 +88,11 @@ impl Client {
 
     /// Sends a request and tells a broker's answer from everything else.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response> {
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
+        let request = request
+            .build()
+            .map_err(|error| Error::Setup(format!("no request can be made: {error}")))?;
+        let answer = self.transport.carry(request).await;
+        let response = answer.map_err(|fault| unreachable(&self.server, fault))?;
         let status = response.status();
         if status.is_success() || status == reqwest::StatusCode::NOT_MODIFIED {
             return Ok(response);
@@ -109,7 +121,7 @@ impl Client {
         while let Some(chunk) = response
             .chunk()
             .await
-            .map_err(|error| self.unreachable(&error))?
+            .map_err(|error| unreachable(&self.server, Fault::of(&error)))?
         {
             if chunk.len() > ANSWER_BYTES - body.len() {
                 return Err(Error::TooLong {
@@ -166,16 +178,12 @@ impl Client {
             }
         }
     }
-
-    fn unreachable(&self, error: &reqwest::Error) -> Error {
-        unreachable(&self.server, error)
-    }
 }
 
 /// Why no whole answer came from this server.
-pub(crate) fn unreachable(server: &Url, error: &reqwest::Error) -> Error {
+pub(crate) fn unreachable(server: &Url, fault: Fault) -> Error {
     let server = server.to_string();
-    match Fault::of(error) {
+    match fault {
         Fault::Untrusted(cause) => Error::Untrusted { server, cause },
         Fault::Line(cause) => Error::Unreachable { server, cause },
     }

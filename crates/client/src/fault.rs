@@ -6,8 +6,9 @@ use std::io;
 use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 
-/// What stood in the way.
-pub(crate) enum Fault {
+/// What stood in the way of an answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fault {
     /// The server is not proven to be the broker.
     Untrusted(String),
     /// There is no connection, or it broke.

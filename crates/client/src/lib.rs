@@ -10,14 +10,17 @@ mod keys;
 mod operator;
 mod probe;
 mod settings;
+mod transport;
 
 pub use agent::Poll;
 pub use authorities::Authorities;
 pub use connection::{Client, PlainHttp};
 pub use error::Error;
+pub use fault::Fault;
 pub use keys::KeyFilter;
 pub use operator::EventFilter;
 pub use probe::{Probe, Seen};
+pub use transport::Transport;
 
 /// What a request to the broker comes to.
 pub type Result<T> = std::result::Result<T, Error>;

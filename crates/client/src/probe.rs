@@ -7,7 +7,7 @@ use reqwest::header::DATE;
 use reqwest::{Response, Url};
 
 use crate::connection::{goes_directly, prepare, unreachable};
-use crate::{Authorities, PlainHttp, Result};
+use crate::{Authorities, Fault, PlainHttp, Result};
 
 /// A look at a server without a key: whatever it is, it learns nothing.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Probe {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push(path);
         }
-        let unreachable = |error: reqwest::Error| unreachable(&self.server, &error);
+        let unreachable = |error: reqwest::Error| unreachable(&self.server, Fault::of(&error));
         let request = self.http.get(url).timeout(TIMEOUT);
         let mut response = request.send().await.map_err(unreachable)?;
         let (status, date) = (response.status().as_u16(), date(&response));

@@ -8,6 +8,7 @@ pub mod digest;
 pub mod id;
 pub mod labels;
 pub mod manifest;
+pub mod mutant;
 pub mod name;
 pub mod object;
 pub mod pak;

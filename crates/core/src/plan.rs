@@ -9,6 +9,7 @@ mod phase;
 
 use serde::{Deserialize, Serialize};
 
+use crate::mutant::Mutant;
 use crate::object::{KeptKind, ObjectKey};
 
 pub use fingerprint::Fingerprint;
@@ -29,15 +30,23 @@ pub const HELM_POLICY_ANNOTATION: &str = "helm.sh/resource-policy";
 pub enum Ownership {
     /// It was about to be created; whether it was, is not known.
     Pending,
-    /// It was written, and this is what it was then.
+    /// It was written.
     Owned {
         /// The incarnation.
         uid: String,
-        /// What was sent.
-        manifest: Fingerprint,
-        /// What the cluster then listed as ours: it changes when somebody else changes one of our fields.
-        fields: Fingerprint,
+        /// The last write; none while another one is under way, which may have happened or not.
+        written: Option<Written>,
     },
+}
+
+/// A write of an object, as far as it takes to see whether it still holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Written {
+    /// What was sent.
+    pub manifest: Fingerprint,
+    /// What the cluster then listed as ours: it changes when somebody else changes one of our fields. It names the
+    /// fields and not their values, so it does not tell two writes of ours apart.
+    pub fields: Fingerprint,
 }
 
 /// An object as it was just seen in the cluster.
@@ -147,7 +156,7 @@ impl<'a> Judge<'a> {
         let Some(live) = live else {
             return Verdict::Create;
         };
-        if !self.is_ours(ownership, live) {
+        if !self.is_ours(ownership, live) && !Mutant::ConflictIgnored.is_on() {
             return Verdict::Conflict {
                 managers: live.managers.clone(),
             };
@@ -159,10 +168,11 @@ impl<'a> Judge<'a> {
         }
         match ownership {
             Some(Ownership::Owned {
-                manifest: sent,
-                fields,
+                written: Some(written),
                 ..
-            }) if *sent == manifest && live.fields == Some(*fields) => Verdict::Leave,
+            }) if written.manifest == manifest && live.fields == Some(written.fields) => {
+                Verdict::Leave
+            }
             _ => Verdict::Update(live.incarnation.clone()),
         }
     }
@@ -179,14 +189,15 @@ impl<'a> Judge<'a> {
         let Some(live) = live.filter(|live| self.is_ours(Some(ownership), live)) else {
             return Loss::Forget;
         };
-        if live.stack.as_deref() != Some(self.stack) {
+        if live.stack.as_deref() != Some(self.stack) && !Mutant::LabelUnchecked.is_on() {
             return Loss::Keep(Keep::LabelGone);
         }
-        if live.asks_to_stay {
+        if live.asks_to_stay && !Mutant::AskIgnored.is_on() {
             return Loss::Keep(Keep::Asked);
         }
         if let Some(kind) = key.kept_kind()
             && !may_go(key, kind)
+            && !Mutant::KeptKindsDeleted.is_on()
         {
             return Loss::Keep(Keep::Kind(kind));
         }
@@ -200,7 +211,9 @@ impl<'a> Judge<'a> {
 
     fn is_ours(self, ownership: Option<&Ownership>, live: &Live) -> bool {
         match ownership {
-            Some(Ownership::Owned { uid, .. }) => *uid == live.incarnation.uid,
+            Some(Ownership::Owned { uid, .. }) => {
+                *uid == live.incarnation.uid || Mutant::UidUnchecked.is_on()
+            }
             Some(Ownership::Pending) => self.has_our_marks(live),
             None => self.memory == Memory::Lost && self.has_our_marks(live),
         }

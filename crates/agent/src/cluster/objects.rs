@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use brokkr_core::ObjectKey;
+use brokkr_core::mutant::Mutant;
 use brokkr_core::plan::{
     FIELD_MANAGER, Fingerprint, HELM_POLICY_ANNOTATION, Incarnation, Live, PRUNE_ANNOTATION,
     STACK_LABEL,
@@ -79,13 +80,16 @@ impl Cluster {
         key: &ObjectKey,
         incarnation: &Incarnation,
     ) -> Result<(), Error> {
-        let body = json!({
+        let mut body = json!({
             "propagationPolicy": "Background",
             "preconditions": {
                 "uid": incarnation.uid,
                 "resourceVersion": incarnation.resource_version,
             },
         });
+        if Mutant::PreconditionsLeftOut.is_on() {
+            body["preconditions"] = json!({});
+        }
         self.write(Method::DELETE, &resource.object(key), &body)
             .await
             .map(drop)

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use brokkr_core::ObjectKey;
+use brokkr_core::mutant::Mutant;
 use brokkr_core::plan::Live;
 use futures::FutureExt;
 use serde::Deserialize;
@@ -33,6 +34,16 @@ impl Sight {
     }
 }
 
+/// What it takes to believe that an object is not there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Absence {
+    /// No list has it. Who goes wrong by that only tries to create it, which an object that exists withstands.
+    Listed,
+    /// It was asked for by its name. Lists have come back empty from servers that were in trouble, and what is
+    /// believed to be gone is forgotten.
+    Asked,
+}
+
 #[derive(Deserialize)]
 pub(super) struct List<T> {
     pub(super) metadata: ListMetadata,
@@ -51,6 +62,7 @@ impl Cluster {
     pub(crate) async fn see(
         &self,
         objects: impl IntoIterator<Item = (ObjectKey, Resource)>,
+        absence: Absence,
     ) -> Result<Sight, Error> {
         let mut groups: BTreeMap<(String, Option<String>), (Resource, Vec<ObjectKey>)> =
             BTreeMap::new();
@@ -61,7 +73,7 @@ impl Cluster {
         }
         let looks: Vec<_> = groups
             .into_values()
-            .map(|(resource, keys)| self.see_group(resource, keys).boxed())
+            .map(|(resource, keys)| self.see_group(resource, keys, absence).boxed())
             .collect();
         let mut sight = Sight::default();
         for seen in self.together(looks).await {
@@ -74,8 +86,9 @@ impl Cluster {
         &self,
         resource: Resource,
         keys: Vec<ObjectKey>,
+        absence: Absence,
     ) -> Result<Vec<(ObjectKey, Live)>, Error> {
-        match self.look(&resource, &keys).await {
+        match self.look(&resource, &keys, absence).await {
             Err(error) if error.is_not_found() && self.is_kind_gone(&keys).await? => Ok(Vec::new()),
             seen => seen,
         }
@@ -85,11 +98,12 @@ impl Cluster {
         &self,
         resource: &Resource,
         keys: &[ObjectKey],
+        absence: Absence,
     ) -> Result<Vec<(ObjectKey, Live)>, Error> {
         let (mut seen, rest) = if keys.len() < WORTH_A_LIST {
             (Vec::new(), keys.to_vec())
         } else {
-            self.see_listed(resource, keys).await?
+            self.see_listed(resource, keys, absence).await?
         };
         let looks: Vec<_> = rest
             .iter()
@@ -118,6 +132,7 @@ impl Cluster {
         &self,
         resource: &Resource,
         keys: &[ObjectKey],
+        absence: Absence,
     ) -> Result<(Vec<(ObjectKey, Live)>, Vec<ObjectKey>), Error> {
         let mut wanted: HashMap<&str, &ObjectKey> =
             keys.iter().map(|key| (key.name.as_str(), key)).collect();
@@ -137,10 +152,15 @@ impl Cluster {
             }
             next = page.metadata.next;
             if next.is_empty() {
-                return Ok((seen, Vec::new()));
+                break;
             }
         }
-        Ok((seen, wanted.into_values().cloned().collect()))
+        let is_enough = absence == Absence::Listed || Mutant::EmptyListBelieved.is_on();
+        if next.is_empty() && is_enough {
+            return Ok((seen, Vec::new()));
+        }
+        let rest = keys.iter().filter(|key| wanted.contains_key(&*key.name));
+        Ok((seen, rest.cloned().collect()))
     }
 
     /// Reads the whole objects of a kind in a namespace that carry a label.

@@ -1,4 +1,5 @@
 use brokkr_core::Epoch;
+use brokkr_core::mutant::Mutant;
 use brokkr_core::wire::TargetState;
 
 use crate::inventory::Accepted;
@@ -26,14 +27,14 @@ pub(super) fn judge(accepted: Option<&Accepted>, state: &TargetState) -> Judgeme
         return Judgement::Accept;
     };
     if accepted.epoch == state.epoch {
-        if state.revision >= accepted.revision {
+        if state.revision >= accepted.revision || Mutant::OlderAccepted.is_on() {
             return Judgement::Accept;
         }
         return Judgement::Older {
             accepted: accepted.revision,
         };
     }
-    if state.succeeds.contains(&accepted.epoch) {
+    if state.succeeds.contains(&accepted.epoch) || Mutant::OtherHistoryAccepted.is_on() {
         return Judgement::Accept;
     }
     Judgement::OtherHistory {

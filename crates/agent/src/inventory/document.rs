@@ -90,7 +90,7 @@ fn unusable(error: impl std::fmt::Display) -> Error {
 mod tests {
     use brokkr_core::EventId;
     use brokkr_core::ambient::System;
-    use brokkr_core::plan::{Fingerprint, Ownership};
+    use brokkr_core::plan::{Fingerprint, Ownership, Written};
 
     use super::*;
     use crate::cluster::Resource;
@@ -109,8 +109,10 @@ mod tests {
             let uid = EventId::generate(&System).to_string();
             let ownership = Ownership::Owned {
                 uid,
-                manifest: hash,
-                fields: Fingerprint::of(b"the same for all"),
+                written: Some(Written {
+                    manifest: hash,
+                    fields: Fingerprint::of(b"the same for all"),
+                }),
             };
             let resource = Resource::new("", "v1", "configmaps");
             inventory.entries.insert(

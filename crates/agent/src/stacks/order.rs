@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use brokkr_core::StackId;
-use brokkr_core::wire::{FEATURES, TargetRemoval, TargetStack, TargetState};
+use brokkr_core::mutant::Mutant;
+use brokkr_core::wire::{FEATURES, OnRemove, TargetRemoval, TargetStack, TargetState};
 
 /// What to do about a stack.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,6 +28,20 @@ pub(super) fn orders(state: &TargetState) -> BTreeMap<StackId, Order> {
     removals.chain(stacks).collect()
 }
 
+/// What becomes of a stack that a state does not name: nothing. Only an entry of the removals removes.
+pub(super) fn of_absence(before: &Order) -> Order {
+    match before {
+        Order::Apply(entry) if Mutant::AbsenceDeletes.is_on() => Order::Remove(TargetRemoval {
+            stack: entry.stack,
+            name: entry.name.clone(),
+            policy: OnRemove::Delete,
+            allow_delete: Vec::new(),
+            revision: 0,
+        }),
+        _ => Order::Idle,
+    }
+}
+
 fn order(entry: &TargetStack) -> Order {
     let is_strange = |feature: &&String| !FEATURES.contains(&feature.as_str());
     match entry.requires.iter().find(is_strange) {
@@ -41,7 +56,6 @@ fn order(entry: &TargetStack) -> Order {
 #[cfg(test)]
 mod tests {
     use brokkr_core::ambient::System;
-    use brokkr_core::wire::OnRemove;
     use brokkr_core::{DeploymentObjectId, Digest, Epoch, Name};
 
     use super::*;

@@ -182,7 +182,7 @@ impl Worker {
             }
         };
         tokio::select! {
-            biased;
+           biased;
             () = self.shutdown.cancelled() => Woken::Order,
             Ok(()) = self.orders.changed() => Woken::Order,
             () = sleep_until(pause.attempt) => Woken::Attempt,
@@ -192,6 +192,7 @@ impl Worker {
 
     async fn wait_for_order(&mut self) {
         tokio::select! {
+            biased;
             () = self.shutdown.cancelled() => {}
             Ok(()) = self.orders.changed() => {}
         }

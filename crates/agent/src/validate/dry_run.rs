@@ -1,3 +1,4 @@
+use brokkr_core::mutant::Mutant;
 use brokkr_core::plan::Judge;
 use brokkr_core::wire::ObjectOutcome;
 use futures::FutureExt;
@@ -15,7 +16,8 @@ pub(crate) async fn dry_run<'a, 'b: 'a>(
     steps: impl IntoIterator<Item = &'a Step<'b>>,
     trial: Trial,
 ) -> Vec<ObjectOutcome> {
-    let due = steps.into_iter().filter(|step| step.trial == trial);
+    let is_due = |step: &&Step<'_>| step.trial == trial && !Mutant::DryRunSkipped.is_on();
+    let due = steps.into_iter().filter(is_due);
     let trials: Vec<_> = due
         .map(|step| {
             let ownership = inventory.get(&step.object.key);

@@ -21,6 +21,9 @@ const KINDS_AGE: Duration = Duration::from_mins(10);
 /// How old it may be when one is not: definitions come in bursts, so not each asks anew.
 const KINDS_AGE_IF_MISSING: Duration = Duration::from_secs(3);
 
+/// So many bytes are read in less time than it takes to ask a thread for it.
+const SHORT: usize = 16 * 1024;
+
 /// A deployment object as this cluster understands it.
 pub(crate) struct Snapshot {
     pub objects: Vec<Object>,
@@ -56,13 +59,7 @@ pub(crate) async fn read(
     entry: &TargetStack,
     text: &Arc<str>,
 ) -> Result<Result<Snapshot, Vec<ObjectOutcome>>, Error> {
-    let namespace = entry.default_namespace.clone();
-    let text = text.clone();
-    // A content may have 16 MiB; other stacks go on meanwhile.
-    let manifests =
-        tokio::task::spawn_blocking(move || manifest::parse(&text, namespace.as_deref()))
-            .await
-            .map_err(|error| Error::Unreadable(error.to_string()))??;
+    let manifests = parse(text, entry.default_namespace.as_deref()).await?;
     let definitions = Definitions::of(&manifests);
     let mut kinds = cluster.kinds(KINDS_AGE).await?;
     let is_known = |m: &Manifest| kinds.get(m.group(), &m.kind, &m.api_version).is_some();
@@ -78,6 +75,17 @@ pub(crate) async fn read(
         stack: entry.stack.to_string(),
     };
     Ok(resolver.resolve(manifests))
+}
+
+async fn parse(text: &Arc<str>, namespace: Option<&str>) -> Result<Vec<Manifest>, Error> {
+    if text.len() <= SHORT {
+        return Ok(manifest::parse(text, namespace)?);
+    }
+    let (text, namespace) = (text.clone(), namespace.map(str::to_owned));
+    // A content may have 16 MiB; other stacks go on meanwhile.
+    tokio::task::spawn_blocking(move || Ok(manifest::parse(&text, namespace.as_deref())?))
+        .await
+        .map_err(|error| Error::Unreadable(error.to_string()))?
 }
 
 struct Resolver<'a> {

@@ -95,6 +95,10 @@ impl World {
         for (&i, verdict) in &verdicts {
             if *verdict == Verdict::Create || !self.inventory.contains_key(&i) {
                 self.inventory.insert(i, Ownership::Pending);
+            } else if let (Verdict::Update(_), Some(Ownership::Owned { written, .. })) =
+                (verdict, self.inventory.get_mut(&i))
+            {
+                *written = None;
             }
         }
         let mut writes = 0;
@@ -112,11 +116,11 @@ impl World {
             self.things.insert(i, thing);
             // Dying between a write and its note is the hardest case: every other write goes unnoted.
             if writes < budget || version.is_multiple_of(2) {
-                let owned = Ownership::Owned {
-                    uid,
+                let written = Some(Written {
                     manifest,
                     fields: manifest,
-                };
+                });
+                let owned = Ownership::Owned { uid, written };
                 self.inventory.insert(i, owned);
             }
         }
@@ -274,8 +278,10 @@ fn live(uid: &str) -> Live {
 fn owned(uid: &str) -> Ownership {
     Ownership::Owned {
         uid: uid.to_owned(),
-        manifest: Fingerprint::of(b"manifest"),
-        fields: Fingerprint::of(b"fields"),
+        written: Some(Written {
+            manifest: Fingerprint::of(b"manifest"),
+            fields: Fingerprint::of(b"fields"),
+        }),
     }
 }
 
@@ -296,7 +302,12 @@ fn an_object_is_written_only_if_it_is_ours_and_differs() {
         stack: None,
         ..live("a")
     };
+    let under_way = Ownership::Owned {
+        uid: "a".to_owned(),
+        written: None,
+    };
     let cases = [
+        (Some(under_way), Some(live("a")), same, update.clone()),
         (None, None, same, Verdict::Create),
         (Some(owned("a")), None, same, Verdict::Create),
         (Some(owned("a")), Some(live("a")), same, Verdict::Leave),

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use brokkr_core::Digest;
+use brokkr_core::mutant::Mutant;
 use brokkr_core::wire::TargetStack;
 
 use crate::Error;
@@ -26,7 +27,7 @@ impl Content {
         let _turn = workshop.downloads.acquire().await;
         let text = workshop.broker.manifests(entry.deployment_object).await?;
         let received = Digest::of(entry.default_namespace.as_deref(), &text);
-        if received != entry.digest {
+        if received != entry.digest && !Mutant::DigestUnchecked.is_on() {
             return Err(Error::WrongContent {
                 expected: entry.digest,
                 received,

@@ -1,3 +1,4 @@
+use brokkr_core::mutant::Mutant;
 use brokkr_core::wire::{Action, Confirmation, Sync, TargetRemoval};
 use tokio::time::Instant;
 
@@ -23,11 +24,12 @@ impl Worker {
                 told = Some(attempt.ending.clone());
             }
             let attempt = match attempt.ending {
-                Ending::Done => match self.confirm(removal).await {
+                Ending::Waiting(_) if !Mutant::ConfirmedEarly.is_on() => attempt,
+                Ending::Done | Ending::Waiting(_) => match self.confirm(removal).await {
                     Ok(()) => return self.wait_for_order().await,
                     Err(error) => Attempt::error(&error),
                 },
-                _ => attempt,
+                Ending::Failed(_) | Ending::Held(_) => attempt,
             };
             let (sync, reason) = tell::said(&attempt.ending, Sync::Removing, Sync::Removing);
             self.say(None, sync, reason);

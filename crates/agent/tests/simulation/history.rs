@@ -1,0 +1,124 @@
+//! One history: an agent lives through a plot, and the laws are looked at all the way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use brokkr_agent::Settings;
+use brokkr_client::Client;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::lines::{ToBroker, to_cluster};
+use super::plots::Plot;
+use super::world::Shared;
+
+/// How much happened.
+pub struct Tale {
+    pub writes: u64,
+    pub deletions: u64,
+    pub deaths: u64,
+    /// Every line of what happened.
+    pub log: Vec<String>,
+}
+
+/// Drift is found at the next resync, and retries are minutes apart.
+const REST: Duration = Duration::from_mins(40);
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Plays a plot to its end; on a violation, the whole of it.
+pub fn play(seed: u64, client: &Client, plot: Plot) -> Result<Tale, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    let runtime = runtime.expect("a runtime");
+    runtime.block_on(async {
+        let stage = Stage {
+            shared: Shared::new(seed),
+            client: client.clone(),
+        };
+        let ended = match plot {
+            Plot::Chance => stage.chance().await,
+            Plot::CutShort { points, then } => stage.cut_short(points, then).await,
+        };
+        let mut world = stage.shared.world();
+        let log = std::mem::take(&mut world.log);
+        match ended {
+            Ok(()) => Ok(Tale {
+                writes: world.witness.writes,
+                deletions: world.witness.deletions,
+                deaths: world.life,
+                log,
+            }),
+            Err(law) => Err(format!("seed {seed}, {plot:?}: {law}\n{}", log.join("\n"))),
+        }
+    })
+}
+
+/// Where a plot is played.
+pub struct Stage {
+    pub shared: Shared,
+    client: Client,
+}
+
+impl Stage {
+    /// Whether no law was broken so far.
+    pub fn is_lawful(&self) -> Result<(), String> {
+        let world = self.shared.world();
+        world.witness.violation.clone().map_or(Ok(()), Err)
+    }
+
+    /// Ends all trouble, and waits until all is as it should be.
+    pub async fn come_to_rest(&self) -> Result<(), String> {
+        self.shared.world().calm();
+        self.shared.news.notify_waiters();
+        for _ in 0..REST.as_secs() / LOOK.as_secs() {
+            sleep(LOOK).await;
+            self.is_lawful()?;
+            if self.shared.world().unrest().is_none() {
+                break;
+            }
+        }
+        let world = self.shared.world();
+        world
+            .unrest()
+            .or_else(|| world.orphan())
+            .map_or(Ok(()), Err)
+    }
+
+    /// The agent begins a life with nothing but what is in the cluster.
+    pub fn begin(&self) -> Agent {
+        let (life, wait) = {
+            let mut world = self.shared.world();
+            world.witness.begin_life();
+            world.note("the agent begins");
+            (world.life, if world.random.bool() { 50 } else { 0 })
+        };
+        let settings = Settings {
+            wait: Duration::from_secs(wait),
+            ..Settings::default()
+        };
+        let way = ToBroker {
+            shared: self.shared.clone(),
+            life,
+        };
+        let broker = self.client.clone().over(Arc::new(way));
+        let cluster = to_cluster(&self.shared, life);
+        let ambient = self.shared.ambient.clone();
+        Agent(tokio::spawn(async move {
+            let shutdown = CancellationToken::new();
+            let ended = brokkr_agent::run(settings, broker, cluster, ambient, shutdown).await;
+            ended.expect("an agent that goes on");
+        }))
+    }
+}
+
+/// A life of the agent, which ends when this is dropped.
+pub struct Agent(JoinHandle<()>);
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,402 @@
+//! What must never happen, watched at every step, and what must be so when all has come to rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+
+use brokkr_core::wire::{OnRemove, StatusReport, Sync, TargetRemoval, TargetState};
+use brokkr_core::{Epoch, ObjectKey, StackId};
+use k8s_openapi::api::core::v1::ConfigMap;
+use serde_json::Value;
+
+use super::api::{Api, Deed};
+use super::broker::{Target, Version, permits};
+use super::object::{Fields, LABEL, Maker, Object, Place};
+use super::world::World;
+
+/// What the broker's contents never say.
+pub const WRONG: &str = "never published";
+/// What the objects of a snapshot say that is refused as a whole.
+pub const REFUSED: &str = "with a refused object";
+
+/// The namespace of the agent's records.
+pub const RECORDS: &str = "brokkr-system";
+
+/// What the laws remember.
+#[derive(Default)]
+pub struct Witness {
+    pub violation: Option<String>,
+    /// The states that the agent accepted in its present life, and the last one before it.
+    accepted: Vec<TargetState>,
+    last: Option<(Epoch, u64)>,
+    /// The stacks that the agent was told to let go of, which it may have begun when it was told otherwise.
+    let_go: BTreeSet<StackId>,
+    /// How often objects of stacks were created, changed or deleted.
+    pub writes: u64,
+    pub deletions: u64,
+}
+
+impl Witness {
+    pub const fn has_accepted(&self) -> bool {
+        self.last.is_some()
+    }
+
+    /// A new life acts upon the state that is on record until it accepts another.
+    pub fn begin_life(&mut self) {
+        self.accepted.drain(..self.accepted.len().saturating_sub(1));
+    }
+}
+
+impl World {
+    fn violated(&mut self, law: impl Into<String>) {
+        let law = law.into();
+        self.note(format!("VIOLATION: {law}"));
+        self.witness.violation.get_or_insert(law);
+    }
+
+    /// Judges what the agent has just done in the cluster.
+    pub fn witness_deeds(&mut self) {
+        for deed in std::mem::take(&mut self.api.deeds) {
+            let (place, object) = match &deed {
+                Deed::Created(place, object)
+                | Deed::Changed(place, _, object)
+                | Deed::Deleted(place, object) => (place.clone(), object.clone()),
+            };
+            if place.namespace.as_deref() == Some(RECORDS) {
+                if place.name == "brokkr-agent" {
+                    self.witness_record(&object);
+                }
+                continue;
+            }
+            self.witness.writes += 1;
+            self.witness_content(&place, &object);
+            match deed {
+                Deed::Created(..) => {}
+                Deed::Changed(_, before, after) => {
+                    if before.maker == Maker::Stranger || Some(before.maker) != maker(&after) {
+                        self.violated(format!(
+                            "the agent changed {place:?}, which is {:?}'s",
+                            before.maker
+                        ));
+                    }
+                }
+                Deed::Deleted(_, before) => self.witness_deletion(&place, &before),
+            }
+        }
+    }
+
+    /// Nothing is written that was never published, nor a part of what the server refuses as a whole.
+    fn witness_content(&mut self, place: &Place, object: &Object) {
+        let says =
+            |field: &str, value: &str| object.fields.get(field).is_some_and(|has| has == value);
+        if says("/data/b", WRONG) {
+            self.violated(format!("{place:?} has a content that was never published"));
+        }
+        if says("/data/c", REFUSED) {
+            self.violated(format!(
+                "{place:?} was written from a snapshot that is refused"
+            ));
+        }
+    }
+
+    fn witness_deletion(&mut self, place: &Place, object: &Object) {
+        self.witness.deletions += 1;
+        let Maker::Stack(stack) = object.maker else {
+            return self.violated(format!(
+                "the agent deleted {place:?}, which is {:?}'s",
+                object.maker
+            ));
+        };
+        if object.asks_to_stay() {
+            return self.violated(format!("the agent deleted {place:?}, which asks to stay"));
+        }
+        if object.label() != Some(&stack.to_string()) {
+            return self.violated(format!(
+                "the agent deleted {place:?}, whose label was taken away"
+            ));
+        }
+        let key = key_of(place);
+        let is_permitted = |state: &TargetState| permits(&self.broker, state, stack, place, &key);
+        if !self.witness.accepted.iter().any(is_permitted) {
+            self.violated(format!("nobody asked to delete {place:?}"));
+        }
+    }
+
+    /// The record of what was accepted moves forward in one history only.
+    fn witness_record(&mut self, record: &Object) {
+        let text = record
+            .fields
+            .get("/data/record")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let record: Value = serde_json::from_str(text).unwrap_or_default();
+        let accepted = &record["accepted"];
+        let (Some(epoch), Some(revision)) =
+            (accepted["epoch"].as_str(), accepted["revision"].as_u64())
+        else {
+            return;
+        };
+        let Ok(epoch) = epoch.parse::<Epoch>() else {
+            return self.violated("an epoch that is none");
+        };
+        if self.witness.last == Some((epoch, revision)) {
+            return;
+        }
+        if let Some((last, before)) = self.witness.last
+            && (last != epoch || before > revision)
+        {
+            self.violated(format!(
+                "revision {revision} of {epoch} was accepted after {before} of {last}"
+            ));
+        }
+        self.witness.last = Some((epoch, revision));
+        match self.broker.history.get(&(epoch, revision)).cloned() {
+            Some(state) => {
+                let orphaned = state
+                    .removals
+                    .iter()
+                    .filter(|removal| removal.policy == OnRemove::Orphan);
+                self.witness
+                    .let_go
+                    .extend(orphaned.map(|removal| removal.stack));
+                self.witness.accepted.push(state);
+            }
+            None => self.violated("a state was accepted that the broker never said"),
+        }
+    }
+
+    /// What is confirmed as removed must be gone, or be let go on purpose.
+    pub fn witness_confirmation(&mut self, removal: &TargetRemoval) {
+        let maker = Maker::Stack(removal.stack);
+        let objects: Vec<_> = self
+            .api
+            .objects
+            .iter()
+            .filter(|(_, o)| o.maker == maker)
+            .map(|(p, _)| p.clone())
+            .collect();
+        for place in objects {
+            if removal.policy == OnRemove::Orphan {
+                self.api
+                    .change(&place, |object| object.maker = Maker::Stranger);
+                continue;
+            }
+            let object = &self.api.objects[&place];
+            if !self.is_let_go(removal.stack, &place, object) {
+                self.violated(format!(
+                    "{place:?} is still there, and its stack confirmed as removed"
+                ));
+            }
+        }
+    }
+
+    /// What is said to be applied is: as it was published then, or later. What a stranger changed meanwhile is
+    /// found at the next resync.
+    pub fn witness_statuses(&mut self, report: &StatusReport) {
+        let lie = report.stacks.iter().find_map(|status| {
+            let applied = status
+                .applied
+                .filter(|_| status.sync == Sync::Synced && status.seen == status.applied)?;
+            let since = usize::try_from(applied).ok()? - 1;
+            let versions = self
+                .broker
+                .stacks
+                .get(&status.stack)?
+                .versions
+                .get(since..)?;
+            let is_old = |place: &Place| {
+                let object = self
+                    .api
+                    .objects
+                    .get(place)
+                    .filter(|object| !object.is_meddled_with);
+                let mut wanted = versions
+                    .iter()
+                    .filter_map(|version| version.objects.get(place));
+                object.is_some_and(|object| {
+                    object.maker == Maker::Stack(status.stack)
+                        && !wanted.any(|wanted| has(object, &wanted.fields))
+                })
+            };
+            versions[0]
+                .objects
+                .keys()
+                .find(|place| is_old(place))
+                .cloned()
+        });
+        if let Some(place) = lie {
+            self.violated(format!(
+                "status says Synced, but {place:?} is as it was before"
+            ));
+        }
+    }
+
+    /// Why the world is not as it should be after everything has come to rest; none if it is.
+    pub fn unrest(&self) -> Option<String> {
+        self.broker.stacks.iter().find_map(|(id, stack)| {
+            match (&stack.target, stack.versions.last()) {
+                (Target::Runs, Some(version)) => {
+                    self.unrest_of(*id, stack.versions.len() as u64, version)
+                }
+                (Target::Leaves(_), _) if !self.is_stuck(*id) => {
+                    Some(format!("the removal of {} is not confirmed", stack.name))
+                }
+                _ => None,
+            }
+        })
+    }
+
+    fn unrest_of(&self, stack: StackId, sequence: u64, version: &Version) -> Option<String> {
+        let inventory = inventory(&self.api, stack);
+        let status = self.broker.statuses.get(&stack);
+        let is_synced = status
+            .is_some_and(|status| status.sync == Sync::Synced && status.applied == Some(sequence));
+        let amiss = version.objects.iter().find_map(|(place, wanted)| {
+            let Some(object) = self.api.objects.get(place) else {
+                return Some(format!("{place:?} is missing"));
+            };
+            if inventory.get(place) != Some(&object.uid) {
+                return Some(format!("{place:?} is not ours"));
+            }
+            let is_as_wanted = has(object, &wanted.fields);
+            (!is_as_wanted || object.deleting)
+                .then(|| format!("{place:?} is not as it was published"))
+        });
+        let obstacle = version.poison.is_some()
+            || self.is_stuck(stack)
+            || version.objects.keys().any(|place| {
+                let object = self.api.objects.get(place);
+                object.is_some_and(|object| inventory.get(place) != Some(&object.uid))
+            });
+        let left = self.api.objects.iter().find(|(place, object)| {
+            object.maker == Maker::Stack(stack)
+                && !version.objects.contains_key(place)
+                && !self.is_let_go(stack, place, object)
+        });
+        match (is_synced, amiss, left) {
+            (true, None, None) => None,
+            (true, Some(amiss), _) => Some(format!("status says Synced, but {amiss}")),
+            (true, None, Some((place, _))) => {
+                Some(format!("status says Synced, but {place:?} is left over"))
+            }
+            (false, ..) if obstacle => None,
+            (false, amiss, _) => Some(format!("nothing is in the way, but {status:?}: {amiss:?}")),
+        }
+    }
+
+    /// Whether an object may stay when its stack drops it. Whether it was allowed to go is not looked at: what
+    /// stays too long harms nobody.
+    fn is_let_go(&self, stack: StackId, place: &Place, object: &Object) -> bool {
+        self.witness.let_go.contains(&stack)
+            || key_of(place).kept_kind().is_some()
+            || object.asks_to_stay()
+            || object.label() != Some(&stack.to_string())
+    }
+
+    /// Whether something that ends holds a stack up.
+    fn is_stuck(&self, stack: StackId) -> bool {
+        self.api
+            .objects
+            .values()
+            .any(|object| object.maker == Maker::Stack(stack) && object.deleting)
+    }
+
+    /// What an agent made and nobody knows of any more.
+    pub fn orphan(&self) -> Option<String> {
+        let mut inventories = BTreeMap::new();
+        self.api.objects.iter().find_map(|(place, object)| {
+            let Maker::Stack(stack) = object.maker else {
+                return None;
+            };
+            let inventory = inventories
+                .entry(stack)
+                .or_insert_with(|| inventory(&self.api, stack));
+            let is_known = inventory
+                .get(place)
+                .is_some_and(|uid| *uid == object.uid || uid == PENDING);
+            (!is_known && !self.is_let_go(stack, place, object))
+                .then(|| format!("{place:?} of {stack} is in no inventory"))
+        })
+    }
+}
+
+const PENDING: &str = "pending";
+
+fn has(object: &Object, wanted: &Fields) -> bool {
+    wanted
+        .iter()
+        .all(|(field, value)| object.fields.get(field) == Some(value))
+}
+
+fn maker(object: &Object) -> Option<Maker> {
+    let stack = object.fields.get(LABEL).and_then(Value::as_str)?;
+    stack.parse().ok().map(Maker::Stack)
+}
+
+pub fn key_of(place: &Place) -> ObjectKey {
+    let (group, _) = place.api_version.split_once('/').unwrap_or_default();
+    let kind = match place.plural.as_str() {
+        "configmaps" => "ConfigMap",
+        "serviceaccounts" => "ServiceAccount",
+        "persistentvolumeclaims" => "PersistentVolumeClaim",
+        "namespaces" => "Namespace",
+        "customresourcedefinitions" => "CustomResourceDefinition",
+        _ => "Widget",
+    };
+    ObjectKey {
+        group: group.to_owned(),
+        kind: kind.to_owned(),
+        namespace: place.namespace.clone(),
+        name: place.name.clone(),
+    }
+}
+
+/// The UIDs of a stack's inventory, read as a person with `kubectl` would; of pending ones, a word.
+fn inventory(api: &Api, stack: StackId) -> BTreeMap<Place, String> {
+    let head = Place {
+        api_version: "v1".to_owned(),
+        plural: "configmaps".to_owned(),
+        namespace: Some(RECORDS.to_owned()),
+        name: format!("brokkr-inventory-{stack}"),
+    };
+    let Some(object) = api.objects.get(&head) else {
+        return BTreeMap::new();
+    };
+    let head: ConfigMap =
+        serde_json::from_value(object.render(&head, "ConfigMap")).expect("a ConfigMap");
+    let data = head
+        .binary_data
+        .unwrap_or_default()
+        .remove("inventory")
+        .expect("a small inventory");
+    let mut json = Vec::new();
+    zstd::Decoder::new(&*data.0)
+        .expect("zstd")
+        .read_to_end(&mut json)
+        .expect("zstd");
+    let document: Value = serde_json::from_slice(&json).expect("JSON");
+    let lines = document["objects"].as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    lines
+        .iter()
+        .map(|line| {
+            let place = Place {
+                api_version: text(&line["resource"]["api_version"]).unwrap_or_default(),
+                plural: text(&line["resource"]["plural"]).unwrap_or_default(),
+                namespace: text(&line["namespace"]),
+                name: text(&line["name"]).unwrap_or_default(),
+            };
+            let uid = text(&line["ownership"]["owned"]["uid"]);
+            (place, uid.unwrap_or_else(|| PENDING.to_owned()))
+        })
+        .collect()
+}
+
+/// The places where the agent made something.
+pub fn made(api: &Api) -> BTreeSet<Place> {
+    let is_made = |object: &Object| matches!(object.maker, Maker::Stack(_));
+    api.objects
+        .iter()
+        .filter(|(_, object)| is_made(object))
+        .map(|(place, _)| place.clone())
+        .collect()
+}

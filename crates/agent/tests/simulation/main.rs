@@ -1,0 +1,125 @@
+//! The agent in a simulated world: the real one, whole, with a cluster, a broker and a clock of memory. A seed
+//! decides who does what, what breaks and where the agent dies; the laws are looked at in every step.
+
+mod api;
+mod broker;
+mod history;
+mod laws;
+mod lines;
+mod object;
+mod people;
+mod plots;
+mod world;
+
+use brokkr_client::{Client, PlainHttp};
+use brokkr_core::ambient::System;
+use brokkr_core::pak::{Pak, Role};
+
+use history::play;
+use plots::{Plot, Then};
+
+/// So many broken histories say enough.
+const ENOUGH: usize = 3;
+
+/// `BROKKR_SEED` plays one history, `BROKKR_SEEDS` so many.
+fn seeds() -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
+    match number("BROKKR_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("BROKKR_SEEDS").unwrap_or(500),
+    }
+}
+
+fn client() -> Client {
+    let pak = Pak::generate(Role::Agent, &System);
+    Client::new("http://127.0.0.1:1", pak, PlainHttp::LoopbackOnly).expect("a client")
+}
+
+#[test]
+fn no_history_breaks_a_law() {
+    let client = &client();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let all: Vec<Telling> = std::thread::scope(|scope| {
+        let tellers: Vec<_> = (0..threads)
+            .map(|nth| scope.spawn(move || Telling::of(seeds().skip(nth).step_by(threads), client)))
+            .collect();
+        tellers
+            .into_iter()
+            .map(|teller| teller.join().expect("a telling"))
+            .collect()
+    });
+    let sum = |of: fn(&Telling) -> u64| all.iter().map(of).sum::<u64>();
+    let (writes, deletions, deaths) = (sum(|t| t.writes), sum(|t| t.deletions), sum(|t| t.deaths));
+    println!("{writes} writes, {deletions} deletions, {deaths} deaths");
+    let broken: Vec<_> = all.iter().flat_map(|telling| &telling.broken).collect();
+    let laws: Vec<_> = broken
+        .iter()
+        .filter_map(|story| story.lines().next())
+        .collect();
+    assert!(broken.is_empty(), "{}\n\n{}", broken[0], laws.join("\n"));
+    // Histories in which next to nothing happens prove nothing.
+    let played = seeds().end - seeds().start;
+    let is_eventful = writes > 5 * played && deletions > played && deaths > played;
+    assert!(played < 100 || is_eventful, "too little happened");
+}
+
+/// What came of many histories.
+#[derive(Default)]
+struct Telling {
+    writes: u64,
+    deletions: u64,
+    deaths: u64,
+    broken: Vec<String>,
+}
+
+impl Telling {
+    fn of(seeds: impl Iterator<Item = u64>, client: &Client) -> Self {
+        let mut telling = Self::default();
+        for seed in seeds {
+            match play(seed, client, Plot::Chance) {
+                Ok(tale) => {
+                    telling.writes += tale.writes;
+                    telling.deletions += tale.deletions;
+                    telling.deaths += tale.deaths;
+                }
+                Err(story) => telling.broken.push(story),
+            }
+            if telling.broken.len() == ENOUGH {
+                break;
+            }
+        }
+        telling
+    }
+}
+
+#[test]
+fn a_seed_is_one_history() {
+    let client = client();
+    for seed in 0..20 {
+        let [first, second] =
+            [(); 2].map(|()| play(seed, &client, Plot::Chance).expect("a lawful history"));
+        let differs = first.log.iter().zip(&second.log).find(|(a, b)| a != b);
+        assert_eq!(differs, None, "seed {seed}");
+    }
+}
+
+/// Some updates, each cut short at every point that it has.
+#[test]
+fn an_update_may_be_cut_short_anywhere() {
+    let client = client();
+    let mut deaths = 0;
+    for seed in 0..2 {
+        for then in [Then::GoOn, Then::RollBack, Then::Remove] {
+            for points in 0.. {
+                let plot = Plot::CutShort { points, then };
+                let tale = play(seed, &client, plot).unwrap_or_else(|story| panic!("{story}"));
+                if tale.deaths == 0 {
+                    break;
+                }
+                deaths += 1;
+            }
+        }
+    }
+    println!("{deaths} deaths");
+    assert!(deaths >= 40 * 6, "too few points: {deaths}");
+}

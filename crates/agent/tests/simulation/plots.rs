@@ -1,0 +1,93 @@
+//! What happens in a history.
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::broker::Target;
+use super::history::Stage;
+use super::world::Weather;
+
+/// What a history is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Plot {
+    /// Anybody does anything, and anything may break.
+    Chance,
+    /// The agent dies in the middle of an update, so many points behind its publish.
+    CutShort { points: u32, then: Then },
+}
+
+/// What the people do when an update has ended in the middle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Then {
+    GoOn,
+    RollBack,
+    Remove,
+}
+
+const ACTS: usize = 20;
+/// An update takes less.
+const UPDATE: Duration = Duration::from_mins(2);
+
+impl Stage {
+    pub async fn chance(&self) -> Result<(), String> {
+        let mut agent = self.begin();
+        for _ in 0..ACTS {
+            let pause = {
+                let mut world = self.shared.world();
+                world.act(&*self.shared.ambient);
+                if world.chance(400) {
+                    world.points_to_live = Some(world.random.u32(0..120));
+                }
+                let longest = [300, 2_000, 40_000][world.random.usize(0..3)];
+                Duration::from_millis(world.random.u64(0..longest))
+            };
+            self.shared.news.notify_waiters();
+            if timeout(pause, self.shared.died.notified()).await.is_ok() {
+                drop(agent);
+                let pause = Duration::from_millis(self.shared.world().random.u64(0..30_000));
+                sleep(pause).await;
+                agent = self.begin();
+            }
+            self.is_lawful()?;
+        }
+        self.come_to_rest().await
+    }
+
+    /// An agent that dies anywhere goes on where it was, back, or away; what it left behind is taken up.
+    pub async fn cut_short(&self, points: u32, then: Then) -> Result<(), String> {
+        let stack = {
+            let mut world = self.shared.world();
+            world.weather = Weather::default();
+            world.publish_to(0, &*self.shared.ambient)
+        };
+        let mut agent = self.begin();
+        self.come_to_rest().await?;
+        {
+            let mut world = self.shared.world();
+            world.publish_to(0, &*self.shared.ambient);
+            world.points_to_live = Some(points);
+        }
+        self.shared.news.notify_waiters();
+        if timeout(UPDATE, self.shared.died.notified()).await.is_ok() {
+            drop(agent);
+            let mut world = self.shared.world();
+            match then {
+                Then::GoOn => {}
+                Then::RollBack => world.roll_back(stack, &*self.shared.ambient),
+                Then::Remove => world.untarget(stack),
+            }
+            drop(world);
+            agent = self.begin();
+        }
+        self.come_to_rest().await?;
+        let is_gone = self.shared.world().broker.stacks[&stack].target == Target::Absent;
+        drop(agent);
+        match then {
+            Then::Remove if self.shared.world().life > 0 && !is_gone => {
+                Err("the removal is open".into())
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Defects that a build with the feature `mutants` can be told to have, to see whether the tests find them:
+//! `BROKKR_MUTANT=absence-deletes`. Any other build has none of this, not even the names.
+
+/// A defect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mutant {
+    /// A stack that a target state does not name is removed.
+    AbsenceDeletes,
+    /// An older target state is acted upon.
+    OlderAccepted,
+    /// The target state of another history is acted upon.
+    OtherHistoryAccepted,
+    /// A content is applied whatever its digest is.
+    DigestUnchecked,
+    /// Nothing is tried before it is written.
+    DryRunSkipped,
+    /// An object of the right name is ours, whatever its UID is.
+    UidUnchecked,
+    /// Writes and deletions do not say which state of an object they mean.
+    PreconditionsLeftOut,
+    /// An object that is not in the inventory is taken.
+    ConflictIgnored,
+    /// The inventory is written behind the objects.
+    InventoryLate,
+    /// The inventory does not say that a change is under way.
+    ChangeUnannounced,
+    /// What a snapshot drops is deleted although the rest could not be applied.
+    PruneInSpiteOfFailure,
+    /// An empty list proves that objects are gone.
+    EmptyListBelieved,
+    /// Objects whose label was taken away are deleted.
+    LabelUnchecked,
+    /// Objects that ask to stay are deleted.
+    AskIgnored,
+    /// Objects of kept kinds are deleted unasked.
+    KeptKindsDeleted,
+    /// A removal is confirmed while objects are still there.
+    ConfirmedEarly,
+}
+
+impl Mutant {
+    /// Whether this process has the defect.
+    #[cfg(not(feature = "mutants"))]
+    pub const fn is_on(self) -> bool {
+        false
+    }
+
+    /// Whether this process has the defect.
+    #[cfg(feature = "mutants")]
+    pub fn is_on(self) -> bool {
+        let told = std::env::var("BROKKR_MUTANT").unwrap_or_default();
+        let name: String = told.split('-').map(capitalised).collect();
+        format!("{self:?}") == name
+    }
+}
+
+#[cfg(feature = "mutants")]
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
