@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use crate::harness::*;
 
 /// Refuses the broker its database, or gives it back.
-async fn allow(url: &str, is_allowed: bool) {
+pub async fn allow(url: &str, is_allowed: bool) {
     let server =
         std::env::var("BROKKR_TEST_POSTGRES").expect("BROKKR_TEST_POSTGRES: run `make test`");
     let mut connection = PgConnection::connect(&server)

@@ -10,6 +10,7 @@ mod openapi;
 mod permissions;
 mod polls;
 mod private;
+mod protocol;
 mod publishing;
 mod repeating;
 mod request_ids;
