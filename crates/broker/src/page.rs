@@ -16,6 +16,7 @@ const MAX_LIMIT: u32 = 500;
 #[into_params(parameter_in = Query)]
 pub(crate) struct PageQuery {
     /// At most so many rows: 1 to 500, 100 if absent.
+    #[param(minimum = 1, maximum = 500)]
     pub(crate) limit: Option<u32>,
     /// The `next` of the page before.
     pub(crate) cursor: Option<String>,

@@ -50,7 +50,7 @@ impl PublishQuery {
 /// 201 if it is the stack's new head, 200 if the head has this content already.
 #[utoipa::path(post, path = "/stacks/{stack}/deployment-objects", tag = "deployment objects",
     params(("stack" = String, Path, description = "Id, name or generator:name"), PublishQuery),
-    request_body(content((Publish = "application/json"), (String = "application/yaml"))),
+    request_body(content((Publish = "application/json"), (serde_json::Value = "application/yaml"))),
     responses((status = 201, body = Published), (status = 200, body = Published)))]
 pub(super) async fn publish(
     State(broker): State<Arc<Broker>>,
@@ -210,7 +210,7 @@ pub(super) async fn get(
 /// The manifests of a snapshot, as they were published. An agent reads those of the stacks that it runs.
 #[utoipa::path(get, path = "/deployment-objects/{id}/manifests", tag = "deployment objects",
     params(("id" = DeploymentObjectId, Path)),
-    responses((status = 200, body = String, content_type = "application/yaml")))]
+    responses((status = 200, body = serde_json::Value, content_type = "application/yaml")))]
 pub(super) async fn manifests(
     State(broker): State<Arc<Broker>>,
     reader: Reader,

@@ -33,6 +33,7 @@ pub(super) struct LinkQuery {
     #[param(value_type = Option<String>)]
     stack: Option<Reference>,
     /// At most so many rows: 1 to 500, 100 if absent.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// The `next` of the page before.
     cursor: Option<String>,
