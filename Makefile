@@ -1,6 +1,6 @@
 # Every target does its own set-up, without root; `make doctor` shows what that takes.
 .DEFAULT_GOAL := help
-.PHONY: help doctor lint check test demo cluster torture mutants bench apps clean
+.PHONY: help doctor lint check test fuzz demo cluster torture mutants bench apps clean
 
 CLIPPY := cargo clippy --workspace --all-targets --locked -- -D warnings
 
@@ -25,6 +25,11 @@ check: ## while you work: formatting, clippy, unit tests and SQLite
 test: ## everything: also PostgreSQL and a real Kubernetes API
 	cargo build --workspace --locked
 	scripts/testbed cargo test --workspace --locked -- --include-ignored
+	scripts/fuzz
+
+fuzz: ## asks a broker all that its OpenAPI document says, and much that it does not
+	cargo build --locked -p brokkr
+	scripts/fuzz
 
 demo: ## broker, agent and a cluster with a small application; Ctrl-C ends it
 	@scripts/demo

@@ -58,3 +58,42 @@ python_with_pip() {
   done
   return 1
 }
+
+# bring_environment NAME: makes a Python environment of what NAME.txt pins, by hashes, and prints its folder.
+bring_environment() {
+  local folder
+  folder=$(environment "$1")
+  [ -d "$folder" ] || locked "$1" install_environment "$1" "$folder"
+  printf '%s\n' "$folder"
+}
+
+environment() {
+  local sum
+  sum=$(sha256sum "$root/scripts/$1.txt")
+  printf '%s\n' "$tools/$1-${sum:0:12}"
+}
+
+install_environment() {
+  [ ! -d "$2" ] || return 0
+  local python
+  python=$(python_with_venv) || die "python3 3.11 to 3.14 with venv brings $1: apt-get install python3-venv, then run this again"
+  say "installing $1 into $tools"
+  rm -rf "$2.part"
+  "$python" -m venv "$2.part" >&2 || die "python3 -m venv failed, see above"
+  "$2.part/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+    --require-hashes -r "$root/scripts/$1.txt" >&2 ||
+    die "$1 could not be installed, see above: is the package registry reachable?"
+  mv "$2.part" "$2"
+}
+
+# Debian has the module venv without what it needs, ensurepip, which is in python3-venv.
+python_with_venv() {
+  local python
+  for python in python3 /usr/bin/python3; do
+    if "$python" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then
+      printf '%s\n' "$python"
+      return
+    fi
+  done
+  return 1
+}
