@@ -71,9 +71,11 @@ impl Fleet {
 
     /// Who a key belongs to; nobody if it is unknown, has ended or has a wrong secret.
     pub(crate) fn authenticate(&self, pak: &Pak, now: Timestamp) -> Option<Caller> {
+        // Before it is known whether there is such a key: else the time of a refusal would tell.
+        let hash = pak.hash();
         let index = self.read();
         let key = index.key(pak.id())?;
-        if key.hash != pak.hash() || !key.life.is_good(now) {
+        if key.hash != hash || !key.life.is_good(now) {
             return None;
         }
         let identity = match (key.role, key.owner) {
