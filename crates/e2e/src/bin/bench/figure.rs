@@ -22,6 +22,8 @@ pub struct Figure {
 pub enum Must {
     AtLeast(f64),
     AtMost(f64),
+    /// It is only shown.
+    Nothing,
 }
 
 impl Figure {
@@ -34,6 +36,7 @@ impl Figure {
         let ok = match must {
             Must::AtLeast(bound) => value >= bound,
             Must::AtMost(bound) => value <= bound,
+            Must::Nothing => true,
         };
         Self {
             name,
@@ -87,6 +90,7 @@ impl fmt::Display for Must {
         match self {
             Self::AtLeast(bound) => write!(f, ">= {bound}"),
             Self::AtMost(bound) => write!(f, "<= {bound}"),
+            Self::Nothing => f.write_str("-"),
         }
     }
 }

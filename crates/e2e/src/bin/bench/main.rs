@@ -8,6 +8,8 @@ mod figure;
 mod kubectl;
 mod load;
 mod polls;
+mod refusals;
+mod welch;
 
 use std::process::ExitCode;
 
@@ -39,6 +41,7 @@ enum Group {
     Polls,
     Applied,
     Kubectl,
+    Refusals,
 }
 
 fn main() -> ExitCode {
@@ -59,13 +62,19 @@ fn main() -> ExitCode {
 
 async fn measure(wanted: &[Group]) -> Result<()> {
     let mut figures = Vec::new();
-    for group in [Group::Polls, Group::Applied, Group::Kubectl] {
+    for group in [
+        Group::Polls,
+        Group::Refusals,
+        Group::Applied,
+        Group::Kubectl,
+    ] {
         if !wanted.is_empty() && !wanted.contains(&group) {
             continue;
         }
         let stage = Stage::set(Engine::Sqlite).await?;
         figures.extend(match group {
             Group::Polls => polls::measure(&stage).await?,
+            Group::Refusals => refusals::measure(&stage).await?,
             Group::Applied => applied::measure(&stage).await?,
             Group::Kubectl => kubectl::measure(&stage).await?,
         });
