@@ -32,7 +32,8 @@ def spare(kind):
         body = {"name": name, "scope": "all_agents"}
         return BROKER.ask("POST", "/generators", body)["generator"]["id"]
     if kind == "key":
-        body = {"for": {"agent": "far"}, "name": name}
+        # Of an agent of its own, too: nobody may have many.
+        body = {"for": {"agent": spare("agent")}, "name": name}
         return BROKER.ask("POST", "/keys", body)["key"]["id"]
     return BROKER.ask("POST", "/agent-targets", {"agent": "far", "stack": spare("stack")})["id"]
 
