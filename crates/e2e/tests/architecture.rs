@@ -102,3 +102,18 @@ fn the_vocabulary_does_no_io() {
         &["sqlx", "kube", "axum", "brokkr-broker", "brokkr-agent"],
     );
 }
+
+/// Defects on demand are for the builds of `make mutants` alone.
+#[test]
+fn the_binary_can_be_told_to_have_no_defect() {
+    let binary = std::fs::read(brokkr_e2e::brokkr().expect("a built binary")).expect("its bytes");
+    let text = String::from_utf8_lossy(&binary);
+    assert!(
+        text.contains("BROKKR_SERVER"),
+        "this is not how to look for a name"
+    );
+    assert!(
+        !text.contains("BROKKR_MUTANT"),
+        "it was built with the feature `mutants`"
+    );
+}
