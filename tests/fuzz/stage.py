@@ -70,6 +70,7 @@ def set_stage(broker):
             "key": keys,
             "target": targets,
             "id": snapshots,
+            "epoch": ["019f0000-0000-7000-8000-000000000002"],
         },
         # The agent's protocol knows things by their ids only.
         "bodies": {

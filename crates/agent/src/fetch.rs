@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brokkr_client::{Client, Poll};
+use brokkr_core::Epoch;
 use brokkr_core::ambient::Ambient;
 use brokkr_core::wire::{Health, MAX_WAIT_SECONDS, StackStatus, Sync, TargetState};
 use tokio::sync::watch;
@@ -36,8 +37,6 @@ pub(crate) struct Fetcher<'a> {
     /// Where the accepted state goes.
     pub accepted: &'a watch::Sender<Option<Arc<TargetState>>>,
 }
-
-const OTHER_HISTORY: &str = "this cluster followed another broker's history (a database that was replaced or restored?): nothing is changed; if this broker is the right one, see `docs/how-to/run-an-agent.md`";
 
 /// How a poll ended.
 enum Polled {
@@ -141,14 +140,17 @@ impl Fetcher<'_> {
                     received = %state.epoch,
                     "the broker's history is another one: holding on to the last target state"
                 );
-                self.say_held(state);
+                self.say_held(accepted, state);
                 Ok(false)
             }
         }
     }
 
     /// Tells the broker why nothing of what it says is done, so that its users need not guess.
-    fn say_held(&self, state: &TargetState) {
+    fn say_held(&self, accepted: Epoch, state: &TargetState) {
+        let reason = format!(
+            "this cluster followed history {accepted}, and the broker has another one (a database that was replaced or restored?): nothing is changed; if this broker is the right one: brokkr epochs accept {accepted}"
+        );
         for entry in &state.stacks {
             self.reporter.status(StackStatus {
                 stack: entry.stack,
@@ -156,7 +158,7 @@ impl Fetcher<'_> {
                 applied: None,
                 sync: Sync::Held,
                 health: Health::Unknown,
-                reason: Some(OTHER_HISTORY.to_owned()),
+                reason: Some(reason.clone()),
             });
         }
     }

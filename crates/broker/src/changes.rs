@@ -3,6 +3,7 @@
 //! Everything that a decision rests on is read inside of `apply`, in the writer's transaction.
 
 pub(crate) mod agents;
+pub(crate) mod epochs;
 pub(crate) mod generators;
 pub(crate) mod heartbeats;
 pub(crate) mod keys;

@@ -85,6 +85,10 @@ async fn touched_between(
         let Some(touched) = touched else {
             return Ok(None);
         };
+        // It concerns every agent.
+        if touched.contains(&Touched::History) {
+            return Ok(None);
+        }
         last.extend(touched.into_iter().map(|row| (row, revision)));
     }
     Ok(Some(last))

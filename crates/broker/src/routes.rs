@@ -4,6 +4,7 @@ mod agent;
 mod agents;
 mod audit;
 mod deployment_objects;
+mod epochs;
 mod events;
 mod explain;
 mod generators;
@@ -98,6 +99,8 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
             generators::delete
         ))
         .routes(routes!(settings::get, settings::patch))
+        .routes(routes!(epochs::list))
+        .routes(routes!(epochs::accept))
         .routes(routes!(audit::list))
         // operators and generators
         .routes(routes!(stacks::list, stacks::create))
@@ -136,6 +139,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
     (name = "agent targets", description = "Which agent runs which stack"),
     (name = "events", description = "What agents did"),
     (name = "settings", description = "What operators have settled for the whole broker"),
+    (name = "epochs", description = "Which history the database is"),
     (name = "audit", description = "Who changed what"),
     (name = "agent protocol", description = "What an agent asks and reports"),
 ))]

@@ -13,6 +13,7 @@ pub(crate) mod changes;
 pub(crate) mod contents;
 mod db;
 pub(crate) mod deployment_objects;
+pub(crate) mod epochs;
 pub(crate) mod generators;
 pub(crate) mod held_facts;
 pub(crate) mod idempotency;

@@ -3,8 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, apply, audit, broker, completion, context, dev, doctor, events, explain, generator,
-    history, key, login, removals, rollback, rotate_key, settings, stack, status, whoami,
+    agent, apply, audit, broker, completion, context, dev, doctor, epochs, events, explain,
+    generator, history, key, login, removals, rollback, rotate_key, settings, stack, status,
+    whoami,
 };
 
 /// Distributes Kubernetes objects to many clusters.
@@ -34,6 +35,7 @@ pub enum Command {
     Key(key::Key),
     RotateKey(rotate_key::RotateKey),
     Settings(settings::Settings),
+    Epochs(epochs::Epochs),
     Stack(stack::Stack),
     Explain(explain::Explain),
     Apply(apply::Apply),

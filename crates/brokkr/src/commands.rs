@@ -8,6 +8,7 @@ pub mod completion;
 pub mod context;
 pub mod dev;
 pub mod doctor;
+pub mod epochs;
 pub mod events;
 pub mod explain;
 pub mod generator;

@@ -3,6 +3,7 @@
 mod agent;
 mod authorities;
 mod connection;
+mod epochs;
 mod error;
 mod fault;
 mod key;

@@ -6,6 +6,7 @@
 mod agents;
 mod audit;
 mod deployment_objects;
+mod epochs;
 mod events;
 mod explain;
 mod keys;
@@ -23,6 +24,7 @@ pub use agents::{
 };
 pub use audit::{Actor, ActorRole, AuditAction, AuditEntry, ChainedEntry, Subject};
 pub use deployment_objects::{DeploymentObject, Publish, PublishOptions, Published, Rollback};
+pub use epochs::{AcceptedEpoch, Epochs};
 pub use events::{
     Action, AgentEvent, EventReport, ObjectOutcome, ObjectResult, Outcome, RecordedEvent,
 };

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use brokkr_core::wire::{TargetRemoval, TargetStack, TargetState};
-use brokkr_core::{AgentId, GeneratorId, KeyId, Name, StackId};
+use brokkr_core::{AgentId, Epoch, GeneratorId, KeyId, Name, StackId};
 use uuid::Uuid;
 
 use super::keyring::{Held, Keyring};
@@ -14,11 +14,13 @@ use crate::store::broker::{self, Identity};
 use crate::store::changes::{self, Touched};
 use crate::store::keys::{self, Key};
 use crate::store::stack_entries::{self, StackEntry};
-use crate::store::{Tx, agents, generators};
+use crate::store::{Tx, agents, epochs, generators};
 
 /// The fleet at one revision.
 pub(crate) struct Index {
     identity: Identity,
+    /// The histories that this one continues.
+    succeeds: Vec<Epoch>,
     revision: u64,
     lineage: Uuid,
     keys: Keyring,
@@ -81,6 +83,8 @@ impl Update {
                     .agents
                     .push((id, agents::changed_revision(id, tx).await?)),
                 Touched::Stack(id) => update.stacks.push((id, stack_entries::find(id, tx).await?)),
+                // The follower reads everything anew.
+                Touched::History => {}
                 Touched::Target(agent, stack) => {
                     let target = agent_targets::between(agent, stack, tx).await?;
                     update.targets.push((agent, stack, changed, target));
@@ -95,8 +99,13 @@ impl Index {
     /// Reads everything, in one snapshot.
     pub(crate) async fn load(identity: Identity, tx: &mut Tx) -> Result<Self> {
         let revision = broker::revision(tx).await?;
+        let accepted = epochs::accepted(tx).await?;
         let mut index = Self {
             identity,
+            succeeds: accepted
+                .into_iter()
+                .map(|accepted| accepted.epoch)
+                .collect(),
             revision,
             lineage: changes::lineage(revision, tx).await?,
             keys: keys::all(tx).await?.into_iter().collect(),
@@ -175,7 +184,7 @@ impl Index {
             epoch: *epoch,
             revision,
             state_token: state_token(token_key, id, *epoch, self.revision, self.lineage),
-            succeeds: Vec::new(),
+            succeeds: self.succeeds.clone(),
             stacks: running,
             removals,
         })

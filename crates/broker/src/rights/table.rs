@@ -47,6 +47,8 @@ pub(super) static TABLE: &[Right] = &[
     right(DELETE, "/generators/{generator}",             All,     Nothing, Nothing),
     right(GET,    "/settings",                           All,     Nothing, Nothing),
     right(PATCH,  "/settings",                           All,     Nothing, Nothing),
+    right(GET,    "/epochs",                             All,     Nothing, Nothing),
+    right(POST,   "/epochs/{epoch}/accept",              All,     Nothing, Nothing),
     right(GET,    "/audit",                              All,     Nothing, Nothing),
     // operators and generators
     right(GET,    "/agents",                             All,     Own,     Nothing),

@@ -16,6 +16,8 @@ pub(crate) enum Touched {
     /// The agent itself, not its targets.
     Agent(AgentId),
     Generator(GeneratorId),
+    /// Which histories this one continues.
+    History,
     Key(KeyId),
     /// The stack itself, not its targets.
     Stack(StackId),

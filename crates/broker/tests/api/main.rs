@@ -3,6 +3,7 @@
 mod audit;
 mod away;
 mod editing;
+mod epochs;
 mod harness;
 mod keys;
 mod model;

@@ -136,6 +136,8 @@ pub enum AuditAction {
     KeyRevoke,
     /// The broker's settings changed.
     SettingsChange,
+    /// The broker was declared to continue another history.
+    EpochAccept,
 }
 
 impl fmt::Display for AuditAction {
