@@ -6,8 +6,8 @@ use brokkr_core::wire::{
     AgentEvent, Confirmation, ConfirmationReport, Confirmations, EventReport, StackStatus,
     StatusReport, TargetState,
 };
-use reqwest::Method;
 use reqwest::header::{ETAG, IF_NONE_MATCH};
+use reqwest::{Method, RequestBuilder, StatusCode};
 
 use crate::{Client, Error, Result};
 
@@ -50,7 +50,7 @@ impl Client {
         }
         let response = self.send(request).await?;
         let status = response.status();
-        if status == reqwest::StatusCode::NOT_MODIFIED {
+        if status == StatusCode::NOT_MODIFIED {
             return Ok(Poll::Unchanged);
         }
         let not_a_broker = || Error::NotABroker {
@@ -89,13 +89,13 @@ impl Client {
         let request = self
             .request(Method::POST, &["agent", "events"])
             .json(&EventReport { events });
-        self.send(request).await.map(drop)
+        self.report(request).await
     }
 
     /// Reports what the agent found out about its cluster.
     pub async fn report_facts(&self, facts: &Facts) -> Result<()> {
         let request = self.request(Method::PUT, &["agent", "facts"]).json(facts);
-        self.send(request).await.map(drop)
+        self.report(request).await
     }
 
     /// Reports how stacks are doing.
@@ -103,6 +103,16 @@ impl Client {
         let request = self
             .request(Method::PUT, &["agent", "status"])
             .json(&StatusReport { stacks });
-        self.send(request).await.map(drop)
+        self.report(request).await
+    }
+
+    /// Sends a report. A broker takes it without a word; a page with which somebody in between answers is no receipt.
+    async fn report(&self, request: RequestBuilder) -> Result<()> {
+        match self.send(request).await?.status() {
+            StatusCode::NO_CONTENT => Ok(()),
+            status => Err(Error::NotABroker {
+                status: status.as_u16(),
+            }),
+        }
     }
 }
