@@ -159,6 +159,7 @@ impl Fetcher<'_> {
                 sync: Sync::Held,
                 health: Health::Unknown,
                 reason: Some(reason.clone()),
+                held: None,
             });
         }
     }

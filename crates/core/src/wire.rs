@@ -40,15 +40,16 @@ pub use settings::{
     Settings,
 };
 pub use stacks::{
-    CreateStack, OnRemove, PatchStack, PatchStackOptions, PatchTargeting, Stack, StackHead,
+    Adopt, CreateStack, OnRemove, PatchStack, PatchStackOptions, PatchTargeting, Stack, StackHead,
     StackOptions,
 };
 pub use target_state::{
-    Confirmation, ConfirmationAnswer, ConfirmationReport, ConfirmationResult, Confirmations,
-    TargetRemoval, TargetStack, TargetState,
+    Approval, Confirmation, ConfirmationAnswer, ConfirmationReport, ConfirmationResult,
+    Confirmations, TargetRemoval, TargetStack, TargetState,
 };
 pub use targets::{
-    AgentTarget, CreateAgentTarget, Health, Removal, StackStatus, StatusReport, Sync, TargetStatus,
+    AgentTarget, CreateAgentTarget, Health, HeldLoss, LossCause, Removal, StackStatus,
+    StatusReport, Sync, TargetStatus,
 };
 
 /// Response header: how far the answering replica's view is, as a revision.

@@ -215,6 +215,7 @@ mod tests {
             sync: Sync::Applying,
             health: Health::Unknown,
             reason: None,
+            held: None,
         };
         assert!(outbox.status(status.clone()));
         assert!(!outbox.status(status.clone()));

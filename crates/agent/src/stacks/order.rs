@@ -37,6 +37,7 @@ pub(super) fn of_absence(before: &Order) -> Order {
             policy: OnRemove::Delete,
             allow_delete: Vec::new(),
             revision: 0,
+            approved: None,
         }),
         _ => Order::Idle,
     }
@@ -76,6 +77,9 @@ mod tests {
             create_namespace: false,
             allow_delete: Vec::new(),
             requires: requires.iter().map(|&r| r.to_owned()).collect(),
+            approved_losses: Vec::new(),
+            released: Vec::new(),
+            adopt: brokkr_core::wire::Adopt::Never,
         }
     }
 
@@ -88,6 +92,7 @@ mod tests {
             policy: OnRemove::Delete,
             allow_delete: Vec::new(),
             revision: 3,
+            approved: None,
         };
         let withdrawn = TargetRemoval {
             stack: plain.stack,

@@ -84,6 +84,9 @@ impl Bed {
             create_namespace: false,
             allow_delete: Vec::new(),
             requires: Vec::new(),
+            approved_losses: Vec::new(),
+            released: Vec::new(),
+            adopt: brokkr_core::wire::Adopt::Never,
         }
     }
 
@@ -94,6 +97,7 @@ impl Bed {
             policy,
             allow_delete: allow_delete.to_vec(),
             revision: 1,
+            approved: None,
         }
     }
 

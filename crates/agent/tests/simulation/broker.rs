@@ -215,6 +215,9 @@ impl Stack {
             create_namespace: true,
             allow_delete: version.allow_delete.clone(),
             requires: Vec::new(),
+            approved_losses: Vec::new(),
+            released: Vec::new(),
+            adopt: brokkr_core::wire::Adopt::Never,
         }
     }
 
@@ -225,6 +228,7 @@ impl Stack {
             policy,
             allow_delete: Vec::new(),
             revision,
+            approved: None,
         }
     }
 }

@@ -277,6 +277,7 @@ impl Index {
                 policy: removal.policy,
                 allow_delete: removal.allow_delete,
                 revision: removal.revision,
+                approved: None,
             }),
         });
         let agents = &mut self.stacks.entry(stack).or_default().agents;

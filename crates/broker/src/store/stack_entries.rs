@@ -60,6 +60,9 @@ impl TryFrom<IndexColumns> for StackEntry {
                 create_namespace: row.options.0.create_namespace,
                 allow_delete: row.allow_delete.map_or_else(Vec::new, |keys| keys.0),
                 requires: Vec::new(),
+                approved_losses: Vec::new(),
+                released: Vec::new(),
+                adopt: brokkr_core::wire::Adopt::Never,
             }),
             _ => None,
         };

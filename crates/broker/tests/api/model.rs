@@ -259,6 +259,7 @@ impl World {
             sync: Sync::Failed,
             health: Health::Degraded,
             reason: Some("a complaint".to_owned()),
+            held: None,
         });
         client.report_status(told.collect()).await.expect("heard");
         let told = state.stacks.iter().map(|entry| AgentEvent {

@@ -29,6 +29,7 @@ async fn report(admin: &Client, agent: &Client, sequence: u64) {
         sync: Sync::Synced,
         health: Health::Current,
         reason: Some("all is well".to_owned()),
+        held: None,
     };
     agent.report_status(vec![status]).await.expect("reported");
 }

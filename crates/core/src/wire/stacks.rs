@@ -20,6 +20,28 @@ pub enum OnRemove {
     Orphan,
 }
 
+/// What becomes of an object that a snapshot has and that exists already, as somebody else's. Another stack's is
+/// never taken.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Adopt {
+    /// It is a conflict, and nothing of the snapshot is applied.
+    #[default]
+    Never,
+    /// It is taken if applying would change nothing of it but whose it is.
+    IfIdentical,
+    /// It is taken, and made what the snapshot says.
+    Always,
+}
+
+impl Adopt {
+    /// Whether nothing is taken.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    pub fn is_never(&self) -> bool {
+        *self == Self::Never
+    }
+}
+
 /// How a stack behaves.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -31,6 +53,8 @@ pub struct StackOptions {
     pub create_namespace: bool,
     /// What happens to the objects when the stack is removed from a cluster.
     pub on_remove: OnRemove,
+    /// What becomes of objects that exist already, as somebody else's.
+    pub adopt: Adopt,
 }
 
 /// A named collection of Kubernetes objects that are managed as a unit.
@@ -147,6 +171,9 @@ pub struct PatchStackOptions {
     /// For removals from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_remove: Option<OnRemove>,
+    /// From now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adopt: Option<Adopt>,
 }
 
 impl PatchStackOptions {
@@ -156,6 +183,7 @@ impl PatchStackOptions {
             default_namespace: self.default_namespace.unwrap_or(options.default_namespace),
             create_namespace: self.create_namespace.unwrap_or(options.create_namespace),
             on_remove: self.on_remove.unwrap_or(options.on_remove),
+            adopt: self.adopt.unwrap_or(options.adopt),
         }
     }
 }

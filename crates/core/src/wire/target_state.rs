@@ -1,7 +1,8 @@
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::stacks::OnRemove;
+use super::stacks::{Adopt, OnRemove};
 use crate::digest::Digest;
 use crate::id::{DeploymentObjectId, Epoch, StackId};
 use crate::name::Name;
@@ -49,6 +50,16 @@ pub struct TargetStack {
     /// Objects of kept kinds that may be deleted where the snapshot no longer has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_delete: Vec<ObjectKey>,
+    /// Objects whose loss somebody approved, where the snapshot no longer has them: by the plan of a publish, or at
+    /// this agent, by approving what it held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_losses: Vec<ObjectKey>,
+    /// Objects that this agent lets go, because somebody refused their loss: they stay, and are nobody's from then on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub released: Vec<ObjectKey>,
+    /// What becomes of objects that the snapshot has and that exist already, as somebody else's.
+    #[serde(default, skip_serializing_if = "Adopt::is_never")]
+    pub adopt: Adopt,
     /// What an agent must understand to handle this entry; one that does not, holds the stack and says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,
@@ -66,8 +77,23 @@ pub struct TargetRemoval {
     /// Kept kinds whose objects are deleted too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_delete: Vec<KeptKind>,
+    /// Who said yes to the loss; without it, an agent holds a removal that is more than its guard lets pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approval>,
     /// The revision of the change that asks for it; the confirmation names it.
     pub revision: u64,
+}
+
+/// A person's or a pipeline's yes to a loss, given before it happens.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Approval {
+    /// Who: `admin`, or the generator's name.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// The plan that was agreed to; absent if what an agent held was approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Digest>,
 }
 
 /// Reports removals that are done: every object answers 404 or has another UID, or was let go.

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use super::stacks::OnRemove;
 use crate::id::{AgentId, AgentTargetId, StackId};
 use crate::name::{Name, Reference};
-use crate::object::KeptKind;
+use crate::object::{KeptKind, ObjectKey};
 
 /// The link between an agent and a stack: the agent is responsible for the stack in its cluster.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
@@ -180,4 +180,28 @@ pub struct StackStatus {
     /// Why, if there is something to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The loss that the agent holds until somebody approves or refuses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldLoss>,
+}
+
+/// Objects that an agent would delete, if its guard let it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct HeldLoss {
+    /// What would take them away.
+    pub cause: LossCause,
+    /// All of them, at most 5,000.
+    pub objects: Vec<ObjectKey>,
+    /// How many objects the agent owns, of all stacks.
+    pub owned: u64,
+}
+
+/// What takes objects away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LossCause {
+    /// The snapshot of this sequence no longer has them.
+    Snapshot(u64),
+    /// The removal of this revision.
+    Removal(u64),
 }

@@ -60,6 +60,7 @@ fn of_another_state(truth: &TargetState) -> Result<Vec<(&'static str, TargetStat
         policy: OnRemove::Delete,
         allow_delete: Vec::new(),
         revision: truth.revision,
+        approved: None,
     };
     let unknown = TargetStack {
         deployment_object: Uuid::from_u128(7).into(),

@@ -47,6 +47,7 @@ impl Story {
             sync: self.sync,
             health: self.readiness.health,
             reason,
+            held: None,
         }
     }
 }

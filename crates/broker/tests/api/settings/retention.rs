@@ -96,6 +96,7 @@ async fn old_events_go_and_statuses_stay(engine: Engine) {
         sync: Sync::Failed,
         health: Health::Degraded,
         reason: Some("no memory".to_owned()),
+        held: None,
     };
     let client = timed.broker.client(&agent);
     client.report_status(vec![status]).await.expect("heard");

@@ -1,5 +1,5 @@
 use brokkr_core::name::Name;
-use brokkr_core::wire::{CreateStack, StackOptions};
+use brokkr_core::wire::{Adopt, CreateStack, StackOptions};
 use clap::Args;
 
 use super::options::OnRemove;
@@ -46,6 +46,7 @@ impl Create {
                 default_namespace: self.default_namespace,
                 create_namespace: self.make_namespace,
                 on_remove: self.on_remove.into(),
+                adopt: Adopt::Never,
             },
             ..CreateStack::named(self.name)
         };

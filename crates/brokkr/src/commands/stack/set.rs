@@ -66,6 +66,7 @@ impl Set {
                 default_namespace: self.default_namespace.map(Some).or(cleared),
                 create_namespace: self.create_namespace,
                 on_remove: self.on_remove.map(Into::into),
+                adopt: None,
             },
             ..PatchStack::default()
         };
