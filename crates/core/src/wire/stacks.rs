@@ -36,7 +36,6 @@ pub enum Adopt {
 
 impl Adopt {
     /// Whether nothing is taken.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
     pub fn is_never(&self) -> bool {
         *self == Self::Never
     }
