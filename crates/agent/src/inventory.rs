@@ -75,6 +75,13 @@ impl Inventory {
         &self.entries
     }
 
+    /// How many objects were written and not let go of since.
+    pub(crate) fn owned(&self) -> usize {
+        let entries = self.entries.values();
+        let is_owned = |entry: &&Entry| entry.ownership != Ownership::Pending;
+        entries.filter(is_owned).count()
+    }
+
     /// Enters what a plan is about to create, take back or change. Should it be cut short, an object that was to
     /// be changed may have been or not, and no earlier write says what it is now.
     pub(crate) fn expect(&mut self, plan: &Plan<'_>) {

@@ -10,6 +10,7 @@ mod cluster;
 mod error;
 mod facts;
 mod fetch;
+mod guard;
 mod inventory;
 mod observe;
 mod outcome;

@@ -62,6 +62,17 @@ pub(crate) fn kept(object: &ObjectKey, keep: Keep) -> ObjectOutcome {
     with(object, ObjectResult::Kept, reason)
 }
 
+/// An object stays because somebody refused its loss.
+pub(crate) fn refused(object: &ObjectKey) -> ObjectOutcome {
+    with(object, ObjectResult::Kept, "its loss was refused")
+}
+
+/// An object stays until somebody decides.
+pub(crate) fn held(object: &ObjectKey) -> ObjectOutcome {
+    let reason = "its deletion is held until somebody approves or refuses it";
+    with(object, ObjectResult::Skipped, reason)
+}
+
 /// A write or a dry run did not work.
 pub(crate) fn failed(object: &ObjectKey, error: &Error) -> ObjectOutcome {
     let result = match error {

@@ -1,18 +1,25 @@
-//! Deletes what a stack owns and no longer wants, the last phase first.
+//! Deletes what a stack owns and no longer wants, the last phase first, as far as the guard lets it.
+
+mod clearance;
+mod consent;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use brokkr_core::ObjectKey;
-use brokkr_core::object::KeptKind;
-use brokkr_core::plan::{Incarnation, Judge, Loss, Phase};
+use brokkr_core::plan::{Incarnation, Judge, Loss, Ownership, Phase};
 use brokkr_core::wire::{ObjectOutcome, ObjectResult};
 use futures::FutureExt;
 
 use crate::Error;
 use crate::cluster::{Absence, Cluster, Resource, Sight};
+use crate::guard::Gate;
 use crate::inventory::Inventory;
 use crate::outcome;
+use clearance::Clearance;
+
+pub(crate) use clearance::Held;
+pub(crate) use consent::Consent;
 
 /// How old the knowledge of kinds may be that is used to find what was applied earlier.
 const KINDS_AGE: Duration = Duration::from_mins(10);
@@ -28,6 +35,8 @@ pub(crate) struct Pruned {
     pub objects: Vec<ObjectOutcome>,
     /// What is still there, and why.
     pub waits_for: Option<String>,
+    /// What would go, and may not.
+    pub held: Option<Held>,
     pub is_well: bool,
 }
 
@@ -37,6 +46,7 @@ impl Pruned {
         Self {
             objects: Vec::new(),
             waits_for: None,
+            held: None,
             is_well: true,
         }
     }
@@ -46,62 +56,94 @@ impl Pruned {
 pub(crate) struct Pruner<'a> {
     pub cluster: &'a Cluster,
     pub judge: Judge<'a>,
-    pub allowance: Allowance<'a>,
-}
-
-/// The objects of kept kinds that may be deleted.
-#[derive(Clone, Copy)]
-pub(crate) enum Allowance<'a> {
-    /// These, as a manifest wrote them.
-    Objects(&'a [ObjectKey]),
-    /// All of these kinds.
-    Kinds(&'a [KeptKind]),
+    pub consent: Consent<'a>,
+    pub gate: &'a Gate,
 }
 
 type Doomed = (ObjectKey, Resource, Incarnation);
 
-impl Allowance<'_> {
-    fn covers(self, key: &ObjectKey, kind: KeptKind) -> bool {
-        match self {
-            Self::Objects(written) => written.iter().any(|written| key.is_written_as(written)),
-            Self::Kinds(kinds) => kinds.contains(&kind),
-        }
-    }
-}
-
 impl Pruner<'_> {
     /// Deletes the objects of the inventory that are not in `wanted`. What is confirmed gone or kept
-    /// leaves the inventory. A phase is begun when those after it are gone: what still ends
+    /// leaves the inventory. A phase is begun when those after it are gone: what still ends, or is held,
     /// may need what it stands on.
     pub(crate) async fn prune(
         &self,
         inventory: &mut Inventory,
         wanted: &HashSet<&ObjectKey>,
     ) -> Result<Pruned, Error> {
-        let kinds = self.cluster.kinds(KINDS_AGE).await?;
-        let mut phases: BTreeMap<Phase, Vec<(ObjectKey, Resource)>> = BTreeMap::new();
-        for (key, entry) in inventory.entries() {
-            if !wanted.contains(key) {
-                let found = (key.clone(), kinds.current(key, &entry.resource));
-                phases.entry(Phase::of(key)).or_default().push(found);
-            }
-        }
+        let mut dropped = self.dropped(inventory, wanted).await?;
         let mut pruned = Pruned::nothing();
+        let sight = self.cluster.see(dropped.clone(), Absence::Asked).await?;
+        let doomed = self.settle(&mut dropped, &sight, inventory, &mut pruned);
+        let clearance = self.clear(&doomed, inventory);
+        let mut phases: BTreeMap<Phase, Vec<(ObjectKey, Resource)>> = BTreeMap::new();
+        for found in dropped {
+            phases.entry(Phase::of(&found.0)).or_default().push(found);
+        }
         for objects in phases.into_values().rev() {
-            self.phase(objects, inventory, &mut pruned).await?;
-            if pruned.waits_for.is_some() || !pruned.is_well {
+            let (held, free): (Vec<_>, Vec<_>) = objects
+                .into_iter()
+                .partition(|(key, _)| clearance.is_held(key));
+            self.phase(free, &clearance, inventory, &mut pruned).await?;
+            let is_over = held.is_empty() && pruned.waits_for.is_none() && pruned.is_well;
+            pruned
+                .objects
+                .extend(held.iter().map(|(key, _)| outcome::held(key)));
+            if !is_over {
                 break;
             }
         }
+        pruned.held = clearance.held();
         Ok(pruned)
+    }
+
+    /// What the inventory has and nobody wants.
+    async fn dropped(
+        &self,
+        inventory: &Inventory,
+        wanted: &HashSet<&ObjectKey>,
+    ) -> Result<Vec<(ObjectKey, Resource)>, Error> {
+        let kinds = self.cluster.kinds(KINDS_AGE).await?;
+        let dropped = inventory
+            .entries()
+            .iter()
+            .filter(|(key, _)| !wanted.contains(key));
+        Ok(dropped
+            .map(|(key, entry)| (key.clone(), kinds.current(key, &entry.resource)))
+            .collect())
+    }
+
+    /// Asks the guard about the whole of what is to go and nobody approved.
+    fn clear(&self, doomed: &[Doomed], inventory: &Inventory) -> Clearance<'_> {
+        let unapproved = || {
+            doomed
+                .iter()
+                .filter(|(key, ..)| !self.consent.approves(key))
+        };
+        let lost = unapproved().map(|(.., incarnation)| incarnation.uid.clone());
+        // What was made by an attempt that was cut short is there too.
+        let is_pending = |key: &ObjectKey| inventory.get(key) == Some(&Ownership::Pending);
+        let pending = doomed.iter().filter(|(key, ..)| is_pending(key)).count();
+        let owns = inventory.owned() + pending;
+        match self.gate.judge(inventory.stack, owns, lost.collect()) {
+            Ok(passage) => Clearance::passes(&self.consent, passage),
+            Err(barred) => {
+                let objects = unapproved().map(|(key, ..)| key.clone()).collect();
+                Clearance::holds(&self.consent, objects, barred)
+            }
+        }
     }
 
     async fn phase(
         &self,
         mut objects: Vec<(ObjectKey, Resource)>,
+        clearance: &Clearance<'_>,
         inventory: &mut Inventory,
         pruned: &mut Pruned,
     ) -> Result<(), Error> {
+        if objects.is_empty() {
+            return Ok(());
+        }
         let mut failures = BTreeMap::new();
         for delay in LOOKS {
             tokio::time::sleep(delay).await;
@@ -110,7 +152,9 @@ impl Pruner<'_> {
             if objects.is_empty() {
                 return Ok(());
             }
-            doomed.retain(|(key, ..)| !failures.contains_key(key));
+            doomed.retain(|(key, _, incarnation)| {
+                clearance.covers(key, incarnation) && !failures.contains_key(key)
+            });
             failures.extend(self.delete(doomed).await);
         }
         let sight = self.cluster.see(objects.clone(), Absence::Asked).await?;
@@ -143,9 +187,10 @@ impl Pruner<'_> {
             let Some(ownership) = inventory.get(key) else {
                 return false;
             };
-            let may_go = |key: &ObjectKey, kind| self.allowance.covers(key, kind);
+            let may_go = |key: &ObjectKey, kind| self.consent.allows(key, kind);
             let loss = self.judge.dropped(key, ownership, sight.of(key), may_go);
             let outcome = match loss {
+                Loss::Delete(_) if self.consent.refuses(key) => outcome::refused(key),
                 Loss::Delete(incarnation) => {
                     doomed.push((key.clone(), resource.clone(), incarnation));
                     return true;

@@ -19,20 +19,22 @@ use tokio::sync::Semaphore;
 
 use crate::apply;
 use crate::cluster::Cluster;
+use crate::guard::Gate;
 use crate::inventory::{Applied, Inventory, Records};
 use crate::observe;
 use crate::outcome;
 use crate::plan::{self, Plan, Trial};
-use crate::prune::{Allowance, Pruned, Pruner};
+use crate::prune::{Consent, Pruned, Pruner};
 use crate::validate::{self, OwnNamespace, Snapshot};
 use crate::{Error, Settings};
 
-pub use attempt::{Attempt, Ending, FirstSuccess, Success};
+pub use attempt::{Attempt, Ending, FirstSuccess, Success, Withheld};
 
 /// What all attempts of an agent share.
 pub struct Reconciler {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) records: Records,
+    pub(crate) gate: Gate,
     ambient: Arc<dyn Ambient>,
     /// Reading a large content takes a thread and memory.
     reading: Semaphore,
@@ -60,6 +62,7 @@ impl Reconciler {
         Self {
             records: Records::new(cluster.clone(), settings.namespace.clone()),
             cluster,
+            gate: Gate::default(),
             ambient,
             reading: Semaphore::new(READERS),
         }
@@ -94,7 +97,7 @@ impl Reconciler {
             Ok(Err(refused)) => Attempt::failed(refused),
             Err(error) => Attempt::error(&error),
         };
-        stack.inventory = Some(inventory);
+        self.give_back(stack, inventory);
         Ok(attempt)
     }
 
@@ -163,7 +166,8 @@ impl Reconciler {
         let pruner = Pruner {
             cluster: &self.cluster,
             judge,
-            allowance: Allowance::Objects(&entry.allow_delete),
+            consent: Consent::of(entry),
+            gate: &self.gate,
         };
         pruner.prune(inventory, &wanted).await
     }
@@ -229,20 +233,22 @@ impl Reconciler {
                 let pruner = Pruner {
                     cluster: &self.cluster,
                     judge: Judge::new(&label, inventory.memory),
-                    allowance: Allowance::Kinds(&removal.allow_delete),
+                    consent: Consent::Removal(removal),
+                    gate: &self.gate,
                 };
                 let result = pruner.prune(&mut inventory, &HashSet::new()).await?;
                 Attempt::of(Vec::new(), result)
             }
         };
         self.records.save(&mut inventory).await?;
-        stack.inventory = Some(inventory);
+        self.give_back(stack, inventory);
         Ok(attempt)
     }
 
     /// Deletes the records of a stack that was removed.
     pub async fn forget(&self, stack: &mut Stack) -> Result<(), Error> {
         stack.inventory = None;
+        self.gate.forget(stack.id);
         self.records.discard(stack.id).await
     }
 
@@ -263,6 +269,11 @@ impl Reconciler {
             Some(inventory) => Ok(inventory),
             None => self.records.open(stack.id).await,
         }
+    }
+
+    fn give_back(&self, stack: &mut Stack, inventory: Inventory) {
+        self.gate.owns(stack.id, inventory.owned());
+        stack.inventory = Some(inventory);
     }
 }
 

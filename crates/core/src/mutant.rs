@@ -36,6 +36,12 @@ pub enum Mutant {
     KeptKindsDeleted,
     /// A removal is confirmed while objects are still there.
     ConfirmedEarly,
+    /// Any loss passes, however large.
+    GuardOff,
+    /// A removal that is held is confirmed.
+    HeldRemovalConfirmed,
+    /// Objects whose loss was refused are deleted.
+    ReleasedDeleted,
 }
 
 impl Mutant {

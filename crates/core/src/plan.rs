@@ -5,6 +5,7 @@
 //! written or deleted only if the inventory names it, and only in the incarnation that was recorded.
 
 mod fingerprint;
+mod guard;
 mod phase;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use crate::mutant::Mutant;
 use crate::object::{KeptKind, ObjectKey};
 
 pub use fingerprint::Fingerprint;
+pub use guard::{Guard, LOSS_WINDOW, Ruling};
 pub use phase::Phase;
 
 /// The field manager of everything that an agent writes.

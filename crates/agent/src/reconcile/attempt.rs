@@ -1,5 +1,5 @@
 use brokkr_core::EventId;
-use brokkr_core::wire::{ObjectOutcome, ObjectResult};
+use brokkr_core::wire::{HeldLoss, ObjectOutcome, ObjectResult};
 use jiff::Timestamp;
 
 use crate::Error;
@@ -14,6 +14,19 @@ pub struct Attempt {
     pub objects: Vec<ObjectOutcome>,
     /// The first success with the deployment object, if there was one.
     pub success: Option<Success>,
+    /// What it would have deleted and may not.
+    pub withheld: Withheld,
+}
+
+/// What an attempt does not delete until somebody decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Withheld {
+    /// It did not come so far as to know.
+    Unknown,
+    /// Nothing.
+    Nothing,
+    /// All of this.
+    Loss(HeldLoss),
 }
 
 /// How an attempt ended.
@@ -54,6 +67,7 @@ impl Attempt {
             ending,
             objects,
             success: None,
+            withheld: Withheld::Unknown,
         }
     }
 
@@ -80,10 +94,20 @@ impl Attempt {
     /// Everything was applied; how the pruning went decides.
     pub(crate) fn of(mut objects: Vec<ObjectOutcome>, pruned: Pruned) -> Self {
         objects.extend(pruned.objects);
-        match pruned.waits_for {
+        let attempt = match pruned.waits_for {
             _ if !pruned.is_well => Self::failed(objects),
             Some(reason) => Self::new(Ending::Waiting(reason), objects),
             None => Self::done(objects),
+        };
+        match pruned.held {
+            None => Self {
+                withheld: Withheld::Nothing,
+                ..attempt
+            },
+            Some(held) => Self {
+                withheld: Withheld::Loss(held.loss),
+                ..attempt.held(&held.reason)
+            },
         }
     }
 

@@ -15,6 +15,8 @@ const BATCH: usize = 100;
 const OBJECTS_IN_BATCH: usize = 5_000;
 /// The most statuses in a report.
 const STATUSES: usize = 500;
+/// A report of statuses ends when it has so many bytes, since they may list what is held: a broker reads 1 MiB.
+const STATUS_BYTES: usize = 900 * 1024;
 
 #[derive(Default)]
 pub(super) struct Outbox {
@@ -48,9 +50,16 @@ impl Outbox {
     }
 
     pub(super) fn statuses(&self) -> Vec<StackStatus> {
+        let mut bytes = 0;
         let unsaid = self.unsaid.iter().take(STATUSES);
         unsaid
-            .filter_map(|stack| self.statuses.get(stack).cloned())
+            .filter_map(|stack| self.statuses.get(stack))
+            .take_while(|status| {
+                let is_first = bytes == 0;
+                bytes += serde_json::to_vec(status).map_or(0, |json| json.len());
+                is_first || bytes <= STATUS_BYTES
+            })
+            .cloned()
             .collect()
     }
 

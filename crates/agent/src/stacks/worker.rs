@@ -85,6 +85,7 @@ impl Worker {
             self.retry.reset();
             self.patience.reset();
             self.changes.clear();
+            self.story.held = None;
             match order {
                 Order::Idle => return,
                 Order::Apply(entry) => self.follow(&entry).await,
@@ -132,6 +133,7 @@ impl Worker {
         }
         let look = self.next_look().await;
         self.tell_apply(entry, &attempt);
+        self.story.heed(&attempt);
         let (sync, reason) = tell::said(&attempt.ending, Sync::Synced, Sync::Applying);
         self.say(Some(entry.sequence), sync, reason);
         let ambient = &*self.workshop.ambient;

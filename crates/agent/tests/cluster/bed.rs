@@ -3,10 +3,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brokkr_agent::Settings;
-use brokkr_agent::reconcile::{Attempt, Ending, Reconciler, Stack};
+use brokkr_agent::reconcile::{Attempt, Ending, Reconciler, Stack, Withheld};
 use brokkr_core::ambient::{Ambient, System};
 use brokkr_core::object::KeptKind;
-use brokkr_core::wire::{Health, ObjectResult, OnRemove, TargetRemoval, TargetStack};
+use brokkr_core::wire::{Approval, Health, ObjectResult, OnRemove, TargetRemoval, TargetStack};
 use brokkr_core::{DeploymentObjectId, Digest, ObjectKey, StackId};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
@@ -113,13 +113,17 @@ impl Bed {
             .await
     }
 
-    /// Attempts until it is done, as the agent does.
+    /// Attempts until it is done, as the agent does, and approves what is held.
     pub async fn settle(&mut self, text: &str) -> Attempt {
-        let entry = self.entry(text);
+        let mut entry = self.entry(text);
         for _ in 0..100 {
             let attempt = self.apply_entry(&entry, text).await;
             if attempt.ending == Ending::Done {
                 return attempt;
+            }
+            if let Withheld::Loss(loss) = attempt.withheld {
+                entry.approved_losses.extend(loss.objects);
+                continue;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -227,6 +231,15 @@ pub fn results(attempt: &Attempt) -> Vec<(String, ObjectResult)> {
 pub fn reason_of(attempt: &Attempt, name: &str) -> String {
     let object = attempt.objects.iter().find(|o| o.object.name == name);
     object.and_then(|o| o.reason.clone()).unwrap_or_default()
+}
+
+/// Somebody's yes to a removal.
+pub fn yes() -> Approval {
+    Approval {
+        by: "admin".to_owned(),
+        at: System.now(),
+        plan: None,
+    }
 }
 
 pub fn key(group: &str, kind: &str, name: &str) -> ObjectKey {

@@ -1,10 +1,11 @@
 use std::time::Duration;
 
 use brokkr_agent::reconcile::Ending;
+use brokkr_core::ObjectKey;
 use brokkr_core::ambient::{Ambient, System};
-use brokkr_core::wire::OnRemove;
+use brokkr_core::wire::{OnRemove, TargetRemoval};
 
-use crate::bed::{Bed, config_map};
+use crate::bed::{Bed, config_map, yes};
 
 fn random(upto: u64) -> u64 {
     let mut bytes = [0; 8];
@@ -14,7 +15,14 @@ fn random(upto: u64) -> u64 {
 
 /// Dies after some time; the next attempt knows only what is in the cluster.
 async fn dying(bed: &mut Bed, text: &str, longest: u64) {
-    let entry = bed.entry(text);
+    let mut entry = bed.entry(text);
+    let key = |index| ObjectKey {
+        group: String::new(),
+        kind: "ConfigMap".to_owned(),
+        namespace: Some(bed.namespace.clone()),
+        name: format!("c{index:02}"),
+    };
+    entry.approved_losses = (0..20).map(key).collect();
     let life = Duration::from_micros(random(longest));
     let _ = tokio::time::timeout(life, bed.apply_entry(&entry, text)).await;
     bed.restart().await;
@@ -57,7 +65,10 @@ async fn a_removal_that_dies_at_any_point_is_completed() {
         .collect();
     for _ in 0..5 {
         bed.settle(&text).await;
-        let removal = bed.removal(OnRemove::Delete, &[]);
+        let removal = TargetRemoval {
+            approved: Some(yes()),
+            ..bed.removal(OnRemove::Delete, &[])
+        };
         for _ in 0..5 {
             let life = Duration::from_micros(random(30_000));
             let dying = async {

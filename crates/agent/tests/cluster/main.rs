@@ -5,6 +5,7 @@ mod applying;
 mod bed;
 mod broker;
 mod crashes;
+mod guard;
 mod kinds;
 mod ownership;
 mod pruning;

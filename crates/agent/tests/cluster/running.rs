@@ -6,12 +6,14 @@ use brokkr_client::{Client, PlainHttp};
 use brokkr_core::Epoch;
 use brokkr_core::ambient::System;
 use brokkr_core::pak::{Pak, Role};
-use brokkr_core::wire::{Action, Health, OnRemove, Outcome, Sync, TargetStack, TargetState};
+use brokkr_core::wire::{
+    Action, Health, LossCause, OnRemove, Outcome, Sync, TargetRemoval, TargetStack, TargetState,
+};
 use kube::api::DeleteParams;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::bed::{Bed, config_map};
+use crate::bed::{Bed, config_map, yes};
 use crate::broker::{Answer, Broker, state};
 
 /// A whole agent beside a bed.
@@ -227,6 +229,50 @@ async fn a_broken_stack_delays_no_other_and_a_failure_is_one_event() {
     assert_eq!(ids.len(), 1);
     assert_eq!(broker.told().statuses[&wrong.stack].sync, Sync::Failed);
     assert_eq!(bed.names().await, ["b"]);
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make test"]
+async fn a_held_removal_is_told_once_and_confirmed_when_it_is_approved() {
+    let (mut bed, broker) = (Bed::new().await, Broker::start().await);
+    let epoch = Epoch::generate(&System);
+    let text: String = (0..6).map(|i| config_map(&format!("c{i}"), "1")).collect();
+    let entry = publish(&mut bed, &broker, &text);
+    broker.answer(TargetState {
+        stacks: vec![entry.clone()],
+        ..state(epoch, 1)
+    });
+    let agent = Agent::start(&bed, &broker);
+    until("applied", async || broker.told().events.len() == 1).await;
+    let mut removal = bed.removal(OnRemove::Delete, &[]);
+    let going = |removal: &TargetRemoval, revision| TargetState {
+        removals: vec![removal.clone()],
+        ..state(epoch, revision)
+    };
+    broker.answer(going(&removal, 2));
+    let status = async || broker.told().statuses.get(&entry.stack).cloned();
+    until("held", async || {
+        status().await.is_some_and(|status| status.held.is_some())
+    })
+    .await;
+    let told = status().await.expect("a status");
+    let held = told.held.expect("a loss");
+    assert_eq!(told.sync, Sync::Held);
+    assert_eq!(held.cause, LossCause::Removal(removal.revision));
+    assert_eq!((held.objects.len(), held.owned), (6, 6));
+    // It is tried again and again, and nothing new is to be told.
+    polls(&broker, 30).await;
+    let events = broker.told().events.clone();
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert_eq!((events[1].outcome, events[1].count), (Outcome::Held, 1));
+    assert_eq!(bed.names().await.len(), 6);
+    assert!(broker.told().confirmed.is_empty());
+    removal.approved = Some(yes());
+    broker.answer(going(&removal, 3));
+    until("confirmed", async || !broker.told().confirmed.is_empty()).await;
+    assert!(bed.names().await.is_empty());
+    assert_eq!(status().await.and_then(|status| status.held), None);
     agent.stop().await;
 }
 

@@ -1,14 +1,16 @@
 //! A model of the broker: what it wants of the agent, what it was told, and how it may go wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use brokkr_core::ambient::Ambient;
 use brokkr_core::object::KeptKind;
 use brokkr_core::wire::{
-    ConfirmationAnswer, ConfirmationReport, ConfirmationResult, Confirmations, OnRemove,
-    StackStatus, StatusReport, TargetRemoval, TargetStack, TargetState,
+    Adopt, Approval, ConfirmationAnswer, ConfirmationReport, ConfirmationResult, Confirmations,
+    HeldLoss, LossCause, OnRemove, StackStatus, StatusReport, TargetRemoval, TargetStack,
+    TargetState,
 };
 use brokkr_core::{DeploymentObjectId, Digest, Epoch, ObjectKey, StackId};
+use jiff::Timestamp;
 
 use super::object::{Fields, Place};
 
@@ -26,6 +28,9 @@ pub struct Stack {
     pub name: String,
     pub versions: Vec<Version>,
     pub target: Target,
+    /// Objects of whose loss at this agent somebody said yes, or no.
+    pub approved: BTreeSet<ObjectKey>,
+    pub released: BTreeSet<ObjectKey>,
 }
 
 /// A deployment object.
@@ -36,6 +41,8 @@ pub struct Version {
     pub objects: BTreeMap<Place, Wanted>,
     pub poison: Option<Poison>,
     pub allow_delete: Vec<ObjectKey>,
+    /// Objects whose loss was part of a plan, of this version or of one before it.
+    pub approved: BTreeSet<ObjectKey>,
 }
 
 /// When the API server refuses one of the objects.
@@ -145,7 +152,10 @@ impl Broker {
         state.removals = self
             .stacks
             .iter()
-            .map(|(id, stack)| stack.removal(*id, OnRemove::Delete, 1))
+            .map(|(id, stack)| TargetRemoval {
+                approved: Some(yes()),
+                ..stack.removal(*id, OnRemove::Delete, 1)
+            })
             .collect();
         state
     }
@@ -164,6 +174,38 @@ impl Broker {
                 .into_iter()
                 .map(|status| (status.stack, status)),
         );
+    }
+
+    /// What is held of a stack, if it is still about what is wanted.
+    pub fn held(&self, id: StackId) -> Option<HeldLoss> {
+        let held = self.statuses.get(&id)?.held.clone()?;
+        let stack = &self.stacks[&id];
+        let is_about_it = match (held.cause, &stack.target) {
+            (LossCause::Snapshot(sequence), Target::Runs) => {
+                sequence == stack.versions.len() as u64
+            }
+            (LossCause::Removal(revision), Target::Leaves(removal)) => removal.revision == revision,
+            _ => false,
+        };
+        is_about_it.then_some(held)
+    }
+
+    /// Somebody approves or refuses what is held.
+    pub fn decide(&mut self, id: StackId, held: HeldLoss, is_fine: bool) {
+        self.change(|stacks, revision| {
+            let Some(stack) = stacks.get_mut(&id) else {
+                return;
+            };
+            match (&mut stack.target, is_fine) {
+                (Target::Leaves(removal), true) => removal.approved = Some(yes()),
+                (Target::Leaves(removal), false) => {
+                    removal.policy = OnRemove::Orphan;
+                    removal.revision = revision;
+                }
+                (_, true) => stack.approved.extend(held.objects),
+                (_, false) => stack.released.extend(held.objects),
+            }
+        });
     }
 
     /// Closes the removals that are confirmed, unless they were withdrawn; says which those are.
@@ -202,7 +244,42 @@ impl Broker {
     }
 }
 
+pub fn yes() -> Approval {
+    Approval {
+        by: "admin".to_owned(),
+        at: Timestamp::UNIX_EPOCH,
+        plan: None,
+    }
+}
+
 impl Stack {
+    pub const fn new(name: String) -> Self {
+        Self {
+            name,
+            versions: Vec::new(),
+            target: Target::Runs,
+            approved: BTreeSet::new(),
+            released: BTreeSet::new(),
+        }
+    }
+
+    /// Publishes a version; who has a plan, says yes to what it drops.
+    pub fn publish(&mut self, mut version: Version, is_planned: bool) {
+        if let Some(parent) = self.versions.last() {
+            version.approved.clone_from(&parent.approved);
+            if is_planned {
+                let all = parent.objects.values().map(|wanted| wanted.key.clone());
+                version.approved.extend(all);
+            }
+        }
+        for wanted in version.objects.values() {
+            version.approved.remove(&wanted.key);
+            self.approved.remove(&wanted.key);
+            self.released.remove(&wanted.key);
+        }
+        self.versions.push(version);
+    }
+
     fn entry(&self, id: StackId, version: &Version) -> TargetStack {
         TargetStack {
             stack: id,
@@ -215,9 +292,9 @@ impl Stack {
             create_namespace: true,
             allow_delete: version.allow_delete.clone(),
             requires: Vec::new(),
-            approved_losses: Vec::new(),
-            released: Vec::new(),
-            adopt: brokkr_core::wire::Adopt::Never,
+            approved_losses: version.approved.union(&self.approved).cloned().collect(),
+            released: self.released.iter().cloned().collect(),
+            adopt: Adopt::Never,
         }
     }
 
@@ -231,6 +308,19 @@ impl Stack {
             approved: None,
         }
     }
+}
+
+/// Whether somebody said yes in an accepted state to the loss of an object, whoever wants it gone.
+pub fn approves(state: &TargetState, stack: StackId, key: &ObjectKey) -> bool {
+    let names = |written: &[ObjectKey]| written.iter().any(|written| key.is_written_as(written));
+    let allows = |kinds: &[KeptKind]| key.kept_kind().is_some_and(|kind| kinds.contains(&kind));
+    let mut removals = state
+        .removals
+        .iter()
+        .filter(|removal| removal.stack == stack);
+    let mut entries = state.stacks.iter().filter(|entry| entry.stack == stack);
+    removals.any(|removal| removal.approved.is_some() || allows(&removal.allow_delete))
+        || entries.any(|entry| names(&entry.approved_losses) || names(&entry.allow_delete))
 }
 
 /// Whether an accepted state permits that an object of a stack goes.

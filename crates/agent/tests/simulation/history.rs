@@ -18,6 +18,7 @@ pub struct Tale {
     pub writes: u64,
     pub deletions: u64,
     pub deaths: u64,
+    pub holds: u64,
     /// Every line of what happened.
     pub log: Vec<String>,
 }
@@ -49,6 +50,7 @@ pub fn play(seed: u64, client: &Client, plot: Plot) -> Result<Tale, String> {
                 writes: world.witness.writes,
                 deletions: world.witness.deletions,
                 deaths: world.life,
+                holds: world.witness.holds,
                 log,
             }),
             Err(law) => Err(format!("seed {seed}, {plot:?}: {law}\n{}", log.join("\n"))),
@@ -76,9 +78,13 @@ impl Stage {
         for _ in 0..REST.as_secs() / LOOK.as_secs() {
             sleep(LOOK).await;
             self.is_lawful()?;
-            if self.shared.world().unrest().is_none() {
+            let mut world = self.shared.world();
+            if world.unrest().is_none() {
                 break;
             }
+            world.decide();
+            drop(world);
+            self.shared.news.notify_waiters();
         }
         let world = self.shared.world();
         world

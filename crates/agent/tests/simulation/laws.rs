@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
+use std::time::Duration;
 
-use brokkr_core::wire::{OnRemove, StatusReport, Sync, TargetRemoval, TargetState};
+use brokkr_core::wire::{LossCause, OnRemove, StatusReport, Sync, TargetRemoval, TargetState};
 use brokkr_core::{Epoch, ObjectKey, StackId};
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::Value;
 
 use super::api::{Api, Deed};
-use super::broker::{Target, Version, permits};
+use super::broker::{Target, Version, Wanted, approves, permits};
 use super::object::{Fields, LABEL, Maker, Object, Place};
 use super::world::World;
 
@@ -30,9 +31,18 @@ pub struct Witness {
     last: Option<(Epoch, u64)>,
     /// The stacks that the agent was told to let go of, which it may have begun when it was told otherwise.
     let_go: BTreeSet<StackId>,
+    /// The objects whose loss was refused at any time.
+    refused: BTreeSet<(StackId, ObjectKey)>,
+    /// When objects went in the present life to which nobody had said yes.
+    lost: Vec<Duration>,
+    /// How many objects the inventories name, and named at most in the present life.
+    named: BTreeMap<StackId, usize>,
+    named_at_most: usize,
     /// How often objects of stacks were created, changed or deleted.
     pub writes: u64,
     pub deletions: u64,
+    /// How often it was said that a loss is held.
+    pub holds: u64,
 }
 
 impl Witness {
@@ -43,6 +53,13 @@ impl Witness {
     /// A new life acts upon the state that is on record until it accepts another.
     pub fn begin_life(&mut self) {
         self.accepted.drain(..self.accepted.len().saturating_sub(1));
+        self.lost.clear();
+        self.named_at_most = self.named.values().sum();
+    }
+
+    pub fn saw_refusal(&mut self, stack: StackId, objects: &[ObjectKey]) {
+        let refused = objects.iter().map(|key| (stack, key.clone()));
+        self.refused.extend(refused);
     }
 }
 
@@ -65,6 +82,7 @@ impl World {
                 if place.name == "brokkr-agent" {
                     self.witness_record(&object);
                 }
+                self.witness_inventory(&place);
                 continue;
             }
             self.witness.writes += 1;
@@ -117,7 +135,36 @@ impl World {
         let key = key_of(place);
         let is_permitted = |state: &TargetState| permits(&self.broker, state, stack, place, &key);
         if !self.witness.accepted.iter().any(is_permitted) {
-            self.violated(format!("nobody asked to delete {place:?}"));
+            return self.violated(format!("nobody asked to delete {place:?}"));
+        }
+        let is_approved = |state: &TargetState| approves(state, stack, &key);
+        if !self.witness.accepted.iter().any(is_approved) {
+            self.witness_loss();
+        }
+    }
+
+    /// No ten minutes see more go than five objects or a fifth, unless somebody said yes.
+    fn witness_loss(&mut self) {
+        let now = self.age();
+        self.witness.lost.push(now);
+        let recent = self
+            .witness
+            .lost
+            .iter()
+            .filter(|at| now.saturating_sub(**at) < WINDOW);
+        let (recent, named) = (recent.count(), self.witness.named_at_most);
+        if recent > 5.max(named / 5) {
+            self.violated(format!("{recent} of {named} objects went unapproved"));
+        }
+    }
+
+    fn witness_inventory(&mut self, place: &Place) {
+        let stack = place.name.strip_prefix("brokkr-inventory-");
+        if let Some(stack) = stack.and_then(|stack| stack.parse().ok()) {
+            let named = inventory(&self.api, stack).len();
+            self.witness.named.insert(stack, named);
+            let all = self.witness.named.values().sum();
+            self.witness.named_at_most = self.witness.named_at_most.max(all);
         }
     }
 
@@ -192,6 +239,8 @@ impl World {
     /// What is said to be applied is: as it was published then, or later. What a stranger changed meanwhile is
     /// found at the next resync.
     pub fn witness_statuses(&mut self, report: &StatusReport) {
+        let held = report.stacks.iter().filter(|status| status.held.is_some());
+        self.witness.holds += held.count() as u64;
         let lie = report.stacks.iter().find_map(|status| {
             let applied = status
                 .applied
@@ -237,6 +286,11 @@ impl World {
                 (Target::Runs, Some(version)) => {
                     self.unrest_of(*id, stack.versions.len() as u64, version)
                 }
+                (Target::Leaves(removal), _) if self.is_held(*id) => {
+                    let nothing = BTreeMap::new();
+                    let cause = LossCause::Removal(removal.revision);
+                    self.untruth_of_hold(*id, cause, &nothing)
+                }
                 (Target::Leaves(_), _) if !self.is_stuck(*id) => {
                     Some(format!("the removal of {} is not confirmed", stack.name))
                 }
@@ -250,6 +304,10 @@ impl World {
         let status = self.broker.statuses.get(&stack);
         let is_synced = status
             .is_some_and(|status| status.sync == Sync::Synced && status.applied == Some(sequence));
+        if self.is_held(stack) {
+            let cause = LossCause::Snapshot(sequence);
+            return self.untruth_of_hold(stack, cause, &version.objects);
+        }
         let amiss = version.objects.iter().find_map(|(place, wanted)| {
             let Some(object) = self.api.objects.get(place) else {
                 return Some(format!("{place:?} is missing"));
@@ -283,10 +341,73 @@ impl World {
         }
     }
 
+    fn is_held(&self, stack: StackId) -> bool {
+        let status = self.broker.statuses.get(&stack);
+        status.is_some_and(|status| status.sync == Sync::Held)
+    }
+
+    /// What is held is what is there, ours, and dropped without a yes; it is more than may go unasked, it is all
+    /// shown, and everything else is in place. Where somebody is there to decide, nothing stays held.
+    fn untruth_of_hold(
+        &self,
+        stack: StackId,
+        cause: LossCause,
+        wanted: &BTreeMap<Place, Wanted>,
+    ) -> Option<String> {
+        let Some(held) = &self.broker.statuses[&stack].held else {
+            return Some(format!("{stack} is held without a reason"));
+        };
+        if self.is_attended {
+            return Some(format!("{stack} is held, and somebody is there"));
+        }
+        let state = self.broker.state();
+        let inventory = inventory(&self.api, stack);
+        let is_ours = |place: &Place, object: &Object| {
+            let named = inventory.get(place);
+            // What an attempt made that was cut short is pending, and ours.
+            named == Some(&object.uid)
+                || (named.is_some_and(|uid| uid == PENDING) && object.maker == Maker::Stack(stack))
+        };
+        let would_go = |place: &Place, object: &Object| {
+            let key = key_of(place);
+            is_ours(place, object)
+                && !wanted.contains_key(place)
+                && !object.deleting
+                && !object.asks_to_stay()
+                && object.label() == Some(&stack.to_string())
+                && key.kept_kind().is_none()
+                && !approves(&state, stack, &key)
+        };
+        let objects = self.api.objects.iter();
+        let lost: BTreeSet<_> = objects
+            .filter(|(place, object)| would_go(place, object))
+            .map(|(place, _)| key_of(place))
+            .collect();
+        let shown: BTreeSet<_> = held.objects.iter().cloned().collect();
+        let amiss = wanted.iter().find(|(place, wanted)| {
+            let object = self.api.objects.get(place);
+            !object.is_some_and(|object| is_ours(place, object) && has(object, &wanted.fields))
+        });
+        // What was held goes only when all that is held could go.
+        let statuses = self.broker.statuses.values();
+        let all = statuses.filter_map(|status| Some(status.held.as_ref()?.objects.len() as u64));
+        let is_little = all.sum::<u64>() <= 5.max(held.owned / 5);
+        if (held.cause, &shown) != (cause, &lost) {
+            Some(format!(
+                "{stack} holds {cause:?} {lost:?}, and shows {held:?}"
+            ))
+        } else if is_little {
+            Some(format!("{stack} holds too little: {held:?}"))
+        } else {
+            amiss.map(|(place, _)| format!("{stack} is held, and {place:?} is amiss"))
+        }
+    }
+
     /// Whether an object may stay when its stack drops it. Whether it was allowed to go is not looked at: what
     /// stays too long harms nobody.
     fn is_let_go(&self, stack: StackId, place: &Place, object: &Object) -> bool {
         self.witness.let_go.contains(&stack)
+            || self.witness.refused.contains(&(stack, key_of(place)))
             || key_of(place).kept_kind().is_some()
             || object.asks_to_stay()
             || object.label() != Some(&stack.to_string())
@@ -319,6 +440,8 @@ impl World {
     }
 }
 
+/// For so long, what went counts.
+const WINDOW: Duration = Duration::from_mins(10);
 const PENDING: &str = "pending";
 
 fn has(object: &Object, wanted: &Fields) -> bool {

@@ -1,6 +1,6 @@
 //! Those who change the world: operators, who publish and remove, and strangers with `kubectl`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use brokkr_core::ambient::Ambient;
@@ -9,19 +9,22 @@ use brokkr_core::{DeploymentObjectId, StackId};
 use serde_json::{Map, Value, json};
 
 use super::api::{POISON, QUOTA};
-use super::broker::{Mood, NAMESPACE, Poison, Stack, Target, Version, Wanted};
+use super::broker::{Mood, NAMESPACE, Poison, Stack, Target, Version, Wanted, yes};
 use super::laws::{REFUSED, key_of, made};
 use super::object::{Fields, LABEL, Maker, Object, PRUNE, Place, fields_of};
 use super::world::World;
 
 const STACKS: usize = 3;
+/// How many in a thousand make a plan before something goes.
+const PLANNED: u32 = 300;
 
 impl World {
     /// Somebody does something.
     pub fn act(&mut self, ambient: &dyn Ambient) {
         match self.random.u32(0..100) {
             0..22 => drop(self.publish(ambient)),
-            22..60 => self.change_one(ambient),
+            22..55 => self.change_one(ambient),
+            55..60 => self.decide(),
             60..85 => self.disturb(),
             _ => self.change_mood(),
         }
@@ -37,6 +40,25 @@ impl World {
             0 => self.retarget(id),
             1 | 2 => self.roll_back(id, ambient),
             _ => self.untarget(id),
+        }
+    }
+
+    /// Operators who are there decide about what is held.
+    pub fn decide(&mut self) {
+        if !self.is_attended {
+            return;
+        }
+        let ids: Vec<_> = self.broker.stacks.keys().copied().collect();
+        for id in ids {
+            if let Some(held) = self.broker.held(id) {
+                let is_fine = self.chance(500);
+                let word = if is_fine { "approve" } else { "refuse" };
+                self.note(format!("{word} {id}: {} objects", held.objects.len()));
+                if !is_fine {
+                    self.witness.saw_refusal(id, &held.objects);
+                }
+                self.broker.decide(id, held, is_fine);
+            }
         }
     }
 
@@ -92,13 +114,10 @@ impl World {
             "publish {name} {id}: {} objects",
             version.objects.len()
         ));
+        let is_planned = self.chance(PLANNED);
         self.broker.change(|stacks, _| {
-            let stack = stacks.entry(id).or_insert_with(|| Stack {
-                name,
-                versions: Vec::new(),
-                target: Target::Runs,
-            });
-            stack.versions.push(version);
+            let stack = stacks.entry(id).or_insert_with(|| Stack::new(name));
+            stack.publish(version, is_planned);
         });
         id
     }
@@ -111,9 +130,10 @@ impl World {
             ..versions[versions.len().saturating_sub(2)].clone()
         };
         self.note(format!("roll back {id}"));
+        let is_planned = self.chance(PLANNED);
         self.broker.change(|stacks, _| {
             if let Some(stack) = stacks.get_mut(&id) {
-                stack.versions.push(earlier);
+                stack.publish(earlier, is_planned);
             }
         });
     }
@@ -121,7 +141,7 @@ impl World {
     fn version(&mut self, number: usize, poison: Option<Poison>, ambient: &dyn Ambient) -> Version {
         let mut objects = BTreeMap::new();
         let mut text = String::new();
-        let count = self.random.usize(1..18);
+        let count = self.random.usize(1..24);
         for index in 0..count {
             let (place, mut object) = self.manifest(number);
             if poison == Some(Poison::AtOnce) {
@@ -161,6 +181,7 @@ impl World {
             objects,
             poison,
             allow_delete,
+            approved: BTreeSet::new(),
         }
     }
 
@@ -170,7 +191,7 @@ impl World {
         } else {
             format!("s{number}")
         };
-        let name = format!("{owner}-{}", self.random.u32(0..16));
+        let name = format!("{owner}-{}", self.random.u32(0..24));
         let (api_version, plural, kind) = match self.random.u32(0..20) {
             0..15 => ("v1", "configmaps", "ConfigMap"),
             15..18 => ("v1", "serviceaccounts", "ServiceAccount"),
@@ -212,12 +233,15 @@ impl World {
         } else {
             OnRemove::Delete
         };
+        let is_planned = self.chance(PLANNED);
         self.note(format!("untarget {id}: {policy:?}"));
         self.broker.change(|stacks, revision| {
             if let Some(stack) = stacks.get_mut(&id)
                 && stack.target == Target::Runs
             {
-                stack.target = Target::Leaves(stack.removal(id, policy, revision));
+                let mut removal = stack.removal(id, policy, revision);
+                removal.approved = is_planned.then(yes);
+                stack.target = Target::Leaves(removal);
             }
         });
     }

@@ -31,6 +31,10 @@ const UPDATE: Duration = Duration::from_mins(2);
 
 impl Stage {
     pub async fn chance(&self) -> Result<(), String> {
+        {
+            let mut world = self.shared.world();
+            world.is_attended = world.chance(700);
+        }
         let mut agent = self.begin();
         for _ in 0..ACTS {
             let pause = {

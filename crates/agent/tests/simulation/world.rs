@@ -35,6 +35,8 @@ pub struct World {
     pub life: u64,
     /// After so many more points at which it might, the agent dies.
     pub points_to_live: Option<u32>,
+    /// Whether anybody decides about what is held.
+    pub is_attended: bool,
     begun: Instant,
     pub log: Vec<String>,
 }
@@ -110,6 +112,7 @@ impl Shared {
             witness: Witness::default(),
             life: 0,
             points_to_live: None,
+            is_attended: true,
             begun,
             log: Vec::new(),
             random,
@@ -157,6 +160,11 @@ impl World {
     pub fn note(&mut self, what: impl std::fmt::Display) {
         let line = format!("{:>9.3} {what}", self.begun.elapsed().as_secs_f64());
         self.log.push(line);
+    }
+
+    /// How old the world is.
+    pub fn age(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     pub fn chance(&mut self, in_a_thousand: u32) -> bool {

@@ -56,7 +56,7 @@ pub enum Outcome {
     Succeeded,
     /// Not all of it is done; the attempt is repeated.
     Failed,
-    /// Nothing was begun, and will not be until somebody decides.
+    /// Some of it is not done, and will not be until somebody decides.
     Held,
 }
 
@@ -92,7 +92,7 @@ pub enum ObjectResult {
     Invalid,
     /// It could not be written.
     Failed,
-    /// It was not tried, because something before it failed.
+    /// It was not tried: something before it failed, or its deletion is held.
     Skipped,
 }
 

@@ -19,17 +19,21 @@ impl Worker {
                 .remove(&mut self.stack, removal)
                 .await;
             let attempt = attempt.after(std::mem::take(&mut self.changes));
-            if told.as_ref() != Some(&Ending::Done) {
+            if told.as_ref() != Some(&Ending::Done) && !self.story.has_told_hold(&attempt) {
                 self.tell(Action::Remove, None, &attempt, None);
                 told = Some(attempt.ending.clone());
             }
+            self.story.heed(&attempt);
             let attempt = match attempt.ending {
                 Ending::Waiting(_) if !Mutant::ConfirmedEarly.is_on() => attempt,
-                Ending::Done | Ending::Waiting(_) => match self.confirm(removal).await {
-                    Ok(()) => return self.wait_for_order().await,
-                    Err(error) => Attempt::error(&error),
-                },
-                Ending::Failed(_) | Ending::Held(_) => attempt,
+                Ending::Held(_) if !Mutant::HeldRemovalConfirmed.is_on() => attempt,
+                Ending::Done | Ending::Waiting(_) | Ending::Held(_) => {
+                    match self.confirm(removal).await {
+                        Ok(()) => return self.wait_for_order().await,
+                        Err(error) => Attempt::error(&error),
+                    }
+                }
+                Ending::Failed(_) => attempt,
             };
             let (sync, reason) = tell::said(&attempt.ending, Sync::Removing, Sync::Removing);
             self.say(None, sync, reason);

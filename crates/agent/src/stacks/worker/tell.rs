@@ -1,9 +1,9 @@
 use brokkr_core::readiness::Readiness;
-use brokkr_core::wire::{Action, Health, Outcome, StackStatus, Sync, TargetStack};
+use brokkr_core::wire::{Action, Health, HeldLoss, Outcome, StackStatus, Sync, TargetStack};
 use brokkr_core::{EventId, StackId};
 
 use super::Worker;
-use crate::reconcile::{Attempt, Ending, FirstSuccess, Success};
+use crate::reconcile::{Attempt, Ending, FirstSuccess, Success, Withheld};
 use crate::report::Happened;
 
 /// Reasons are for a line in a table, and hundreds of them travel together.
@@ -17,6 +17,10 @@ pub(super) struct Story {
     pub sync: Sync,
     pub reason: Option<String>,
     pub readiness: Readiness,
+    /// The loss that is held, as far as the last attempt that knew could tell.
+    pub held: Option<HeldLoss>,
+    /// The loss of which the last event told that it is held.
+    told_hold: Option<HeldLoss>,
     /// The first success that was told since this process began.
     told: Option<EventId>,
 }
@@ -33,8 +37,29 @@ impl Story {
                 health: Health::Unknown,
                 reason: None,
             },
+            held: None,
+            told_hold: None,
             told: None,
         }
+    }
+
+    /// Notes what an attempt holds. One that did not come so far changes nothing about it.
+    pub(super) fn heed(&mut self, attempt: &Attempt) {
+        match &attempt.withheld {
+            Withheld::Unknown => {}
+            Withheld::Nothing => self.held = None,
+            Withheld::Loss(loss) => self.held = Some(loss.clone()),
+        }
+    }
+
+    /// Whether an attempt only finds once more what was told: that a loss is held. How much the agent owns by now
+    /// is for the status.
+    pub(super) fn has_told_hold(&self, attempt: &Attempt) -> bool {
+        let (Withheld::Loss(loss), Some(told)) = (&attempt.withheld, &self.told_hold) else {
+            return false;
+        };
+        let is_same = loss.cause == told.cause && loss.objects == told.objects;
+        is_same && matches!(attempt.ending, Ending::Held(_)) && !attempt.has_changed()
     }
 
     pub(super) fn status(&self) -> StackStatus {
@@ -47,7 +72,7 @@ impl Story {
             sync: self.sync,
             health: self.readiness.health,
             reason,
-            held: None,
+            held: self.held.clone(),
         }
     }
 }
@@ -75,7 +100,9 @@ impl Worker {
             }
             _ => None,
         };
-        if attempt.ending == Ending::Done && known.is_none() && !attempt.has_changed() {
+        let is_nothing_new =
+            attempt.ending == Ending::Done && known.is_none() && !attempt.has_changed();
+        if is_nothing_new || self.story.has_told_hold(attempt) {
             return;
         }
         self.story.told = known.map(|first| first.event).or(self.story.told);
@@ -83,7 +110,7 @@ impl Worker {
     }
 
     pub(super) fn tell(
-        &self,
+        &mut self,
         action: Action,
         entry: Option<&TargetStack>,
         attempt: &Attempt,
@@ -94,6 +121,10 @@ impl Worker {
             Ending::Done => (Outcome::Succeeded, None),
             Ending::Failed(reason) => (Outcome::Failed, Some(reason.clone())),
             Ending::Held(reason) => (Outcome::Held, Some(reason.clone())),
+        };
+        self.story.told_hold = match &attempt.withheld {
+            Withheld::Loss(loss) if outcome == Outcome::Held => Some(loss.clone()),
+            _ => None,
         };
         let stack = self.stack.id();
         tracing::info!(
@@ -115,7 +146,7 @@ impl Worker {
         self.workshop.reporter.event(stack, happened);
     }
 
-    pub(super) fn tell_held(&self, entry: &TargetStack, reason: &str) {
+    pub(super) fn tell_held(&mut self, entry: &TargetStack, reason: &str) {
         let attempt = Attempt::done(Vec::new()).held(reason);
         self.tell(Action::Apply, Some(entry), &attempt, None);
     }
