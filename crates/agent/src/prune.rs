@@ -76,6 +76,9 @@ impl Pruner<'_> {
         let sight = self.cluster.see(dropped.clone(), Absence::Asked).await?;
         let doomed = self.settle(&mut dropped, &sight, inventory, &mut pruned);
         let clearance = self.clear(&doomed, inventory);
+        let held = dropped.iter().filter(|(key, _)| clearance.is_held(key));
+        let held = held.map(|(key, _)| outcome::held(key));
+        pruned.objects.extend(held);
         let mut phases: BTreeMap<Phase, Vec<(ObjectKey, Resource)>> = BTreeMap::new();
         for found in dropped {
             phases.entry(Phase::of(&found.0)).or_default().push(found);
@@ -85,11 +88,7 @@ impl Pruner<'_> {
                 .into_iter()
                 .partition(|(key, _)| clearance.is_held(key));
             self.phase(free, &clearance, inventory, &mut pruned).await?;
-            let is_over = held.is_empty() && pruned.waits_for.is_none() && pruned.is_well;
-            pruned
-                .objects
-                .extend(held.iter().map(|(key, _)| outcome::held(key)));
-            if !is_over {
+            if !held.is_empty() || pruned.waits_for.is_some() || !pruned.is_well {
                 break;
             }
         }

@@ -147,9 +147,9 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use brokkr_core::EventId;
     use brokkr_core::ambient::{Ambient, System};
-    use brokkr_core::wire::{Action, Health, Outcome, Sync};
+    use brokkr_core::wire::{Action, Health, HeldLoss, LossCause, Outcome, Sync};
+    use brokkr_core::{EventId, ObjectKey};
 
     use super::*;
 
@@ -214,10 +214,8 @@ mod tests {
         assert_eq!(taken, [good.id, other.id]);
     }
 
-    #[test]
-    fn only_news_is_said() {
-        let mut outbox = Outbox::default();
-        let status = StackStatus {
+    fn status() -> StackStatus {
+        StackStatus {
             stack: StackId::generate(&System),
             seen: Some(1),
             applied: None,
@@ -225,7 +223,43 @@ mod tests {
             health: Health::Unknown,
             reason: None,
             held: None,
+        }
+    }
+
+    #[test]
+    fn statuses_that_list_much_go_in_several_reports() {
+        let mut outbox = Outbox::default();
+        let object = |index| ObjectKey {
+            group: String::new(),
+            kind: "ConfigMap".into(),
+            namespace: Some("shop".into()),
+            name: format!("{}-{index}", "a-long-name".repeat(5)),
         };
+        for _ in 0..4 {
+            outbox.status(StackStatus {
+                held: Some(HeldLoss {
+                    cause: LossCause::Removal(1),
+                    objects: (0..4_000).map(object).collect(),
+                    owned: 4_000,
+                }),
+                ..status()
+            });
+        }
+        let mut said = 0;
+        while said < 4 {
+            let report = outbox.statuses();
+            let json = serde_json::to_vec(&report).expect("JSON");
+            assert!(!report.is_empty() && json.len() < 1024 * 1024);
+            outbox.said_statuses(&report);
+            said += report.len();
+        }
+        assert!(outbox.statuses().is_empty());
+    }
+
+    #[test]
+    fn only_news_is_said() {
+        let mut outbox = Outbox::default();
+        let status = status();
         assert!(outbox.status(status.clone()));
         assert!(!outbox.status(status.clone()));
         let said = outbox.statuses();

@@ -24,7 +24,8 @@ impl World {
         match self.random.u32(0..100) {
             0..22 => drop(self.publish(ambient)),
             22..55 => self.change_one(ambient),
-            55..60 => self.decide(),
+            55..59 => self.decide(),
+            59 => self.lose_all(),
             60..85 => self.disturb(),
             _ => self.change_mood(),
         }
@@ -242,6 +243,18 @@ impl World {
                 let mut removal = stack.removal(id, policy, revision);
                 removal.approved = is_planned.then(yes);
                 stack.target = Target::Leaves(removal);
+            }
+        });
+    }
+
+    /// A selector is edited and matches nothing.
+    fn lose_all(&mut self) {
+        self.note("untarget all");
+        self.broker.change(|stacks, revision| {
+            for (id, stack) in stacks.iter_mut() {
+                if stack.target == Target::Runs {
+                    stack.target = Target::Leaves(stack.removal(*id, OnRemove::Delete, revision));
+                }
             }
         });
     }
