@@ -3,7 +3,7 @@
 mod verify;
 
 use brokkr_core::Digest;
-use brokkr_core::wire::{Actor, ActorRole, AuditAction, AuditEntry, Plan, Subject};
+use brokkr_core::wire::{Actor, ActorRole, Approval, AuditAction, AuditEntry, Subject};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use uuid::Uuid;
 pub use verify::{Verified, verify};
 
 use crate::error::{Error, Result};
+use crate::plan::Planning;
 
 /// What a change says of itself.
 #[derive(Debug, Clone)]
@@ -66,10 +67,11 @@ impl Audited {
 
     pub(crate) fn entry(
         self,
+        actor: Actor,
         revision: u64,
         at: Timestamp,
-        actor: Actor,
-        plan: &Plan,
+        approval: Option<&Approval>,
+        planning: &Planning,
     ) -> AuditEntry {
         AuditEntry {
             revision,
@@ -79,8 +81,9 @@ impl Audited {
             subject: self.subject,
             before: self.before,
             after: self.after,
-            reached: plan.reached,
-            left: plan.left,
+            reached: planning.reached,
+            left: planning.left,
+            plan: approval.and_then(|approval| approval.plan),
         }
     }
 }

@@ -5,8 +5,10 @@
 pub(crate) mod agents;
 pub(crate) mod epochs;
 pub(crate) mod generators;
+pub(crate) mod guard;
 pub(crate) mod heartbeats;
 pub(crate) mod keys;
+pub(crate) mod losses;
 pub(crate) mod publish;
 mod quota;
 pub(crate) mod removals;
@@ -16,3 +18,4 @@ pub(crate) mod settings;
 pub(crate) mod stacks;
 mod targeting;
 pub(crate) mod targets;
+pub(crate) mod undelete;

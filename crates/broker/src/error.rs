@@ -53,8 +53,20 @@ pub(crate) enum Error {
         "this was done before under the same Idempotency-Key and made {0}; its key was shown then and never again: make another with `brokkr key create`"
     )]
     AlreadyDone(Uuid),
+    #[error(
+        "another stack is called `{0}` by now, and names do not change: delete that one first, or go on with it"
+    )]
+    NameGone(String),
     #[error("{0}")]
     InUse(String),
+    #[error("{0}")]
+    PlanRequired(String),
+    #[error(
+        "the change would not do any more what this plan says: ask for the plan again with `?plan=only`, look at it, and send its digest"
+    )]
+    PlanChanged,
+    #[error("{0}")]
+    NothingHeld(String),
     #[error(
         "this is the last good admin key, and without it nobody could administer the broker: make another one first, with `brokkr key create --admin`"
     )]
@@ -111,7 +123,7 @@ impl Error {
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, Code::Forbidden),
             Self::NotFound(_) | Self::NoRoute => (StatusCode::NOT_FOUND, Code::NotFound),
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed),
-            Self::NameTaken(_) => (StatusCode::CONFLICT, Code::NameTaken),
+            Self::NameTaken(_) | Self::NameGone(_) => (StatusCode::CONFLICT, Code::NameTaken),
             Self::SequenceMismatch { .. } => (StatusCode::CONFLICT, Code::SequenceMismatch),
             Self::EditedMeanwhile { .. } => {
                 (StatusCode::PRECONDITION_FAILED, Code::EditedMeanwhile)
@@ -121,6 +133,9 @@ impl Error {
             }
             Self::AlreadyDone(_) => (StatusCode::CONFLICT, Code::AlreadyDone),
             Self::InUse(_) => (StatusCode::CONFLICT, Code::InUse),
+            Self::PlanRequired(_) => (StatusCode::CONFLICT, Code::PlanRequired),
+            Self::PlanChanged => (StatusCode::CONFLICT, Code::PlanChanged),
+            Self::NothingHeld(_) => (StatusCode::CONFLICT, Code::NothingHeld),
             Self::QuotaExceeded(_) => (StatusCode::UNPROCESSABLE_ENTITY, Code::QuotaExceeded),
             Self::LastAdminKey => (StatusCode::CONFLICT, Code::LastAdminKey),
             Self::KeyEnded(_) => (StatusCode::CONFLICT, Code::KeyEnded),
@@ -183,9 +198,17 @@ fn shortened(text: &str) -> String {
 
 /// A unique index, and nothing else, says that a name is taken.
 pub(crate) fn name_taken(name: &brokkr_core::Name) -> impl FnOnce(sqlx::Error) -> Error {
-    let name = name.to_string();
+    if_not_unique(Error::NameTaken(name.to_string()))
+}
+
+/// The same of what is to have its name back.
+pub(crate) fn name_gone(name: &brokkr_core::Name) -> impl FnOnce(sqlx::Error) -> Error {
+    if_not_unique(Error::NameGone(name.to_string()))
+}
+
+fn if_not_unique(refusal: Error) -> impl FnOnce(sqlx::Error) -> Error {
     move |error| match &error {
-        sqlx::Error::Database(cause) if cause.is_unique_violation() => Error::NameTaken(name),
+        sqlx::Error::Database(cause) if cause.is_unique_violation() => refusal,
         _ => Error::from(error),
     }
 }

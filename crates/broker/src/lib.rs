@@ -17,6 +17,7 @@ mod key_watch;
 mod limits;
 mod listener;
 mod page;
+mod plan;
 mod retention;
 mod rights;
 mod rotation;

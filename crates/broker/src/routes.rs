@@ -40,8 +40,8 @@ use crate::rights::{self, Guard, Right};
 
 /// JSON may escape every byte of a text; what the text itself may have is checked when it is read.
 const PUBLISH_BODY: usize = 2 * MAX_BYTES + 64 * 1024;
-/// A batch of events with all their objects.
-const EVENTS_BODY: usize = 8 * 1024 * 1024;
+/// A batch of events with all their objects, or of statuses with all that is held.
+const REPORT_BODY: usize = 8 * 1024 * 1024;
 const BODY: usize = 1024 * 1024;
 /// Where the API begins.
 const PREFIX: &str = "/api/v1";
@@ -78,9 +78,10 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
             deployment_objects::history
         ))
         .layer(DefaultBodyLimit::max(PUBLISH_BODY));
-    let events = OpenApiRouter::new()
+    let reports = OpenApiRouter::new()
         .routes(routes!(agent::report_events))
-        .layer(DefaultBodyLimit::max(EVENTS_BODY));
+        .routes(routes!(agent::report_status))
+        .layer(DefaultBodyLimit::max(REPORT_BODY));
     let rest = OpenApiRouter::new()
         // everyone
         .routes(routes!(me::me))
@@ -106,11 +107,14 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(stacks::list, stacks::create))
         .routes(routes!(stacks::get, stacks::patch, stacks::delete))
         .routes(routes!(stacks::status))
+        .routes(routes!(stacks::undelete))
         .routes(routes!(deployment_objects::rollback))
         .routes(routes!(deployment_objects::get))
         .routes(routes!(targets::list, targets::create))
         .routes(routes!(targets::delete))
         .routes(routes!(targets::removals))
+        .routes(routes!(targets::approve))
+        .routes(routes!(targets::refuse))
         .routes(routes!(explain::explain))
         .routes(routes!(events::list))
         // operators, generators, and agents that run the stack
@@ -118,13 +122,12 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
         // the agent itself
         .routes(routes!(agent::target_state))
         .routes(routes!(agent::confirm_removals))
-        .routes(routes!(agent::report_status))
         .routes(routes!(agent::report_facts))
         .layer(DefaultBodyLimit::max(BODY));
     let api = OpenApiRouter::with_openapi(Document::openapi())
         .merge(rest)
         .merge(publish)
-        .merge(events);
+        .merge(reports);
     OpenApiRouter::new().nest(PREFIX, api)
 }
 

@@ -95,6 +95,15 @@ impl Caller {
         }
     }
 
+    /// What a person calls this caller.
+    pub(crate) fn name(&self) -> String {
+        match &self.identity {
+            Identity::Admin => "admin".to_owned(),
+            Identity::Agent(id) => id.to_string(),
+            Identity::Generator(_, name) => name.to_string(),
+        }
+    }
+
     pub(crate) const fn role(&self) -> Role {
         match self.identity {
             Identity::Admin => Role::Admin,

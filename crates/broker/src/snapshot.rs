@@ -73,30 +73,59 @@ pub(crate) fn restore(
     Ok(text)
 }
 
-/// The objects of kept kinds that agents may delete where a new head no longer has them: those that were
-/// approved before, and those that this publish drops and approves, less what is there again. They travel
-/// with the head, so that an agent that skips versions knows them all.
-pub(crate) fn approved_losses(
-    approved_before: &[ObjectKey],
-    before: &[ObjectKey],
-    now: &[ObjectKey],
-    allow_delete: &[KeptKind],
-) -> Vec<ObjectKey> {
+/// What a new snapshot no longer has.
+pub(crate) fn dropped(before: &[ObjectKey], now: &[ObjectKey]) -> Vec<ObjectKey> {
     let now: HashSet<_> = now.iter().collect();
-    let approves = |key: &&ObjectKey| {
-        key.kept_kind()
-            .is_some_and(|kind| allow_delete.contains(&kind))
-    };
-    let dropped = before.iter().filter(approves);
-    let mut losses: Vec<_> = approved_before
-        .iter()
-        .chain(dropped)
-        .filter(|key| !now.contains(key))
-        .cloned()
-        .collect();
-    losses.sort();
-    losses.dedup();
-    losses
+    let mut dropped: Vec<_> = before.iter().filter(|key| !now.contains(key)).collect();
+    dropped.sort();
+    dropped.into_iter().cloned().collect()
+}
+
+/// The objects whose loss was approved where a head no longer has them. They travel with the head, so that an
+/// agent that skips versions knows them all.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Losses {
+    /// Objects of kept kinds that may be deleted.
+    pub(crate) of_kept_kinds: Vec<ObjectKey>,
+    /// Objects of any kind that somebody agreed to lose, the newest last.
+    pub(crate) approved: Vec<ObjectKey>,
+}
+
+/// How many objects a head may carry whose loss was approved by a plan. A stack that renames its objects with each
+/// publish would carry more and more; an agent that was away for longer than that asks once more.
+const CARRIED: usize = 5_000;
+
+impl Losses {
+    /// What the next head carries: these, and what it drops and is approved, less what is there again.
+    pub(crate) fn after(
+        self,
+        dropped: &[ObjectKey],
+        now: &[ObjectKey],
+        allow_delete: &[KeptKind],
+        is_approved: bool,
+    ) -> Self {
+        let mut is_there: HashSet<_> = now.iter().cloned().collect();
+        let allows = |key: &&ObjectKey| {
+            key.kept_kind()
+                .is_some_and(|kind| allow_delete.contains(&kind))
+        };
+        let mut of_kept_kinds = self.of_kept_kinds;
+        of_kept_kinds.extend(dropped.iter().filter(allows).cloned());
+        of_kept_kinds.retain(|key| !is_there.contains(key));
+        of_kept_kinds.sort();
+        of_kept_kinds.dedup();
+        let new = if is_approved { dropped } else { &[] };
+        // What is dropped again is as new as the rest.
+        is_there.extend(new.iter().cloned());
+        let mut approved = self.approved;
+        approved.retain(|key| !is_there.contains(key));
+        approved.extend_from_slice(new);
+        approved.drain(..approved.len().saturating_sub(CARRIED));
+        Self {
+            of_kept_kinds,
+            approved,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -121,21 +150,40 @@ mod tests {
         );
         let config = key("ConfigMap", "config");
         let before = [team.clone(), data.clone(), config.clone()];
-        let approved = approved_losses(
-            std::slice::from_ref(&shop),
-            &before,
-            &[],
-            &[KeptKind::Namespace],
-        );
-        assert_eq!(approved, [shop.clone(), team.clone()]);
-        assert_eq!(
-            approved_losses(&approved, &[], std::slice::from_ref(&team), &[]),
-            [shop]
-        );
-        assert_eq!(
-            approved_losses(&[], &before, &[team], &[KeptKind::Namespace]),
-            []
-        );
+        let kinds = [KeptKind::Namespace];
+        let carried = |key: &ObjectKey| Losses {
+            of_kept_kinds: vec![key.clone()],
+            approved: Vec::new(),
+        };
+        let all = dropped(&before, &[]);
+        let after = carried(&shop).after(&all, &[], &kinds, false);
+        assert_eq!(after.of_kept_kinds, [shop.clone(), team.clone()]);
+        assert!(after.approved.is_empty());
+        let back = after.after(&[], std::slice::from_ref(&team), &[], false);
+        assert_eq!(back.of_kept_kinds, [shop]);
+        let now = [team];
+        let kept = Losses::default().after(&dropped(&before, &now), &now, &kinds, false);
+        assert_eq!(kept, Losses::default());
+    }
+
+    #[test]
+    fn what_a_plan_drops_is_carried_until_it_is_back() {
+        let keys: Vec<_> = ["a", "b", "c"].map(|name| key("ConfigMap", name)).into();
+        let [a, b, c] = [0, 1, 2].map(|at| keys[at..=at].to_vec());
+        let carry = |losses: Losses, before: &[ObjectKey], now: &[ObjectKey], is_approved| {
+            losses.after(&dropped(before, now), now, &[], is_approved)
+        };
+        let losses = carry(Losses::default(), &keys, &c, true);
+        assert_eq!(losses.approved, keys[..2]);
+        // An unapproved publish adds nothing, and takes away what is there again.
+        let losses = carry(losses, &c, &b, false);
+        assert_eq!(losses.approved, a);
+        let losses = carry(losses, &b, &a, true);
+        assert_eq!(losses.approved, b);
+        let many: Vec<_> = (0..CARRIED).map(|n| key("Pod", &n.to_string())).collect();
+        let losses = carry(losses, &many, &[], true);
+        assert_eq!(losses.approved.len(), CARRIED);
+        assert!(!losses.approved.contains(&b[0]), "the oldest one goes");
     }
 
     #[test]

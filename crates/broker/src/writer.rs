@@ -12,7 +12,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use brokkr_core::Digest;
 use brokkr_core::ambient::Ambient;
-use brokkr_core::wire::{Actor, ActorRole, AuditAction, Effect, Plan, PlannedTarget};
+use brokkr_core::wire::{Actor, ActorRole, Approval, AuditAction};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::audit::{self, Audited};
 use crate::error::{Error, Result};
+use crate::plan::Planning;
 use crate::store::changes::Touched;
 use crate::store::{self, Db, Tx};
 
@@ -61,8 +62,13 @@ pub(crate) struct Change {
     pub(crate) ambient: Arc<dyn Ambient>,
     /// Who makes it.
     pub(crate) actor: Actor,
+    /// Who agreed to what it takes away, if somebody did.
+    pub(crate) approval: Option<Approval>,
+    /// Whether it is made only to see what it would do.
+    pub(crate) is_planned: bool,
+    /// What it does to agent targets and to objects.
+    pub(crate) planning: Planning,
     touched: Vec<Touched>,
-    plan: Plan,
     said: Said,
 }
 
@@ -72,9 +78,6 @@ enum Said {
     Unchanged,
     Changed(Audited),
 }
-
-/// How many changes a plan names; it counts all.
-const PLANNED: usize = 1_000;
 
 impl Change {
     /// Tells the followers of all replicas to read this row again.
@@ -102,37 +105,6 @@ impl Change {
     /// Says that all is as it was: the change is not kept.
     pub(crate) fn unchanged(&mut self) {
         self.said = Said::Unchanged;
-    }
-
-    /// Notes what happens to an agent target. What ends comes before what begins: it is what people must see.
-    pub(crate) fn plan(&mut self, planned: PlannedTarget) {
-        let plan = &mut self.plan;
-        let place = match planned.effect {
-            Effect::Reach => {
-                plan.reached += 1;
-                plan.changes.len()
-            }
-            Effect::Leave => {
-                plan.left += 1;
-                let ended = |change: &PlannedTarget| change.effect == Effect::Leave;
-                plan.changes.partition_point(ended)
-            }
-        };
-        plan.changes.insert(place, planned);
-        plan.changes.truncate(PLANNED);
-    }
-}
-
-/// A change that is made only to see what it would do.
-pub(crate) struct Planned<M>(pub(crate) M);
-
-impl<M: Mutation> Mutation for Planned<M> {
-    type Output = Plan;
-    const KEPT: bool = false;
-
-    async fn apply(&self, change: &mut Change) -> Result<Plan> {
-        self.0.apply(change).await?;
-        Ok(std::mem::take(&mut change.plan))
     }
 }
 
@@ -305,8 +277,10 @@ impl Task {
             now: self.ambient.now(),
             ambient: Arc::clone(&self.ambient),
             actor: audit::local(ActorRole::Broker),
+            approval: None,
+            is_planned: false,
+            planning: Planning::default(),
             touched: Vec::new(),
-            plan: Plan::default(),
             said: Said::Nothing,
         };
         // The newest hash of the chain, while this transaction holds the revision row.
@@ -354,7 +328,9 @@ impl Task {
     ) -> Result<Step> {
         if lane == Lane::Desired {
             change.touched.clear();
-            change.plan = Plan::default();
+            change.approval = None;
+            change.is_planned = false;
+            change.planning = Planning::default();
             change.said = Said::Nothing;
             change.revision = store::broker::next_revision(&mut change.tx).await?;
         }
@@ -382,7 +358,13 @@ impl Task {
         let (revision, now) = (change.revision, change.now);
         let tx = &mut change.tx;
         store::changes::record(revision, &change.touched, now, &*self.ambient, tx).await?;
-        let entry = audited.entry(revision, now, change.actor.clone(), &change.plan);
+        let entry = audited.entry(
+            change.actor.clone(),
+            revision,
+            now,
+            change.approval.as_ref(),
+            &change.planning,
+        );
         let before = match chain {
             Some(hash) => Some(hash),
             None => store::audit::newest_hash(tx).await?,

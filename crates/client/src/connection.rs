@@ -1,8 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use brokkr_core::Digest;
 use brokkr_core::pak::Pak;
-use brokkr_core::wire::Page;
+use brokkr_core::wire::{PLAN_HEADER, Page, Plan};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Serialize;
@@ -21,6 +22,8 @@ pub struct Client {
     transport: Arc<dyn Transport>,
     server: Url,
     pub(crate) key: Key,
+    /// The plan that changes are agreed to by.
+    agreed: Option<Digest>,
 }
 
 /// Whether a key may travel unencrypted beyond this machine.
@@ -60,6 +63,7 @@ impl Client {
             http,
             server,
             key: Key::new(pak),
+            agreed: None,
         })
     }
 
@@ -67,6 +71,15 @@ impl Client {
     #[must_use]
     pub fn over(self, transport: Arc<dyn Transport>) -> Self {
         Self { transport, ..self }
+    }
+
+    /// The same connection, whose changes are made only as this plan says, and count as approved.
+    #[must_use]
+    pub fn agreeing_to(&self, plan: &Plan) -> Self {
+        Self {
+            agreed: Some(plan.digest),
+            ..self.clone()
+        }
     }
 
     /// The broker's address.
@@ -79,11 +92,16 @@ impl Client {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(["api", "v1"]).extend(path);
         }
-        self.http
+        let request = self
+            .http
             .request(method, url)
             .timeout(REQUEST_TIMEOUT)
             .bearer_auth(self.key.current().expose())
-            .header(ACCEPT, "application/json")
+            .header(ACCEPT, "application/json");
+        match &self.agreed {
+            Some(plan) => request.header(PLAN_HEADER, plan.to_string()),
+            None => request,
+        }
     }
 
     /// Sends a request and tells a broker's answer from everything else.

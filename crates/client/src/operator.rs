@@ -1,4 +1,4 @@
-use brokkr_core::id::{AgentTargetId, DeploymentObjectId};
+use brokkr_core::id::{AgentTargetId, DeploymentObjectId, StackId};
 use brokkr_core::name::Reference;
 use brokkr_core::object::KeptKind;
 use brokkr_core::wire::{
@@ -42,7 +42,8 @@ impl Client {
 
     /// What [`Client::patch_agent`] would begin and end.
     pub async fn plan_agent(&self, agent: &Reference, patch: &PatchAgent) -> Result<Plan> {
-        self.plan(&["agents", &agent.to_string()], patch).await
+        self.plan(Method::PATCH, &["agents", &agent.to_string()], patch)
+            .await
     }
 
     /// All agents.
@@ -60,6 +61,12 @@ impl Client {
         self.send(self.request(Method::DELETE, &["agents", &agent.to_string()]))
             .await
             .map(drop)
+    }
+
+    /// What [`Client::delete_agent`] would end.
+    pub async fn plan_delete_agent(&self, agent: &Reference) -> Result<Plan> {
+        let request = self.request(Method::DELETE, &["agents", &agent.to_string()]);
+        self.json(request.query(&[PLAN_ONLY])).await
     }
 
     /// Registers a generator; the answer holds its key.
@@ -83,8 +90,12 @@ impl Client {
         generator: &Reference,
         patch: &PatchGenerator,
     ) -> Result<Plan> {
-        self.plan(&["generators", &generator.to_string()], patch)
-            .await
+        self.plan(
+            Method::PATCH,
+            &["generators", &generator.to_string()],
+            patch,
+        )
+        .await
     }
 
     /// All generators.
@@ -114,6 +125,18 @@ impl Client {
         self.list(&["stacks"], &[]).await
     }
 
+    /// The stacks that were deleted and can be brought back.
+    pub async fn deleted_stacks(&self) -> Result<Vec<Stack>> {
+        self.list(&["stacks"], &[("deleted", "true".to_owned())])
+            .await
+    }
+
+    /// Brings a deleted stack back.
+    pub async fn undelete_stack(&self, stack: StackId) -> Result<Stack> {
+        let path = ["stacks", &stack.to_string(), "undelete"];
+        self.json(self.request(Method::POST, &path)).await
+    }
+
     /// One stack.
     pub async fn stack(&self, stack: &Reference) -> Result<Stack> {
         self.get(&["stacks", &stack.to_string()]).await
@@ -132,7 +155,8 @@ impl Client {
 
     /// What [`Client::patch_stack`] would begin and end.
     pub async fn plan_stack(&self, stack: &Reference, patch: &PatchStack) -> Result<Plan> {
-        self.plan(&["stacks", &stack.to_string()], patch).await
+        self.plan(Method::PATCH, &["stacks", &stack.to_string()], patch)
+            .await
     }
 
     /// Why an agent runs a stack, or why it does not.
@@ -162,6 +186,18 @@ impl Client {
             publish,
         )
         .await
+    }
+
+    /// What [`Client::publish`] would drop.
+    pub async fn plan_publish(&self, stack: &Reference, publish: &Publish) -> Result<Plan> {
+        let path = ["stacks", &stack.to_string(), "deployment-objects"];
+        self.plan(Method::POST, &path, publish).await
+    }
+
+    /// What [`Client::rollback`] would drop.
+    pub async fn plan_rollback(&self, stack: &Reference, rollback: &Rollback) -> Result<Plan> {
+        let path = ["stacks", &stack.to_string(), "rollback"];
+        self.plan(Method::POST, &path, rollback).await
     }
 
     /// Publishes an older snapshot's content again.
@@ -215,7 +251,31 @@ impl Client {
             .map(drop)
     }
 
-    /// Removals that agents have not confirmed yet.
+    /// What [`Client::delete_agent_target`] would end.
+    pub async fn plan_delete_agent_target(
+        &self,
+        target: AgentTargetId,
+        policy: Option<OnRemove>,
+        allow_delete: &[KeptKind],
+    ) -> Result<Plan> {
+        let request = self.request(Method::DELETE, &["agent-targets", &target.to_string()]);
+        let request = request.query(&removal_query(policy, allow_delete));
+        self.json(request.query(&[PLAN_ONLY])).await
+    }
+
+    /// Approves a removal, or the loss that an agent holds.
+    pub async fn approve_removal(&self, id: AgentTargetId) -> Result<()> {
+        let path = ["removals", &id.to_string(), "approve"];
+        self.send(self.request(Method::POST, &path)).await.map(drop)
+    }
+
+    /// Refuses a removal, or the loss that an agent holds: the objects stay.
+    pub async fn refuse_removal(&self, id: AgentTargetId) -> Result<()> {
+        let path = ["removals", &id.to_string(), "refuse"];
+        self.send(self.request(Method::POST, &path)).await.map(drop)
+    }
+
+    /// Removals that agents have not confirmed yet, and losses that they hold.
     pub async fn removals(
         &self,
         stack: Option<&Reference>,
@@ -226,9 +286,15 @@ impl Client {
     }
 
     /// What [`Client::delete_stack`] would end.
-    pub async fn plan_delete_stack(&self, stack: &Reference) -> Result<Plan> {
+    pub async fn plan_delete_stack(
+        &self,
+        stack: &Reference,
+        policy: Option<OnRemove>,
+        allow_delete: &[KeptKind],
+    ) -> Result<Plan> {
         let request = self.request(Method::DELETE, &["stacks", &stack.to_string()]);
-        self.json(request.query(&[("plan", "only")])).await
+        let request = request.query(&removal_query(policy, allow_delete));
+        self.json(request.query(&[PLAN_ONLY])).await
     }
 
     /// The newest page of who changed what.
@@ -263,9 +329,9 @@ impl Client {
             .await
     }
 
-    async fn plan(&self, path: &[&str], body: &impl Serialize) -> Result<Plan> {
-        let request = self.request(Method::PATCH, path).json(body);
-        self.json(request.query(&[("plan", "only")])).await
+    async fn plan(&self, method: Method, path: &[&str], body: &impl Serialize) -> Result<Plan> {
+        let request = self.request(method, path).json(body);
+        self.json(request.query(&[PLAN_ONLY])).await
     }
 
     /// The newest events, newest first, at most `limit`.
@@ -281,6 +347,9 @@ impl Client {
         Ok(page.items)
     }
 }
+
+/// Plans a change instead of making it.
+const PLAN_ONLY: (&str, &str) = ("plan", "only");
 
 fn stack_and_agent(
     stack: Option<&Reference>,

@@ -42,6 +42,10 @@ pub enum Mutant {
     HeldRemovalConfirmed,
     /// Objects whose loss was refused are deleted.
     ReleasedDeleted,
+    /// A change may take away whatever it likes without a plan.
+    BrokerGuardOff,
+    /// A change is made whatever its plan says.
+    PlanUnchecked,
 }
 
 impl Mutant {

@@ -36,8 +36,8 @@ pub use page::Page;
 pub use patch::PatchTraits;
 pub use problem::{Code, Problem};
 pub use settings::{
-    KeyLimit, Limits, PatchLimits, PatchRetention, PatchSettings, Retention, RetentionDays,
-    Settings,
+    Guard, GuardAgents, KeyLimit, Limits, PatchGuard, PatchLimits, PatchRetention, PatchSettings,
+    Percent, Retention, RetentionDays, Settings,
 };
 pub use stacks::{
     Adopt, CreateStack, OnRemove, PatchStack, PatchStackOptions, PatchTargeting, Stack, StackHead,
@@ -48,7 +48,7 @@ pub use target_state::{
     Confirmations, TargetRemoval, TargetStack, TargetState,
 };
 pub use targets::{
-    AgentTarget, CreateAgentTarget, Health, HeldLoss, LossCause, Removal, StackStatus,
+    AgentTarget, CreateAgentTarget, Health, Held, HeldLoss, LossCause, Removal, StackStatus,
     StatusReport, Sync, TargetStatus,
 };
 
@@ -56,6 +56,8 @@ pub use targets::{
 pub const REVISION_HEADER: &str = "brokkr-revision";
 /// Response header: names the request in the broker's log, as `request_id` of a refusal does.
 pub const REQUEST_ID_HEADER: &str = "brokkr-request-id";
+/// Request header: the digest of the plan that a change was agreed to by.
+pub const PLAN_HEADER: &str = "brokkr-plan";
 /// The longest time that a poll may wait, in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 50;
 /// What this version understands in target state entries (`requires`).

@@ -167,7 +167,7 @@ fn differing(facts: &Facts, others: &Facts) -> Facts {
 fn in_use(agent: &AgentRow, target: &OpenTarget) -> Error {
     let agent = &agent.name;
     Error::InUse(match target {
-        OpenTarget::Active(target) => {
+        OpenTarget::Active(target, _) => {
             let stack = Reference::of(target.generator.as_ref(), &target.stack_name);
             match &target.rule {
                 None => format!(

@@ -5,16 +5,17 @@ use brokkr_core::{DeploymentObjectId, Digest, ObjectKey};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::losses::forget_what_is_back;
 use super::quota;
 use super::stacks::named;
 use crate::error::{Error, Result};
 use crate::idempotency::Repeatable;
 use crate::scope::Scope;
-use crate::snapshot::{Snapshot, approved_losses};
+use crate::snapshot::{Losses, Snapshot, dropped};
 use crate::store::changes::Touched;
-use crate::store::contents;
 use crate::store::deployment_objects::{self, DeploymentObjectRow};
 use crate::store::stacks::{self, StackRow};
+use crate::store::{agent_targets, contents};
 use crate::writer::{Change, Mutation};
 
 /// Publishes a snapshot as the stack's new head.
@@ -128,8 +129,8 @@ async fn advance(
             Some(deployment_objects::by_sequence(stack.id, sequence, &mut change.tx).await?)
         }
     };
-    let allow_delete = match head {
-        None => Vec::new(),
+    let losses = match head {
+        None => Losses::default(),
         Some(head) if head.object.digest == content.digest => {
             change.unchanged();
             return Ok(Published {
@@ -139,11 +140,22 @@ async fn advance(
         }
         Some(head) => {
             let before = contents::objects(head.owner, &head.object.digest, &mut change.tx).await?;
-            approved_losses(
-                &head.allow_delete,
-                &before,
+            let carried = Losses {
+                of_kept_kinds: head.allow_delete,
+                approved: head.approved_losses,
+            };
+            let dropped = dropped(&before, content.objects);
+            if change.is_planned || change.approval.is_some() {
+                let agents = agent_targets::count(stack.id, &mut change.tx).await?;
+                change.planning.drops(stack.id, &dropped, agents);
+                change.planning.deletes(&options.allow_delete);
+            }
+            let is_approved = change.approval.is_some();
+            carried.after(
+                &dropped,
                 content.objects,
                 &options.allow_delete,
+                is_approved,
             )
         }
     };
@@ -162,7 +174,8 @@ async fn advance(
             created_at: change.now,
         },
         owner: *owner,
-        allow_delete,
+        allow_delete: losses.of_kept_kinds,
+        approved_losses: losses.approved,
     };
     deployment_objects::insert(&row, &mut change.tx).await?;
     stacks::set_head(
@@ -174,6 +187,7 @@ async fn advance(
     )
     .await?;
     change.touch(Touched::Stack(stack.id));
+    forget_what_is_back(stack.id, content.objects, change).await?;
     change.audit(action, named(stack), None::<&()>, Some(&row.object))?;
     Ok(Published {
         deployment_object: row.object,

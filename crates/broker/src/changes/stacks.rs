@@ -46,6 +46,7 @@ impl Mutation for CreateOwnStack {
             options: create.options,
             head: None,
             created_at: change.now,
+            deleted_at: None,
         };
         stacks::insert(&stack, self.scope.owner(), &mut change.tx).await?;
         change.touch(Touched::Stack(stack.id));
@@ -145,7 +146,7 @@ impl Mutation for DeleteStack {
             now: change.now,
         };
         for open in agent_targets::of_stack(stack.id, &mut change.tx).await? {
-            if let OpenTarget::Active(target) = open {
+            if let OpenTarget::Active(target, _) = open {
                 end(&target, &ending, change).await?;
             }
         }

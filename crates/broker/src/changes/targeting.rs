@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use brokkr_core::wire::{AgentTarget, Effect, PlannedTarget};
+use brokkr_core::wire::{AgentTarget, Effect, OnRemove, PlannedTarget};
 use brokkr_core::{AgentTargetId, KeptKind};
 
 use crate::error::Result;
@@ -68,8 +68,8 @@ async fn settle(
         held_facts::insert(stack.stack.id, agent.id, rule, &mut change.tx).await?;
     }
     match (open, decision.why) {
-        (Some(OpenTarget::Active(target)), Some(why)) => explain_anew(target, why, change).await,
-        (Some(OpenTarget::Active(target)), None) => {
+        (Some(OpenTarget::Active(target, _)), Some(why)) => explain_anew(target, why, change).await,
+        (Some(OpenTarget::Active(target, _)), None) => {
             let ending = Ending {
                 policy: stack.stack.options.on_remove,
                 allow_delete: Vec::<KeptKind>::new(),
@@ -103,7 +103,7 @@ async fn begin(agent: &AgentRow, stack: &StackRow, why: Why, change: &mut Change
         created_at: change.now,
     };
     agent_targets::insert(&target, &mut change.tx).await?;
-    changed(&target, Effect::Reach, change).await
+    changed(&target, Effect::Reach, None, change).await
 }
 
 async fn explain_anew(target: &AgentTarget, why: Why, change: &mut Change) -> Result<()> {
@@ -122,18 +122,26 @@ async fn explain_anew(target: &AgentTarget, why: Why, change: &mut Change) -> Re
 
 /// Turns a target into a removal.
 pub(super) async fn end(target: &AgentTarget, ending: &Ending, change: &mut Change) -> Result<()> {
-    agent_targets::end(target.id, ending, &mut change.tx).await?;
-    changed(target, Effect::Leave, change).await
+    let approval = change.approval.as_ref();
+    agent_targets::end(target.id, ending, approval, &mut change.tx).await?;
+    change.planning.deletes(&ending.allow_delete);
+    changed(target, Effect::Leave, Some(ending.policy), change).await
 }
 
-async fn changed(target: &AgentTarget, effect: Effect, change: &mut Change) -> Result<()> {
-    change.plan(PlannedTarget {
+async fn changed(
+    target: &AgentTarget,
+    effect: Effect,
+    policy: Option<OnRemove>,
+    change: &mut Change,
+) -> Result<()> {
+    change.planning.note(PlannedTarget {
         agent: target.agent,
         agent_name: target.agent_name.clone(),
         stack: target.stack,
         stack_name: target.stack_name.clone(),
         generator: target.generator.clone(),
         effect,
+        policy,
     });
     mark(target.agent, target.stack, change).await
 }
@@ -151,7 +159,7 @@ pub(super) async fn mark(
 }
 
 fn is_direct(open: Option<&OpenTarget>) -> bool {
-    matches!(open, Some(OpenTarget::Active(target)) if target.direct)
+    matches!(open, Some(OpenTarget::Active(target, _)) if target.direct)
 }
 
 fn by<K: std::hash::Hash + Eq>(

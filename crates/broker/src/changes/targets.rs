@@ -71,7 +71,7 @@ impl Mutation for EndAgentTarget {
 
     async fn apply(&self, change: &mut Change) -> Result<()> {
         let open = agent_targets::find(self.target, &self.scope, &mut change.tx).await?;
-        let OpenTarget::Active(target) = open else {
+        let OpenTarget::Active(target, _) = open else {
             return Err(Error::NotFound("agent target"));
         };
         let stack = Reference::Id(target.stack.uuid());

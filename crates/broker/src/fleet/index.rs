@@ -9,7 +9,7 @@ use super::keyring::{Held, Keyring};
 use super::seat::{Etag, Seat};
 use super::token::state_token;
 use crate::error::Result;
-use crate::store::agent_targets::{self, OpenTarget};
+use crate::store::agent_targets::{self, Decided, OpenTarget};
 use crate::store::broker::{self, Identity};
 use crate::store::changes::{self, Touched};
 use crate::store::keys::{self, Key};
@@ -37,7 +37,8 @@ struct Agent {
 }
 
 enum Link {
-    Active,
+    /// With what was decided about losses that the agent held.
+    Active(Option<Box<Decided>>),
     Removing(TargetRemoval),
 }
 
@@ -171,10 +172,15 @@ impl Index {
         for (stack, link) in &agent.links {
             match link {
                 Link::Removing(removal) => removals.push(removal.clone()),
-                Link::Active => {
+                Link::Active(decided) => {
                     if let Some(stack) = self.stacks.get(stack) {
                         revision = revision.max(stack.changed_revision);
-                        running.extend(stack.entry.clone());
+                        running.extend(
+                            stack
+                                .entry
+                                .clone()
+                                .map(|entry| decide(entry, decided.as_deref())),
+                        );
                     }
                 }
             }
@@ -270,18 +276,18 @@ impl Index {
         target: Option<OpenTarget>,
     ) {
         let link = target.map(|target| match target {
-            OpenTarget::Active(_) => Link::Active,
+            OpenTarget::Active(_, decided) => Link::Active(decided),
             OpenTarget::Removing(removal) => Link::Removing(TargetRemoval {
                 stack,
                 name: removal.stack_name,
                 policy: removal.policy,
                 allow_delete: removal.allow_delete,
-                revision: removal.revision,
-                approved: None,
+                revision: removal.revision.unwrap_or_default(),
+                approved: removal.approved,
             }),
         });
         let agents = &mut self.stacks.entry(stack).or_default().agents;
-        if matches!(link, Some(Link::Active)) {
+        if matches!(link, Some(Link::Active(_))) {
             agents.insert(agent)
         } else {
             agents.remove(&agent)
@@ -306,4 +312,13 @@ impl Index {
             self.stacks.remove(&id);
         }
     }
+}
+
+/// What one agent is told of a stack: what its head says, and what was decided at this agent.
+fn decide(mut entry: TargetStack, decided: Option<&Decided>) -> TargetStack {
+    if let Some(decided) = decided {
+        entry.approved_losses.extend_from_slice(&decided.approved);
+        entry.released.clone_from(&decided.released);
+    }
+    entry
 }

@@ -58,6 +58,7 @@ pub(super) static TABLE: &[Right] = &[
     right(GET,    "/stacks/{stack}",                     All,     Own,     Nothing),
     right(PATCH,  "/stacks/{stack}",                     All,     Own,     Nothing),
     right(DELETE, "/stacks/{stack}",                     All,     Own,     Nothing),
+    right(POST,   "/stacks/{stack}/undelete",            All,     Own,     Nothing),
     right(GET,    "/stacks/{stack}/status",              All,     Own,     Nothing),
     right(GET,    "/stacks/{stack}/deployment-objects",  All,     Own,     Nothing),
     right(POST,   "/stacks/{stack}/deployment-objects",  All,     Own,     Nothing),
@@ -67,6 +68,8 @@ pub(super) static TABLE: &[Right] = &[
     right(POST,   "/agent-targets",                      All,     Own,     Nothing),
     right(DELETE, "/agent-targets/{target}",             All,     Own,     Nothing),
     right(GET,    "/removals",                           All,     Own,     Nothing),
+    right(POST,   "/removals/{target}/approve",          All,     Own,     Nothing),
+    right(POST,   "/removals/{target}/refuse",           All,     Own,     Nothing),
     right(GET,    "/explain",                            All,     Own,     Nothing),
     right(GET,    "/events",                             All,     Own,     Nothing),
     // operators, generators, and agents that run the stack

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use brokkr_core::AgentId;
 use brokkr_core::targeting::Facts;
 use brokkr_core::wire::{
-    ConfirmationReport, Confirmations, EventReport, MAX_WAIT_SECONDS, REVISION_HEADER,
+    ConfirmationReport, Confirmations, EventReport, HeldLoss, MAX_WAIT_SECONDS, REVISION_HEADER,
     StatusReport, TargetState,
 };
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
@@ -187,6 +187,9 @@ pub(super) async fn report_status(
     Json(StatusReport { stacks }): Json<StatusReport>,
 ) -> Result<StatusCode> {
     bounded("/stacks", stacks.len(), 1_000)?;
+    for held in stacks.iter().filter_map(|status| status.held.as_ref()) {
+        bounded("/stacks", held.objects.len(), HeldLoss::MOST)?;
+    }
     broker
         .change(caller.actor(), RecordStatus { agent, stacks })
         .await?;

@@ -6,7 +6,7 @@ use brokkr_core::name::Reference;
 use brokkr_core::wire::{Agent, CreateAgent, CreatedAgent, Page, PatchAgent, Plan};
 use http::StatusCode;
 
-use super::preview::{MadeOrPlanned, Preview};
+use super::preview::{Agreed, MadeOrPlanned, Preview};
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
@@ -66,9 +66,9 @@ pub(super) async fn create(
     responses((status = 200, body = MadeOrPlanned<Agent>)))]
 pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     Path(agent): Path<Reference>,
     expected: IfMatch,
+    agreed: Agreed,
     Query(preview): Query<Preview>,
     Json(patch): Json<PatchAgent>,
 ) -> Result<Response> {
@@ -78,7 +78,7 @@ pub(super) async fn patch(
         patch,
     };
     preview
-        .or_change(&broker, &caller, change, |row| {
+        .or_change(&broker, &agreed.caller, agreed.to(change), |row| {
             (entity_tag(row.revision), Json(broker.agent(row))).into_response()
         })
         .await
@@ -98,18 +98,20 @@ pub(super) async fn get(
 
 /// Deletes an agent that has nothing left to run or to remove. Its keys die with it.
 #[utoipa::path(delete, path = "/agents/{agent}", tag = "agents",
-    params(("agent" = String, Path, description = "Id or name")), responses((status = 204)))]
+    params(("agent" = String, Path, description = "Id or name"), Preview),
+    responses((status = 204),
+        (status = 200, body = Plan, description = "With `plan=only`")))]
 pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     Path(agent): Path<Reference>,
     expected: IfMatch,
-) -> Result<StatusCode> {
-    broker
-        .change(
-            caller.actor(),
-            changes::agents::DeleteAgent { agent, expected },
-        )
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+    agreed: Agreed,
+    Query(preview): Query<Preview>,
+) -> Result<Response> {
+    let delete = changes::agents::DeleteAgent { agent, expected };
+    preview
+        .or_change(&broker, &agreed.caller, agreed.to(delete), |()| {
+            StatusCode::NO_CONTENT.into_response()
+        })
+        .await
 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::kept_kinds::kept_kinds;
+use super::preview::{Agreed, MadeOrPlanned, Only, Preview};
 use crate::Broker;
 use crate::changes::publish::{PublishOutcome, PublishSnapshot, RollBack};
 use crate::error::{Error, Result};
@@ -18,7 +19,7 @@ use crate::extract::{self, IdempotencyKey, Json, Path, Query};
 use crate::idempotency::Once;
 use crate::page::{self, PageQuery};
 use crate::rights::Reader;
-use crate::scope::{Caller, Scope};
+use crate::scope::Scope;
 use crate::snapshot;
 use crate::store::deployment_objects::{self, DeploymentObjectRow};
 use crate::store::{contents, stacks};
@@ -34,6 +35,9 @@ pub(super) struct PublishQuery {
     expect_sequence: Option<u64>,
     /// Kept kinds whose objects may be deleted where this snapshot drops them, separated by commas.
     allow_delete: Option<String>,
+    /// `only`: answer with the plan of what the snapshot would drop, and store nothing.
+    #[param(inline)]
+    plan: Option<Only>,
 }
 
 impl PublishQuery {
@@ -47,20 +51,21 @@ impl PublishQuery {
 }
 
 /// Publishes a snapshot: JSON with the manifests as text, or the raw YAML with the options in the query.
-/// 201 if it is the stack's new head, 200 if the head has this content already.
+/// 201 if it is the stack's new head, 200 if the head has this content already or if it is only planned.
 #[utoipa::path(post, path = "/stacks/{stack}/deployment-objects", tag = "deployment objects",
     params(("stack" = String, Path, description = "Id, name or generator:name"), PublishQuery),
     request_body(content((Publish = "application/json"), (serde_json::Value = "application/yaml"))),
-    responses((status = 201, body = Published), (status = 200, body = Published)))]
+    responses((status = 201, body = Published), (status = 200, body = MadeOrPlanned<Published>)))]
 pub(super) async fn publish(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     scope: Scope,
     Path(stack): Path<Reference>,
     IdempotencyKey(key): IdempotencyKey,
+    agreed: Agreed,
     Query(query): Query<PublishQuery>,
     request: Request,
 ) -> Result<Response> {
+    let preview = Preview { plan: query.plan };
     let Publish { manifests, options } = read_publish(&broker, query, request).await?;
     check_message(&options)?;
     let manifests: Arc<str> = manifests.into();
@@ -76,13 +81,14 @@ pub(super) async fn publish(
         };
         let publish = Once {
             key: key.clone(),
-            mutation,
+            mutation: agreed.to(mutation),
         };
-        match broker.change(caller.actor(), publish).await? {
-            PublishOutcome::Published(published) => return Ok(answer(published)),
-            PublishOutcome::NamespaceChanged => {
+        match preview.made(&broker, &agreed.caller, publish).await? {
+            (PublishOutcome::NamespaceChanged, _) => {
                 namespace = default_namespace(&broker, &stack, &scope).await?;
             }
+            (PublishOutcome::Published(_), Some(plan)) => return Ok(Json(plan).into_response()),
+            (PublishOutcome::Published(published), None) => return Ok(answer(published)),
         }
     }
 }
@@ -126,14 +132,15 @@ async fn read_publish(
 
 /// Publishes an older snapshot's content again, as a new deployment object.
 #[utoipa::path(post, path = "/stacks/{stack}/rollback", tag = "deployment objects", request_body = Rollback,
-    params(("stack" = String, Path, description = "Id, name or generator:name")),
-    responses((status = 201, body = Published), (status = 200, body = Published)))]
+    params(("stack" = String, Path, description = "Id, name or generator:name"), Preview),
+    responses((status = 201, body = Published), (status = 200, body = MadeOrPlanned<Published>)))]
 pub(super) async fn rollback(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     scope: Scope,
     Path(stack): Path<Reference>,
     IdempotencyKey(key): IdempotencyKey,
+    agreed: Agreed,
+    Query(preview): Query<Preview>,
     Json(Rollback { to, options }): Json<Rollback>,
 ) -> Result<Response> {
     check_message(&options)?;
@@ -143,8 +150,11 @@ pub(super) async fn rollback(
         to,
         options,
     };
+    let mutation = agreed.to(mutation);
     let once = Once { key, mutation };
-    Ok(answer(broker.change(caller.actor(), once).await?))
+    preview
+        .or_change(&broker, &agreed.caller, once, answer)
+        .await
 }
 
 /// Longer messages belong beside the manifests' source.

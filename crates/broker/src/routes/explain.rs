@@ -39,7 +39,7 @@ pub(super) async fn explain(
     let agent = agents::find(&query.agent, &scope, &mut tx).await?;
     let stack = stacks::find(&query.stack, &scope, &mut tx).await?;
     let open = agent_targets::between(agent.id, stack.stack.id, &mut tx).await?;
-    let direct = matches!(open, Some(OpenTarget::Active(target)) if target.direct);
+    let direct = matches!(open, Some(OpenTarget::Active(target, _)) if target.direct);
     let held = held_facts::of_agent(agent.id, &mut tx).await?;
     Ok(Json(targeting::explain(&agent, &stack, direct, &held)))
 }

@@ -3,10 +3,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{CreateGenerator, CreatedGenerator, Generator, Page, PatchGenerator};
+use brokkr_core::wire::{CreateGenerator, CreatedGenerator, Generator, Page, PatchGenerator, Plan};
 use http::StatusCode;
 
-use super::preview::{MadeOrPlanned, Preview};
+use super::preview::{Agreed, MadeOrPlanned, Preview};
 use crate::Broker;
 use crate::changes;
 use crate::error::Result;
@@ -68,9 +68,9 @@ pub(super) async fn get(
     responses((status = 200, body = MadeOrPlanned<Generator>)))]
 pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     Path(generator): Path<Reference>,
     expected: IfMatch,
+    agreed: Agreed,
     Query(preview): Query<Preview>,
     Json(patch): Json<PatchGenerator>,
 ) -> Result<Response> {
@@ -80,7 +80,7 @@ pub(super) async fn patch(
         patch,
     };
     preview
-        .or_change(&broker, &caller, change, |generator| {
+        .or_change(&broker, &agreed.caller, agreed.to(change), |generator| {
             (entity_tag(generator.revision), Json(generator)).into_response()
         })
         .await
@@ -88,21 +88,23 @@ pub(super) async fn patch(
 
 /// Deletes a generator that owns no stacks. Its keys die with it.
 #[utoipa::path(delete, path = "/generators/{generator}", tag = "generators",
-    params(("generator" = String, Path, description = "Id or name")), responses((status = 204)))]
+    params(("generator" = String, Path, description = "Id or name"), Preview),
+    responses((status = 204),
+        (status = 200, body = Plan, description = "With `plan=only`")))]
 pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     Path(generator): Path<Reference>,
     expected: IfMatch,
-) -> Result<StatusCode> {
-    broker
-        .change(
-            caller.actor(),
-            changes::generators::DeleteGenerator {
-                generator,
-                expected,
-            },
-        )
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+    agreed: Agreed,
+    Query(preview): Query<Preview>,
+) -> Result<Response> {
+    let delete = changes::generators::DeleteGenerator {
+        generator,
+        expected,
+    };
+    preview
+        .or_change(&broker, &agreed.caller, agreed.to(delete), |()| {
+            StatusCode::NO_CONTENT.into_response()
+        })
+        .await
 }

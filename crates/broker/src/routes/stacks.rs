@@ -2,31 +2,58 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use brokkr_core::StackId;
 use brokkr_core::name::Reference;
 use brokkr_core::wire::{CreateStack, Page, PatchStack, Plan, Stack, TargetStatus};
 use http::StatusCode;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::kept_kinds::RemovalQuery;
-use super::preview::{MadeOrPlanned, Preview};
+use super::preview::{Agreed, MadeOrPlanned, Preview};
 use crate::Broker;
 use crate::changes;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::extract::{IdempotencyKey, IfMatch, Json, Path, Query, entity_tag};
 use crate::idempotency::Once;
-use crate::page::PageQuery;
+use crate::page::{PageQuery, Window};
 use crate::scope::{Caller, Scope};
 use crate::store::{stacks, target_status};
 
+/// Which stacks to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct StackQuery {
+    /// Those that were deleted and can be brought back, instead of those that are there.
+    #[serde(default)]
+    #[param(required = false)]
+    deleted: bool,
+    /// At most so many rows: 1 to 500, 100 if absent.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
+impl StackQuery {
+    fn window(self) -> Result<Window> {
+        let Self { limit, cursor, .. } = self;
+        PageQuery { limit, cursor }.window()
+    }
+}
+
 /// Lists the caller's stacks; an admin sees all.
-#[utoipa::path(get, path = "/stacks", tag = "stacks", params(PageQuery),
+#[utoipa::path(get, path = "/stacks", tag = "stacks", params(StackQuery),
     responses((status = 200, body = Page<Stack>)))]
 pub(super) async fn list(
     State(broker): State<Arc<Broker>>,
     scope: Scope,
-    Query(page): Query<PageQuery>,
+    Query(query): Query<StackQuery>,
 ) -> Result<Json<Page<Stack>>> {
-    let window = page.window()?;
-    let rows = stacks::list(&scope, &window, &mut broker.db.read().await?).await?;
+    let deleted = query.deleted;
+    let window = query.window()?;
+    let rows = stacks::list(deleted, &scope, &window, &mut broker.db.read().await?).await?;
     Ok(Json(window.page(rows, |stack| stack.id.uuid())))
 }
 
@@ -70,10 +97,10 @@ pub(super) async fn get(
     responses((status = 200, body = MadeOrPlanned<Stack>)))]
 pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     scope: Scope,
     Path(stack): Path<Reference>,
     expected: IfMatch,
+    agreed: Agreed,
     Query(preview): Query<Preview>,
     Json(patch): Json<PatchStack>,
 ) -> Result<Response> {
@@ -84,7 +111,7 @@ pub(super) async fn patch(
         patch,
     };
     preview
-        .or_change(&broker, &caller, change, |stack| {
+        .or_change(&broker, &agreed.caller, agreed.to(change), |stack| {
             (entity_tag(stack.revision), Json(stack)).into_response()
         })
         .await
@@ -97,10 +124,10 @@ pub(super) async fn patch(
         (status = 200, body = Plan, description = "With `plan=only`")))]
 pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     scope: Scope,
     Path(stack): Path<Reference>,
     expected: IfMatch,
+    agreed: Agreed,
     Query(removal): Query<RemovalQuery>,
 ) -> Result<Response> {
     let delete = changes::stacks::DeleteStack {
@@ -112,10 +139,34 @@ pub(super) async fn delete(
     };
     let preview = removal.preview();
     preview
-        .or_change(&broker, &caller, delete, |()| {
+        .or_change(&broker, &agreed.caller, agreed.to(delete), |()| {
             StatusCode::NO_CONTENT.into_response()
         })
         .await
+}
+
+/// Brings a deleted stack back, with its history, labels, options and rules. One that is there stays as it is.
+#[utoipa::path(post, path = "/stacks/{stack}/undelete", tag = "stacks",
+    params(("stack" = StackId, Path, description = "Its id: the name may be another stack's by now")),
+    responses((status = 200, body = Stack)))]
+pub(super) async fn undelete(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    scope: Scope,
+    Path(stack): Path<Reference>,
+) -> Result<Response> {
+    let Reference::Id(id) = stack else {
+        return Err(Error::invalid(
+            "/stack",
+            "a deleted stack is named by its id: `GET /stacks?deleted=true` has it",
+        ));
+    };
+    let undelete = changes::undelete::UndeleteStack {
+        scope,
+        stack: id.into(),
+    };
+    let stack = broker.change(caller.actor(), undelete).await?;
+    Ok((entity_tag(stack.revision), Json(stack)).into_response())
 }
 
 /// Shows how a stack is doing at each of its agents.

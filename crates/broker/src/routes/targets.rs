@@ -10,16 +10,17 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::kept_kinds::RemovalQuery;
-use super::preview::Preview;
+use super::preview::{Agreed, Preview};
 use crate::Broker;
 use crate::changes;
+use crate::changes::losses::{DecideLoss, Verdict};
 use crate::error::Result;
 use crate::extract::{IdempotencyKey, Json, Path, Query};
 use crate::idempotency::Once;
 use crate::page::{PageQuery, Window};
 use crate::scope::{Caller, Scope};
-use crate::store::agent_targets::{self, Filter, OpenTarget, State as TargetState};
-use crate::store::{Tx, agents, stacks};
+use crate::store::agent_targets::{self, Filter};
+use crate::store::{Tx, agents, losses, stacks};
 
 /// Which links between agents and stacks to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -48,11 +49,10 @@ impl LinkQuery {
         .window()
     }
 
-    async fn filter(&self, state: TargetState, scope: &Scope, tx: &mut Tx) -> Result<Filter> {
+    async fn filter(&self, scope: &Scope, tx: &mut Tx) -> Result<Filter> {
         let mut filter = Filter {
             agent: None,
             stack: None,
-            state,
         };
         if let Some(agent) = &self.agent {
             filter.agent = Some(agents::find(agent, scope, tx).await?.id);
@@ -74,15 +74,9 @@ pub(super) async fn list(
 ) -> Result<Json<Page<AgentTarget>>> {
     let window = query.window()?;
     let mut tx = broker.db.read().await?;
-    let filter = query.filter(TargetState::Active, &scope, &mut tx).await?;
+    let filter = query.filter(&scope, &mut tx).await?;
     let rows = agent_targets::list(&filter, &scope, &window, &mut tx).await?;
-    let items = rows.into_iter().filter_map(|row| match row {
-        OpenTarget::Active(target) => Some(target),
-        OpenTarget::Removing(_) => None,
-    });
-    Ok(Json(
-        window.page(items.collect(), |target| target.id.uuid()),
-    ))
+    Ok(Json(window.page(rows, |target| target.id.uuid())))
 }
 
 /// Makes an agent responsible for a stack. A removal that the agent has not confirmed yet is withdrawn.
@@ -113,9 +107,9 @@ pub(super) async fn create(
         (status = 200, body = Plan, description = "With `plan=only`")))]
 pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,
-    caller: Caller,
     scope: Scope,
     Path(target): Path<AgentTargetId>,
+    agreed: Agreed,
     Query(removal): Query<RemovalQuery>,
 ) -> Result<Response> {
     let end = changes::targets::EndAgentTarget {
@@ -126,13 +120,14 @@ pub(super) async fn delete(
     };
     let preview = removal.preview();
     preview
-        .or_change(&broker, &caller, end, |()| {
+        .or_change(&broker, &agreed.caller, agreed.to(end), |()| {
             StatusCode::NO_CONTENT.into_response()
         })
         .await
 }
 
-/// Lists removals that agents have not confirmed yet.
+/// Lists what agents are to take out of their clusters: removals that they have not confirmed yet, and losses that
+/// they hold until somebody approves or refuses them.
 #[utoipa::path(get, path = "/removals", tag = "agent targets", params(LinkQuery),
     responses((status = 200, body = Page<Removal>)))]
 pub(super) async fn removals(
@@ -142,13 +137,49 @@ pub(super) async fn removals(
 ) -> Result<Json<Page<Removal>>> {
     let window = query.window()?;
     let mut tx = broker.db.read().await?;
-    let filter = query.filter(TargetState::Removing, &scope, &mut tx).await?;
-    let rows = agent_targets::list(&filter, &scope, &window, &mut tx).await?;
-    let items = rows.into_iter().filter_map(|row| match row {
-        OpenTarget::Removing(removal) => Some(removal),
-        OpenTarget::Active(_) => None,
-    });
-    Ok(Json(
-        window.page(items.collect(), |removal| removal.id.uuid()),
-    ))
+    let filter = query.filter(&scope, &mut tx).await?;
+    let rows = losses::list(&filter, &scope, &window, &mut tx).await?;
+    Ok(Json(window.page(rows, |removal| removal.id.uuid())))
+}
+
+/// Approves a loss: the agent deletes the objects of a removal, or just those that it holds.
+#[utoipa::path(post, path = "/removals/{target}/approve", tag = "agent targets",
+    params(("target" = AgentTargetId, Path, description = "The id that `GET /removals` shows")),
+    responses((status = 204)))]
+pub(super) async fn approve(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    scope: Scope,
+    Path(target): Path<AgentTargetId>,
+) -> Result<StatusCode> {
+    decide(&broker, &caller, scope, target, Verdict::Approve).await
+}
+
+/// Refuses a loss: the objects of a removal, or those that the agent holds, stay and are nobody's from then on.
+#[utoipa::path(post, path = "/removals/{target}/refuse", tag = "agent targets",
+    params(("target" = AgentTargetId, Path, description = "The id that `GET /removals` shows")),
+    responses((status = 204)))]
+pub(super) async fn refuse(
+    State(broker): State<Arc<Broker>>,
+    caller: Caller,
+    scope: Scope,
+    Path(target): Path<AgentTargetId>,
+) -> Result<StatusCode> {
+    decide(&broker, &caller, scope, target, Verdict::Refuse).await
+}
+
+async fn decide(
+    broker: &Broker,
+    caller: &Caller,
+    scope: Scope,
+    target: AgentTargetId,
+    verdict: Verdict,
+) -> Result<StatusCode> {
+    let decision = DecideLoss {
+        scope,
+        target,
+        verdict,
+    };
+    broker.change(caller.actor(), decision).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

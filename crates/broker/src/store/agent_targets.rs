@@ -1,10 +1,11 @@
-use brokkr_core::wire::{AgentTarget, OnRemove, Removal};
+use brokkr_core::wire::{AgentTarget, Approval, OnRemove, Removal};
 use brokkr_core::{AgentId, AgentTargetId, KeptKind, Name, StackId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+pub(crate) use super::decided::Decided;
 use super::{Tx, Word, number, on, sql};
 use crate::error::{Error, Result};
 use crate::page::Window;
@@ -15,7 +16,8 @@ macro_rules! select_open {
     ($rest:literal) => {
         concat!(
             "select t.id, t.agent_id, a.name as agent_name, t.stack_id, s.name as stack_name, g.name as generator, t.direct,
-                    t.rule, t.ineligible, t.created_at, t.policy, t.allow_delete, t.removal_revision, t.ended_at
+                    t.rule, t.ineligible, t.created_at, t.policy, t.allow_delete, t.removal_revision, t.ended_at,
+                    t.approved, t.decided
              from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
                   left join generators g on g.id = s.owner_id
              where t.state in ('active', 'removing')",
@@ -51,21 +53,22 @@ pub(crate) struct Ending {
 /// An agent target that is not closed.
 #[derive(Debug, Clone)]
 pub(crate) enum OpenTarget {
-    Active(AgentTarget),
+    /// With what was decided about losses that the agent held, if anything was.
+    Active(AgentTarget, Option<Box<Decided>>),
     Removing(Removal),
 }
 
 impl OpenTarget {
     pub(crate) const fn agent(&self) -> AgentId {
         match self {
-            Self::Active(target) => target.agent,
+            Self::Active(target, _) => target.agent,
             Self::Removing(removal) => removal.agent,
         }
     }
 
     pub(crate) const fn stack(&self) -> StackId {
         match self {
-            Self::Active(target) => target.stack,
+            Self::Active(target, _) => target.stack,
             Self::Removing(removal) => removal.stack,
         }
     }
@@ -73,21 +76,21 @@ impl OpenTarget {
     /// The revision that asked for the removal, if this is one.
     pub(crate) const fn removal_revision(&self) -> Option<u64> {
         match self {
-            Self::Active(_) => None,
-            Self::Removing(removal) => Some(removal.revision),
+            Self::Active(..) => None,
+            Self::Removing(removal) => removal.revision,
         }
     }
 
     pub(crate) fn active(self) -> Option<AgentTarget> {
         match self {
-            Self::Active(target) => Some(target),
+            Self::Active(target, _) => Some(target),
             Self::Removing(_) => None,
         }
     }
 
     pub(crate) const fn id(&self) -> AgentTargetId {
         match self {
-            Self::Active(target) => target.id,
+            Self::Active(target, _) => target.id,
             Self::Removing(removal) => removal.id,
         }
     }
@@ -109,6 +112,8 @@ struct Row {
     allow_delete: Json<Vec<KeptKind>>,
     removal_revision: Option<i64>,
     ended_at: Option<jiff_sqlx::Timestamp>,
+    approved: Option<Json<Approval>>,
+    decided: Option<Json<Decided>>,
 }
 
 impl From<Row> for OpenTarget {
@@ -117,8 +122,10 @@ impl From<Row> for OpenTarget {
         let (stack, stack_name) = (row.stack_id.into(), row.stack_name.0);
         let generator = row.generator.map(|name| name.0);
         let (id, created_at) = (row.id.into(), row.created_at.to_jiff());
-        match (row.policy, row.removal_revision, row.ended_at) {
-            (Some(Word(policy)), Some(revision), Some(ended_at)) => Self::Removing(Removal {
+        if let (Some(Word(policy)), Some(revision), Some(ended_at)) =
+            (row.policy, row.removal_revision, row.ended_at)
+        {
+            return Self::Removing(Removal {
                 id,
                 agent,
                 agent_name,
@@ -127,22 +134,25 @@ impl From<Row> for OpenTarget {
                 generator,
                 policy,
                 allow_delete: row.allow_delete.0,
-                revision: number(revision),
+                revision: Some(number(revision)),
                 since: ended_at.to_jiff(),
-            }),
-            _ => Self::Active(AgentTarget {
-                id,
-                agent,
-                agent_name,
-                stack,
-                stack_name,
-                generator,
-                direct: row.direct,
-                rule: row.rule,
-                ineligible: row.ineligible,
-                created_at,
-            }),
+                approved: row.approved.map(|Json(approval)| approval),
+                held: None,
+            });
         }
+        let target = AgentTarget {
+            id,
+            agent,
+            agent_name,
+            stack,
+            stack_name,
+            generator,
+            direct: row.direct,
+            rule: row.rule,
+            ineligible: row.ineligible,
+            created_at,
+        };
+        Self::Active(target, row.decided.map(|Json(decided)| Box::new(decided)))
     }
 }
 
@@ -151,32 +161,31 @@ impl From<Row> for OpenTarget {
 pub(crate) struct Filter {
     pub(crate) agent: Option<AgentId>,
     pub(crate) stack: Option<StackId>,
-    pub(crate) state: State,
 }
 
-/// Open targets within a scope.
+/// Active targets within a scope.
 pub(crate) async fn list(
     filter: &Filter,
     scope: &Scope,
     window: &Window,
     tx: &mut Tx,
-) -> Result<Vec<OpenTarget>> {
+) -> Result<Vec<AgentTarget>> {
     let rows: Vec<Row> = on!(tx, |c| {
         sqlx::query_as(
-        select_open!("and ($1 is null or t.agent_id = $1) and ($2 is null or t.stack_id = $2) and t.state = $3
-             and ($4 is null or s.owner_id = $4) and t.id > $5
-         order by t.id limit $6")
+        select_open!("and ($1 is null or t.agent_id = $1) and ($2 is null or t.stack_id = $2) and t.state = 'active'
+             and ($3 is null or s.owner_id = $3) and t.id > $4
+         order by t.id limit $5")
     )
     .bind(filter.agent.map(AgentId::uuid))
     .bind(filter.stack.map(StackId::uuid))
-    .bind(Word(filter.state))
     .bind(scope.only())
     .bind(window.after)
     .bind(window.rows())
     .fetch_all(c)
     .await
     })?;
-    Ok(rows.into_iter().map(OpenTarget::from).collect())
+    let targets = rows.into_iter().map(OpenTarget::from);
+    Ok(targets.filter_map(OpenTarget::active).collect())
 }
 
 /// One open target within a scope.
@@ -284,11 +293,17 @@ pub(crate) async fn set_reason(target: &AgentTarget, tx: &mut Tx) -> Result<()> 
 }
 
 /// Turns an active target into a removal.
-pub(crate) async fn end(id: AgentTargetId, ending: &Ending, tx: &mut Tx) -> Result<()> {
+pub(crate) async fn end(
+    id: AgentTargetId,
+    ending: &Ending,
+    approval: Option<&Approval>,
+    tx: &mut Tx,
+) -> Result<()> {
     on!(tx, |c| {
         sqlx::query(
         "update agent_targets
-         set state = 'removing', policy = $2, allow_delete = $3, removal_revision = $4, ended_at = $5
+         set state = 'removing', policy = $2, allow_delete = $3, removal_revision = $4, ended_at = $5,
+             approved = $6
          where id = $1 and state = 'active'"
     )
     .bind(id.uuid())
@@ -296,11 +311,94 @@ pub(crate) async fn end(id: AgentTargetId, ending: &Ending, tx: &mut Tx) -> Resu
     .bind(Json(&ending.allow_delete))
     .bind(sql(ending.revision))
     .bind(ending.now.to_sqlx())
+    .bind(approval.map(Json))
     .execute(c)
     .await
     .map(drop)
     })?;
     Ok(())
+}
+
+/// How many agents run a stack.
+pub(crate) async fn count(stack: StackId, tx: &mut Tx) -> Result<u64> {
+    let (count,): (i64,) = on!(tx, |c| sqlx::query_as(
+        "select count(*) from agent_targets where stack_id = $1 and state = 'active'"
+    )
+    .bind(stack.uuid())
+    .fetch_one(c)
+    .await)?;
+    Ok(number(count))
+}
+
+/// The agents that were named directly for a deleted stack, lost it by its deletion, and have not confirmed that.
+pub(crate) async fn direct_until_deleted(stack: StackId, tx: &mut Tx) -> Result<Vec<AgentId>> {
+    let rows: Vec<(Uuid,)> = on!(tx, |c| {
+        sqlx::query_as(
+        "select t.agent_id from agent_targets t join stacks s on s.id = t.stack_id
+         where t.stack_id = $1 and t.state = 'removing' and t.removal_revision = s.changed_revision and t.direct
+         order by t.agent_id"
+    )
+    .bind(stack.uuid())
+    .fetch_all(c)
+    .await
+    })?;
+    Ok(rows.into_iter().map(|(agent,)| agent.into()).collect())
+}
+
+/// Says yes to a removal.
+pub(crate) async fn approve(id: AgentTargetId, approval: &Approval, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| sqlx::query(
+        "update agent_targets set approved = $2 where id = $1 and state = 'removing'"
+    )
+    .bind(id.uuid())
+    .bind(Json(approval))
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+/// Lets the objects of a removal stay.
+pub(crate) async fn orphan(id: AgentTargetId, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| sqlx::query(
+        "update agent_targets set policy = $2 where id = $1 and state = 'removing'"
+    )
+    .bind(id.uuid())
+    .bind(Word(OnRemove::Orphan))
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+/// Keeps what was decided about the losses of an active target.
+pub(crate) async fn decide(id: AgentTargetId, decided: &Decided, tx: &mut Tx) -> Result<()> {
+    let decided = (!decided.is_empty()).then_some(Json(decided));
+    on!(tx, |c| sqlx::query(
+        "update agent_targets set decided = $2 where id = $1 and state = 'active'"
+    )
+    .bind(id.uuid())
+    .bind(decided)
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+/// What was decided about the losses of a stack, at each agent where something was.
+pub(crate) async fn decided(
+    stack: StackId,
+    tx: &mut Tx,
+) -> Result<Vec<(AgentTargetId, AgentId, Decided)>> {
+    let rows: Vec<(Uuid, Uuid, Json<Decided>)> = on!(tx, |c| sqlx::query_as(
+        "select id, agent_id, decided from agent_targets
+         where stack_id = $1 and state = 'active' and decided is not null"
+    )
+    .bind(stack.uuid())
+    .fetch_all(c)
+    .await)?;
+    let read = |(id, agent, Json(decided)): (Uuid, Uuid, _)| (id.into(), agent.into(), decided);
+    Ok(rows.into_iter().map(read).collect())
 }
 
 /// Closes a removal.

@@ -16,6 +16,8 @@ pub(crate) struct DeploymentObjectRow {
     pub(crate) owner: Uuid,
     /// Objects of kept kinds that may be deleted where they are no longer in the content.
     pub(crate) allow_delete: Vec<ObjectKey>,
+    /// Objects that somebody agreed to lose, where they are no longer in the content.
+    pub(crate) approved_losses: Vec<ObjectKey>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -29,6 +31,7 @@ struct Row {
     object_count: i64,
     default_namespace: Option<String>,
     allow_delete: Json<Vec<ObjectKey>>,
+    approved_losses: Json<Vec<ObjectKey>>,
     author: String,
     message: Option<String>,
     created_at: jiff_sqlx::Timestamp,
@@ -54,6 +57,7 @@ impl TryFrom<Row> for DeploymentObjectRow {
             object,
             owner: row.owner_id,
             allow_delete: row.allow_delete.0,
+            approved_losses: row.approved_losses.0,
         })
     }
 }
@@ -63,8 +67,8 @@ pub(crate) async fn insert(row: &DeploymentObjectRow, tx: &mut Tx) -> Result<()>
     on!(tx, |c| {
         sqlx::query(
         "insert into deployment_objects (id, stack_id, owner_id, sequence, digest, size, object_count,
-             default_namespace, allow_delete, author, message, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+             default_namespace, allow_delete, approved_losses, author, message, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
     )
     .bind(object.id.uuid())
     .bind(object.stack.uuid())
@@ -75,6 +79,7 @@ pub(crate) async fn insert(row: &DeploymentObjectRow, tx: &mut Tx) -> Result<()>
     .bind(i64::from(object.objects))
     .bind(object.default_namespace.as_deref())
     .bind(Json(&row.allow_delete))
+    .bind(Json(&row.approved_losses))
     .bind(object.author.as_str())
     .bind(object.message.as_deref())
     .bind(object.created_at.to_sqlx())

@@ -11,7 +11,7 @@ macro_rules! select_entries {
     ($rest:literal) => {
         concat!(
             "select s.id, s.name, s.options, s.changed_revision, s.head_id, s.head_sequence,
-                    d.digest, d.size, d.default_namespace, d.allow_delete
+                    d.digest, d.size, d.default_namespace, d.allow_delete, d.approved_losses
              from stacks s left join deployment_objects d on d.id = s.head_id
              where s.deleted_at is null",
             " ",
@@ -41,6 +41,7 @@ struct IndexColumns {
     size: Option<i64>,
     default_namespace: Option<String>,
     allow_delete: Option<Json<Vec<ObjectKey>>>,
+    approved_losses: Option<Json<Vec<ObjectKey>>>,
 }
 
 impl TryFrom<IndexColumns> for StackEntry {
@@ -60,9 +61,9 @@ impl TryFrom<IndexColumns> for StackEntry {
                 create_namespace: row.options.0.create_namespace,
                 allow_delete: row.allow_delete.map_or_else(Vec::new, |keys| keys.0),
                 requires: Vec::new(),
-                approved_losses: Vec::new(),
+                approved_losses: row.approved_losses.map_or_else(Vec::new, |keys| keys.0),
                 released: Vec::new(),
-                adopt: brokkr_core::wire::Adopt::Never,
+                adopt: row.options.0.adopt,
             }),
             _ => None,
         };

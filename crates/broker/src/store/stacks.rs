@@ -9,7 +9,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{Tx, Word, number, on, sql};
-use crate::error::{Error, Result, name_taken};
+use crate::error::{Error, Result, name_gone, name_taken};
 use crate::page::Window;
 use crate::scope::Scope;
 
@@ -19,7 +19,7 @@ macro_rules! select_stacks {
         concat!(
             "select s.id, s.owner_id, g.name as generator, g.scope, s.name, s.edited_revision, s.labels, s.annotations,
                     s.targeting, s.options, s.head_id, s.head_sequence, d.digest as head_digest,
-                    s.created_at
+                    s.created_at, s.deleted_at
              from stacks s left join generators g on g.id = s.owner_id
                   left join deployment_objects d on d.id = s.head_id",
             " ",
@@ -64,6 +64,7 @@ struct Row {
     head_sequence: i64,
     head_digest: Option<Vec<u8>>,
     created_at: jiff_sqlx::Timestamp,
+    deleted_at: Option<jiff_sqlx::Timestamp>,
 }
 
 impl TryFrom<Row> for StackRow {
@@ -89,6 +90,7 @@ impl TryFrom<Row> for StackRow {
             options: row.options.0,
             head,
             created_at: row.created_at.to_jiff(),
+            deleted_at: row.deleted_at.map(jiff_sqlx::Timestamp::to_jiff),
         };
         Ok(Self {
             stack,
@@ -160,17 +162,55 @@ pub(crate) async fn find(reference: &Reference, scope: &Scope, tx: &mut Tx) -> R
         .ok_or(Error::NotFound("stack"))
 }
 
-pub(crate) async fn list(scope: &Scope, window: &Window, tx: &mut Tx) -> Result<Vec<Stack>> {
-    let rows: Vec<Row> = on!(tx, |c| {
-        sqlx::query_as(
-        select_stacks!("where s.deleted_at is null and ($1 is null or s.owner_id = $1) and s.id > $2 order by s.id limit $3")
-    )
-    .bind(scope.only())
-    .bind(window.after)
-    .bind(window.rows())
-    .fetch_all(c)
-    .await
+/// A deleted stack in the caller's scope; none if there is no such stack, or if its generator was deleted too.
+pub(crate) async fn find_deleted(
+    id: StackId,
+    scope: &Scope,
+    tx: &mut Tx,
+) -> Result<Option<StackRow>> {
+    let row: Option<Row> = on!(tx, |c| {
+        sqlx::query_as(select_stacks!(
+            "where s.id = $1 and s.deleted_at is not null and g.deleted_at is null
+                 and ($2 is null or s.owner_id = $2)"
+        ))
+        .bind(id.uuid())
+        .bind(scope.only())
+        .fetch_optional(c)
+        .await
     })?;
+    row.map(StackRow::try_from).transpose()
+}
+
+/// The stacks of a scope, or those of it that were deleted and can be brought back.
+pub(crate) async fn list(
+    deleted: bool,
+    scope: &Scope,
+    window: &Window,
+    tx: &mut Tx,
+) -> Result<Vec<Stack>> {
+    let rows: Vec<Row> = if deleted {
+        on!(tx, |c| {
+            sqlx::query_as(select_stacks!(
+            "where s.deleted_at is not null and g.deleted_at is null and ($1 is null or s.owner_id = $1)
+                 and s.id > $2 order by s.id limit $3"
+        ))
+        .bind(scope.only())
+        .bind(window.after)
+        .bind(window.rows())
+        .fetch_all(c)
+        .await
+        })?
+    } else {
+        on!(tx, |c| sqlx::query_as(select_stacks!(
+            "where s.deleted_at is null and ($1 is null or s.owner_id = $1)
+                 and s.id > $2 order by s.id limit $3"
+        ))
+        .bind(scope.only())
+        .bind(window.after)
+        .bind(window.rows())
+        .fetch_all(c)
+        .await)?
+    };
     rows.into_iter()
         .map(|row| Ok(StackRow::try_from(row)?.stack))
         .collect()
@@ -255,6 +295,19 @@ pub(crate) async fn set_head(
     .await
     .map(drop))?;
     Ok(())
+}
+
+/// Takes the deletion back.
+pub(crate) async fn undelete(stack: &Stack, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| sqlx::query(
+        "update stacks set deleted_at = null, changed_revision = $2, edited_revision = $2 where id = $1"
+    )
+    .bind(stack.id.uuid())
+    .bind(sql(stack.revision))
+    .execute(c)
+    .await
+    .map(drop))
+    .map_err(name_gone(&stack.name))
 }
 
 pub(crate) async fn delete(id: StackId, now: Timestamp, revision: u64, tx: &mut Tx) -> Result<()> {

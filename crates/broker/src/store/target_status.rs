@@ -1,7 +1,8 @@
-use brokkr_core::wire::{Health, StackStatus, Sync, TargetStatus};
+use brokkr_core::wire::{Health, Held, HeldLoss, LossCause, StackStatus, Sync, TargetStatus};
 use brokkr_core::{AgentId, Name, StackId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::agent_targets::State;
@@ -31,6 +32,8 @@ struct Row {
     sync: Option<Word<Sync>>,
     health: Option<Word<Health>>,
     reason: Option<String>,
+    held_shown: Option<Json<Held>>,
+    removal_revision: Option<i64>,
     last_seen: Option<jiff_sqlx::Timestamp>,
     interval_seconds: i64,
 }
@@ -41,6 +44,11 @@ impl From<Row> for StatusRow {
         let desired = (row.head_sequence > 0 && !is_removing).then(|| number(row.head_sequence));
         // What was said of an older version says nothing about the newest one.
         let is_of_head = row.seen == Some(row.head_sequence);
+        let cause = match row.removal_revision {
+            Some(revision) => LossCause::Removal(number(revision)),
+            None => LossCause::Snapshot(number(row.head_sequence)),
+        };
+        let held = row.held_shown.map(|Json(held)| held);
         let reported = row.sync.map_or(Sync::Pending, |sync| sync.0);
         let sync = match (is_removing, is_of_head) {
             (true, _) => Sync::Removing,
@@ -56,6 +64,7 @@ impl From<Row> for StatusRow {
             health: row.health.map_or(Health::Unknown, |health| health.0),
             ineligible: row.ineligible && !is_removing,
             reason: row.reason.filter(|_| is_removing || is_of_head),
+            held: held.filter(|held| held.cause == cause),
             observed_at: None,
         };
         let interval_seconds = number(row.interval_seconds);
@@ -78,14 +87,21 @@ pub(crate) async fn report(
     now: Timestamp,
     tx: &mut Tx,
 ) -> Result<()> {
+    let held = status.held.as_ref();
+    let snapshot = held.and_then(|held| match held.cause {
+        LossCause::Snapshot(sequence) => Some(sql(sequence)),
+        LossCause::Removal(_) => None,
+    });
     on!(tx, |c| {
         sqlx::query(
-        "insert into target_status (agent_id, stack_id, seen, applied, sync, health, reason, reported_at)
-         select $1, stack_id, $3, $4, $5, $6, $7, $8 from agent_targets
+        "insert into target_status (agent_id, stack_id, seen, applied, sync, health, reason, reported_at,
+             held_snapshot, held_shown, held)
+         select $1, stack_id, $3, $4, $5, $6, $7, $8, $9, $10, $11 from agent_targets
          where agent_id = $1 and stack_id = $2 and state in ('active', 'removing')
          on conflict (agent_id, stack_id) do update set seen = excluded.seen, applied = excluded.applied,
              sync = excluded.sync, health = excluded.health, reason = excluded.reason,
-             reported_at = excluded.reported_at"
+             reported_at = excluded.reported_at, held_snapshot = excluded.held_snapshot,
+             held_shown = excluded.held_shown, held = excluded.held"
     )
     .bind(agent.uuid())
     .bind(status.stack.uuid())
@@ -95,6 +111,9 @@ pub(crate) async fn report(
     .bind(Word(status.health))
     .bind(status.reason.as_deref())
     .bind(now.to_sqlx())
+    .bind(snapshot)
+    .bind(held.map(|held| Json(held.shown())))
+    .bind(held.map(Json))
     .execute(c)
     .await
     .map(drop)
@@ -115,6 +134,35 @@ pub(crate) async fn forget(agent: AgentId, stack: StackId, tx: &mut Tx) -> Resul
     Ok(())
 }
 
+/// The loss that an agent holds because of a stack's newest snapshot, if it holds one.
+pub(crate) async fn held(agent: AgentId, stack: StackId, tx: &mut Tx) -> Result<Option<HeldLoss>> {
+    let row: Option<(Option<Json<HeldLoss>>,)> = on!(tx, |c| sqlx::query_as(
+        "select r.held from target_status r join stacks s on s.id = r.stack_id
+         where r.agent_id = $1 and r.stack_id = $2 and r.held_snapshot = s.head_sequence"
+    )
+    .bind(agent.uuid())
+    .bind(stack.uuid())
+    .fetch_optional(c)
+    .await)?;
+    Ok(row.and_then(|(held,)| held).map(|Json(held)| held))
+}
+
+/// Forgets a held loss that was decided about. An agent that still holds something says so again.
+pub(crate) async fn forget_held(agent: AgentId, stack: StackId, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| {
+        sqlx::query(
+            "update target_status set held_snapshot = null, held_shown = null, held = null
+         where agent_id = $1 and stack_id = $2",
+        )
+        .bind(agent.uuid())
+        .bind(stack.uuid())
+        .execute(c)
+        .await
+        .map(drop)
+    })?;
+    Ok(())
+}
+
 /// The state of each open target of a stack that the caller was found to see.
 pub(crate) async fn of_stack(
     stack: StackId,
@@ -124,7 +172,7 @@ pub(crate) async fn of_stack(
     let rows: Vec<Row> = on!(tx, |c| {
         sqlx::query_as(
         "select t.id as target, t.agent_id, a.name as agent_name, t.state, t.ineligible, s.head_sequence,
-                r.seen, r.applied, r.sync, r.health, r.reason, a.last_seen, a.interval_seconds
+                r.seen, r.applied, r.sync, r.health, r.reason, r.held_shown, t.removal_revision, a.last_seen, a.interval_seconds
          from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
               left join target_status r on r.agent_id = t.agent_id and r.stack_id = t.stack_id
          where t.stack_id = $1 and t.state in ('active', 'removing') and t.id > $2

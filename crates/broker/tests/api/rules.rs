@@ -170,7 +170,7 @@ async fn a_plan_changes_nothing(engine: Engine) {
         .expect("a plan");
     assert_eq!((plan.reached, plan.left), (0, 1));
     let plan = admin
-        .plan_delete_stack(&name("shop"))
+        .plan_delete_stack(&name("shop"), None, &[])
         .await
         .expect("a plan");
     assert_eq!((plan.reached, plan.left), (0, 2));

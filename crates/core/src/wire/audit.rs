@@ -32,6 +32,9 @@ pub struct AuditEntry {
     pub reached: u64,
     /// How many agent targets it ended.
     pub left: u64,
+    /// The plan that was agreed to, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Digest>,
 }
 
 /// An entry with what chains it to the one before.
@@ -114,6 +117,8 @@ pub enum AuditAction {
     StackChange,
     /// It was deleted.
     StackDelete,
+    /// It was brought back.
+    StackUndelete,
     /// A snapshot of it was published.
     StackPublish,
     /// An older snapshot of it was published again.
@@ -124,6 +129,10 @@ pub enum AuditAction {
     TargetEnd,
     /// An agent confirmed that it removed a stack.
     RemovalConfirm,
+    /// A loss was approved.
+    RemovalApprove,
+    /// A loss was refused: the objects stay.
+    RemovalRefuse,
     /// A key was made.
     KeyCreate,
     /// A new key was put in the place of this one.

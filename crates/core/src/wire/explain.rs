@@ -1,8 +1,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::stacks::OnRemove;
+use crate::digest::Digest;
 use crate::id::{AgentId, StackId};
 use crate::name::Name;
+use crate::object::{KeptKind, ObjectKey};
 use crate::targeting::Finding;
 
 /// Why an agent runs a stack, or why it does not: every predicate with the value that was found.
@@ -70,14 +73,33 @@ pub struct ExplainedScope {
 }
 
 /// What a change would do, before it is made: nothing of it is stored.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Plan {
+    /// Names all that the plan says, also what it only counts: the same change of the same state has the same one.
+    /// As `Brokkr-Plan` it makes the change only if it would still do just this, and approves what is lost.
+    pub digest: Digest,
     /// How many agent targets it would begin.
     pub reached: u64,
     /// How many agent targets it would end.
     pub left: u64,
     /// Which, each with what happens to it: those that end first, and a thousand at most.
     pub changes: Vec<PlannedTarget>,
+    /// The objects that a snapshot no longer has: all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<ObjectKey>,
+    /// How many agents run the stack of that snapshot, and would delete them.
+    #[serde(default)]
+    pub agents: u64,
+    /// Kept kinds whose objects are deleted too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_delete: Vec<KeptKind>,
+}
+
+impl Plan {
+    /// Whether some cluster would lose something.
+    pub const fn loses(&self) -> bool {
+        self.left > 0 || self.agents > 0 && !self.dropped.is_empty()
+    }
 }
 
 /// What a change would do to an agent and a stack.
@@ -96,6 +118,9 @@ pub struct PlannedTarget {
     pub generator: Option<Name>,
     /// Whether the agent would begin or cease to run it.
     pub effect: Effect,
+    /// What would happen to the objects, if it ceases to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<OnRemove>,
 }
 
 /// What happens to an agent target.

@@ -33,6 +33,12 @@ pub enum Code {
     AlreadyDone,
     /// Something else depends on it.
     InUse,
+    /// More would be lost than a change may take away without a plan.
+    PlanRequired,
+    /// The change would no longer do what the plan says.
+    PlanChanged,
+    /// There is no loss to decide about.
+    NothingHeld,
     /// The generator has as much as it may have.
     QuotaExceeded,
     /// Without this key nobody could administer the broker.

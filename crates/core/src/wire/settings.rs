@@ -9,6 +9,10 @@ use crate::bounded::Bounded;
 pub type RetentionDays = Bounded<1, 3_650>;
 /// How many keys an agent, a generator or the operators can have. One would leave nobody a second key to change to.
 pub type KeyLimit = Bounded<2, 1_000>;
+/// How many agents.
+pub type GuardAgents = Bounded<1, 1_000_000>;
+/// A part of a hundred.
+pub type Percent = Bounded<0, 100>;
 
 /// What operators have settled for the whole broker.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, ToSchema)]
@@ -19,6 +23,9 @@ pub struct Settings {
     pub retention: Retention,
     /// How much anybody may have.
     pub limits: Limits,
+    /// How much one change may take away without a plan.
+    #[serde(default)]
+    pub guard: Guard,
 }
 
 /// How long what is kept.
@@ -56,6 +63,44 @@ impl Default for Limits {
     }
 }
 
+/// How much one change may take away without a plan: the greater of the two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Guard {
+    /// How many agents may lose a stack.
+    #[schema(default = 10)]
+    pub agents: GuardAgents,
+    /// Which part of a stack's agents may lose it.
+    #[schema(default = 10)]
+    pub agents_percent: Percent,
+}
+
+impl Guard {
+    const AGENTS: GuardAgents = match GuardAgents::new(10) {
+        Ok(agents) => agents,
+        Err(_) => panic!("the default lies within the bounds"),
+    };
+    const PERCENT: Percent = match Percent::new(10) {
+        Ok(percent) => percent,
+        Err(_) => panic!("the default lies within the bounds"),
+    };
+
+    /// Whether so many of a stack's agents may lose it at once.
+    pub const fn permits(self, left: u64, of: u64) -> bool {
+        left <= self.agents.get() as u64
+            || left.saturating_mul(100) <= of.saturating_mul(self.agents_percent.get() as u64)
+    }
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self {
+            agents: Self::AGENTS,
+            agents_percent: Self::PERCENT,
+        }
+    }
+}
+
 /// Changes the broker's settings: JSON Merge Patch (RFC 7396). `null` goes back to the default.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -68,6 +113,10 @@ pub struct PatchSettings {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<PatchLimits>)]
     pub limits: Option<Option<PatchLimits>>,
+    /// How much one change may take away without a plan.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<PatchGuard>)]
+    pub guard: Option<Option<PatchGuard>>,
 }
 
 /// How long what is kept from now on.
@@ -94,6 +143,20 @@ pub struct PatchLimits {
     pub default_quota: Option<Option<PatchQuota>>,
 }
 
+/// How much one change may take away without a plan from now on.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PatchGuard {
+    /// How many agents may lose a stack.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<GuardAgents>)]
+    pub agents: Option<Option<GuardAgents>>,
+    /// Which part of a stack's agents may lose it.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Percent>)]
+    pub agents_percent: Option<Option<Percent>>,
+}
+
 impl PatchSettings {
     /// The settings after this patch.
     pub fn applied_to(self, settings: Settings) -> Settings {
@@ -101,6 +164,7 @@ impl PatchSettings {
             revision,
             retention,
             limits,
+            guard,
         } = settings;
         Settings {
             revision,
@@ -109,6 +173,9 @@ impl PatchSettings {
             }),
             limits: self.limits.map_or(limits, |patch| {
                 patch.map_or_else(Limits::default, |patch| patch.applied_to(limits))
+            }),
+            guard: self.guard.map_or(guard, |patch| {
+                patch.map_or_else(Guard::default, |patch| patch.applied_to(guard))
             }),
         }
     }
@@ -120,6 +187,20 @@ impl PatchRetention {
             agent_events_days: self
                 .agent_events_days
                 .unwrap_or(retention.agent_events_days),
+        }
+    }
+}
+
+impl PatchGuard {
+    fn applied_to(self, guard: Guard) -> Guard {
+        let usual = Guard::default();
+        Guard {
+            agents: self
+                .agents
+                .map_or(guard.agents, |agents| agents.unwrap_or(usual.agents)),
+            agents_percent: self.agents_percent.map_or(guard.agents_percent, |percent| {
+                percent.unwrap_or(usual.agents_percent)
+            }),
         }
     }
 }
@@ -196,6 +277,29 @@ mod tests {
     }
 
     #[test]
+    fn the_guard_lets_pass_the_greater_of_both() {
+        let guard = Guard::default();
+        for (left, of, permits) in [
+            (0, 0, true),
+            (10, 10, true),
+            (11, 11, false),
+            (11, 100, false),
+            (11, 110, true),
+            (12, 119, false),
+            (1_000, 10_000, true),
+            (1_001, 10_000, false),
+        ] {
+            assert_eq!(guard.permits(left, of), permits, "{left} of {of}");
+        }
+        let patch = json!({"guard": {"agents": 1, "agents_percent": 0}});
+        let narrow = after(patch, Settings::default());
+        assert!(narrow.guard.permits(1, 1_000) && !narrow.guard.permits(2, 1_000));
+        let part = after(json!({"guard": {"agents": null}}), narrow).guard;
+        assert_eq!((part.agents.get(), part.agents_percent.get()), (10, 0));
+        assert_eq!(after(json!({"guard": null}), narrow), Settings::default());
+    }
+
+    #[test]
     fn what_cannot_be_is_refused() {
         for wrong in [
             json!({"retention": {"agent_events_days": 0}}),
@@ -204,6 +308,8 @@ mod tests {
             json!({"limits": {"keys_per_identity": 1_001}}),
             json!({"limits": {"default_quota": {"stacks": -1}}}),
             json!({"limits": {"colour": 1}}),
+            json!({"guard": {"agents": 0}}),
+            json!({"guard": {"agents_percent": 101}}),
             json!({"revision": 1}),
         ] {
             let read: Result<PatchSettings, _> = serde_json::from_value(wrong.clone());

@@ -84,6 +84,9 @@ pub struct Stack {
     pub head: Option<StackHead>,
     /// When it was created.
     pub created_at: Timestamp,
+    /// When it was deleted; absent if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
 }
 
 /// The newest deployment object of a stack.

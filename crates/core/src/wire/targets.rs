@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::stacks::OnRemove;
+use super::target_state::Approval;
 use crate::id::{AgentId, AgentTargetId, StackId};
 use crate::name::{Name, Reference};
 use crate::object::{KeptKind, ObjectKey};
@@ -48,10 +49,11 @@ pub struct CreateAgentTarget {
     pub stack: Reference,
 }
 
-/// A stack that an agent is to take out of its cluster, and has not confirmed yet.
+/// What an agent is to take out of its cluster: a stack, until it confirms that, or objects that a snapshot no longer
+/// has, while it holds their loss.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Removal {
-    /// The agent target that ended.
+    /// The agent target that ended, or whose loss is held.
     pub id: AgentTargetId,
     /// The agent.
     pub agent: AgentId,
@@ -68,10 +70,17 @@ pub struct Removal {
     pub policy: OnRemove,
     /// Kept kinds whose objects are deleted too.
     pub allow_delete: Vec<KeptKind>,
-    /// The revision of the change that ended the target.
-    pub revision: u64,
-    /// When it ended.
+    /// The revision of the change that ended the target; absent if it is a snapshot that has less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+    /// When the target ended, or when the agent said that it holds the loss.
     pub since: Timestamp,
+    /// Who said yes to the loss, if somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approval>,
+    /// What the agent holds until somebody approves or refuses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
 }
 
 /// How far an agent is with what it should run.
@@ -129,6 +138,9 @@ pub struct TargetStatus {
     /// Why, if there is something to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The loss that the agent holds until somebody approves or refuses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
     /// When the agent was last heard of. It reports a change as soon as it sees one, and looks at the health of
     /// what is done at least every five minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -142,6 +154,7 @@ impl TargetStatus {
         self.observed_at = at;
         if silent {
             self.health = Health::Unknown;
+            self.held = None;
             self.reason = Some(match at {
                 Some(at) => format!("the agent has been silent since {at}"),
                 None => "the agent has never polled".to_owned(),
@@ -192,6 +205,35 @@ pub struct HeldLoss {
     pub cause: LossCause,
     /// All of them, at most 5,000.
     pub objects: Vec<ObjectKey>,
+    /// How many objects the agent owns, of all stacks.
+    pub owned: u64,
+}
+
+impl HeldLoss {
+    /// How many objects a held loss may have.
+    pub const MOST: usize = 5_000;
+    const SHOWN: usize = 50;
+
+    /// The loss as lists show it.
+    pub fn shown(&self) -> Held {
+        Held {
+            cause: self.cause,
+            count: self.objects.len() as u64,
+            first: self.objects.iter().take(Self::SHOWN).cloned().collect(),
+            owned: self.owned,
+        }
+    }
+}
+
+/// A loss that an agent holds, as lists show it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Held {
+    /// What would take the objects away.
+    pub cause: LossCause,
+    /// How many objects.
+    pub count: u64,
+    /// The first of them, at most 50.
+    pub first: Vec<ObjectKey>,
     /// How many objects the agent owns, of all stacks.
     pub owned: u64,
 }

@@ -129,7 +129,9 @@ impl Stage {
             .delete_agent_target(target, Some(policy), allow_delete);
         ended.await.expect("an ended target");
         let removals = self.admin.removals(Some(&stack_name), None).await;
-        let revision = removals.expect("removals")[0].revision;
+        let revision = removals.expect("removals")[0]
+            .revision
+            .expect("of a removal");
         self.values.set(&format!("{stack}.removal"), revision);
     }
 

@@ -26,7 +26,9 @@ impl Delete {
     pub async fn run(self) -> anyhow::Result<()> {
         let client = self.connection.client()?;
         let stack = client.stack(&self.stack).await?;
-        let plan = client.plan_delete_stack(&self.stack).await?;
+        let (policy, kinds) = (self.leaving.policy(), &self.leaving.deletable.kinds);
+        let id = Reference::Id(stack.id.uuid());
+        let plan = client.plan_delete_stack(&id, policy, kinds).await?;
         self.confirmation.ask(&format!(
             "Delete stack {}? {}, and {}.",
             stack.name,
@@ -39,13 +41,11 @@ impl Delete {
             },
             self.leaving.consequence(stack.options.on_remove)
         ))?;
-        let policy = self.leaving.policy();
-        client
-            .delete_stack(&self.stack, policy, &self.leaving.deletable.kinds)
-            .await?;
+        let agreeing = client.agreeing_to(&plan);
+        agreeing.delete_stack(&id, policy, kinds).await?;
         say(&format!(
-            "Deleted stack {}. `brokkr removals list` shows which agents still have it.",
-            stack.name
+            "Deleted stack {}. `brokkr removals list` shows which agents still have it, and `brokkr stack undelete {}` brings it back.",
+            stack.name, stack.id
         ));
         Ok(())
     }

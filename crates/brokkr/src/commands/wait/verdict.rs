@@ -81,6 +81,7 @@ mod tests {
             health,
             ineligible: false,
             reason: Some("because".to_owned()),
+            held: None,
             observed_at: None,
         }
     }
