@@ -138,11 +138,13 @@ impl Delete {
     async fn run(self) -> anyhow::Result<()> {
         let client = self.connection.client()?;
         let agent = client.agent(&self.agent).await?;
+        let id = Reference::Id(agent.id.uuid());
+        let plan = client.plan_delete_agent(&id).await?;
         self.confirmation.ask(&format!(
             "Delete agent {}? Its key dies with it.",
             agent.name
         ))?;
-        client.delete_agent(&self.agent).await?;
+        client.agreeing_to(&plan).delete_agent(&id).await?;
         say(&format!("Deleted agent {}.", agent.name));
         Ok(())
     }

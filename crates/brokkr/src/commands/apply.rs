@@ -6,6 +6,7 @@ use brokkr_core::name::Reference;
 use brokkr_core::wire::{CreateStack, Publish, PublishOptions, Published, Stack, StackOptions};
 use clap::Args;
 
+use super::plan::Care;
 use super::removal::Deletable;
 use super::wait::Wait;
 use crate::connection::Connection;
@@ -17,10 +18,12 @@ use crate::terminal::say;
 /// Publish manifests as the new content of a stack
 ///
 /// They are the whole content: what the stack had before and they no longer have is deleted from the
-/// clusters. What the stack has already is not published again.
+/// clusters, which is shown and asked first; in a pipeline, --yes agrees to it. What the stack has already is not
+/// published again.
 #[derive(Args)]
 #[command(after_help = "Example:
-  brokkr apply -f ./manifests --stack checkout --wait
+  brokkr apply -f ./manifests --stack checkout --dry-run
+  brokkr apply -f ./manifests --stack checkout --yes --wait
   helm template checkout ./chart | brokkr apply -f - --stack checkout --message 'chart 1.4'")]
 pub struct Apply {
     /// A file, a folder of .yaml, .yml and .json files, or - for stdin; several may be given
@@ -54,6 +57,8 @@ pub struct Apply {
     #[command(flatten)]
     deletable: Deletable,
     #[command(flatten)]
+    care: Care,
+    #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
     connection: Connection,
@@ -66,7 +71,10 @@ impl Apply {
         let snapshot = Snapshot::read(&self.files)?;
         snapshot.check(self.namespace.as_deref())?;
         let client = self.connection.client()?;
-        let stack = self.stack(&client).await?;
+        let Some(stack) = self.stack(&client).await? else {
+            say("It would be created. Nothing was changed.");
+            return Ok(());
+        };
         snapshot.check(stack.options.default_namespace.as_deref())?;
         let publish = Publish {
             manifests: snapshot.into_text(),
@@ -77,20 +85,32 @@ impl Apply {
             },
         };
         let id = Reference::Id(stack.id.uuid());
-        let published = client.publish(&id, &publish).await?;
+        let plan = client.plan_publish(&id, &publish).await?;
+        if !self.care.permits(&plan, &self.output)? {
+            return Ok(());
+        }
+        let agreeing = client.agreeing_to(&plan);
+        let published = agreeing.publish(&id, &publish).await?;
         say(&describe(&stack, &published));
         self.output.one(&published)?;
         let sequence = published.deployment_object.sequence;
         self.wait.follow(&client, &stack, sequence).await
     }
 
-    async fn stack(&self, client: &Client) -> anyhow::Result<Stack> {
+    /// The stack, which a dry run does not create.
+    async fn stack(&self, client: &Client) -> anyhow::Result<Option<Stack>> {
         match client.stack(&self.stack).await {
             Ok(stack) => {
                 self.refuse_other_namespace(&stack)?;
-                Ok(stack)
+                Ok(Some(stack))
             }
-            Err(error) if self.create && error.is_not_found() => self.create(client).await,
+            Err(error) if self.create && error.is_not_found() => {
+                if self.care.is_dry_run() {
+                    say(&format!("There is no stack {} yet.", self.stack));
+                    return Ok(None);
+                }
+                self.create(client).await.map(Some)
+            }
             Err(error) => Err(error.into()),
         }
     }

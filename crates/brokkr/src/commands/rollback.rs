@@ -4,6 +4,7 @@ use brokkr_core::wire::{PublishOptions, Rollback as Request, Stack};
 use clap::Args;
 
 use super::apply::describe;
+use super::plan::Care;
 use super::removal::Deletable;
 use super::wait::Wait;
 use crate::connection::Connection;
@@ -12,10 +13,12 @@ use crate::terminal::say;
 
 /// Publish an older content of a stack again
 ///
-/// History only grows: the old content becomes the newest sequence.
+/// History only grows: the old content becomes the newest sequence. What the older content lacks is deleted from the
+/// clusters, which is shown and asked first.
 #[derive(Args)]
 #[command(after_help = "Example:
   brokkr rollback checkout --wait
+  brokkr rollback checkout --dry-run
   brokkr rollback checkout --to 3 --message 'the new menu crashes'")]
 pub struct Rollback {
     /// The stack's name or id
@@ -31,6 +34,8 @@ pub struct Rollback {
 
     #[command(flatten)]
     deletable: Deletable,
+    #[command(flatten)]
+    care: Care,
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
@@ -54,7 +59,13 @@ impl Rollback {
                 allow_delete: self.deletable.kinds,
             },
         };
-        let published = client.rollback(&self.stack, &request).await?;
+        let id = Reference::Id(stack.id.uuid());
+        let plan = client.plan_rollback(&id, &request).await?;
+        if !self.care.permits(&plan, &self.output)? {
+            return Ok(());
+        }
+        let agreeing = client.agreeing_to(&plan);
+        let published = agreeing.rollback(&id, &request).await?;
         say(&describe(&stack, &published));
         self.output.one(&published)?;
         let sequence = published.deployment_object.sequence;

@@ -7,7 +7,8 @@ use crate::output::{Cell, Output, Row};
 
 mod set;
 
-/// Show or change what holds for the whole broker: how long events are kept, and how much anybody may have
+/// Show or change what holds for the whole broker: how long events are kept, how much anybody may have, and how much
+/// one change may take away
 ///
 /// Without a subcommand it shows the settings; `-o wide` has their defaults too.
 #[derive(Args)]
@@ -76,6 +77,10 @@ fn rows(settings: &wire::Settings) -> Vec<Setting> {
         setting("limits.default_quota.publishes_per_minute", |of| {
             of.limits.default_quota.publishes_per_minute.to_string()
         }),
+        setting("guard.agents", |of| of.guard.agents.to_string()),
+        setting("guard.agents_percent", |of| {
+            of.guard.agents_percent.to_string()
+        }),
     ]
 }
 
@@ -122,6 +127,8 @@ mod tests {
         limits.default_quota.stacks 5 (1000)
         limits.default_quota.bytes 10737418240 (10737418240)
         limits.default_quota.publishes_per_minute 600 (600)
+        guard.agents 10 (10)
+        guard.agents_percent 10 (10)
         ");
     }
 }

@@ -15,6 +15,7 @@ mod set;
 mod target;
 mod targeting;
 mod targets;
+mod undelete;
 mod untarget;
 
 /// Work with stacks: collections of objects that are managed as a unit
@@ -34,6 +35,7 @@ enum Action {
     Get(Get),
     Set(set::Set),
     Delete(delete::Delete),
+    Undelete(undelete::Undelete),
     Rule(rule::RuleList),
     Exclude(exclude::ExcludeList),
     Target(target::Target),
@@ -44,8 +46,12 @@ enum Action {
 /// Show all stacks that you may see
 #[derive(Args)]
 #[command(after_help = "Example:
-  brokkr stack list")]
+  brokkr stack list
+  brokkr stack list --deleted")]
 struct List {
+    /// Those that were deleted, with the ids that `brokkr stack undelete` takes
+    #[arg(long)]
+    deleted: bool,
     #[command(flatten)]
     connection: Connection,
     #[command(flatten)]
@@ -74,6 +80,7 @@ impl Stack {
             Action::Get(get) => get.run().await,
             Action::Set(set) => set.run().await,
             Action::Delete(delete) => delete.run().await,
+            Action::Undelete(undelete) => undelete.run().await,
             Action::Rule(list) => list.run().await,
             Action::Exclude(list) => list.run().await,
             Action::Target(target) => target.run().await,
@@ -85,7 +92,12 @@ impl Stack {
 
 impl List {
     async fn run(self) -> anyhow::Result<()> {
-        self.output.list(&self.connection.client()?.stacks().await?)
+        let client = self.connection.client()?;
+        self.output.list(&if self.deleted {
+            client.deleted_stacks().await?
+        } else {
+            client.stacks().await?
+        })
     }
 }
 
@@ -98,20 +110,30 @@ impl Get {
 
 impl Row for wire::Stack {
     fn name(&self) -> String {
-        match &self.generator {
-            Some(generator) => format!("{generator}:{}", self.name),
-            None => self.name.to_string(),
+        // Another stack may have a deleted one's name.
+        if self.deleted_at.is_some() {
+            return self.id.to_string();
         }
+        Reference::of(self.generator.as_ref(), &self.name).to_string()
     }
 
     fn cells(&self) -> Vec<Cell> {
+        let name = Reference::of(self.generator.as_ref(), &self.name);
+        if let Some(deleted_at) = self.deleted_at {
+            return vec![
+                Cell::text("NAME", name),
+                Cell::time("DELETED", deleted_at),
+                Cell::optional("HEAD", self.head.as_ref().map(|head| head.sequence)),
+                Cell::text("ID", self.id),
+            ];
+        }
         let on_remove = match self.options.on_remove {
             OnRemove::Delete => "delete",
             OnRemove::Orphan => "orphan",
         };
         let head = self.head.as_ref();
         vec![
-            Cell::text("NAME", Row::name(self)),
+            Cell::text("NAME", name),
             Cell::optional("HEAD", head.map(|head| head.sequence)),
             Cell::optional("NAMESPACE", self.options.default_namespace.as_ref()),
             Cell::text("ON-REMOVE", on_remove),

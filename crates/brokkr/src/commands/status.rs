@@ -108,9 +108,16 @@ impl Row for TargetStatus {
     fn cells(&self) -> Vec<Cell> {
         let ineligible = "ineligible: the facts that the rule asks for hold no more";
         let ineligible = self.ineligible.then_some(ineligible);
+        let held = self.held.as_ref().map(|held| {
+            format!(
+                "it holds the loss of {} object(s): decide with `brokkr removals approve` or `refuse`",
+                held.count
+            )
+        });
         let reasons: Vec<&str> = ineligible
             .into_iter()
             .chain(self.reason.as_deref())
+            .chain(held.as_deref())
             .collect();
         vec![
             Cell::text("AGENT", &self.agent_name),

@@ -43,7 +43,8 @@ impl Set {
         if !self.care.permits(&plan, &self.output)? {
             return Ok(());
         }
-        let agent = client.patch_agent(&self.agent, &patch).await?;
+        let agreeing = client.agreeing_to(&plan);
+        let agent = agreeing.patch_agent(&self.agent, &patch).await?;
         say(&format!("Changed agent {}.", agent.name));
         self.output.one(&agent)
     }

@@ -51,7 +51,8 @@ impl Set {
         if !self.care.permits(&plan, &self.output)? {
             return Ok(());
         }
-        let generator = client.patch_generator(&self.generator, &patch).await?;
+        let agreeing = client.agreeing_to(&plan);
+        let generator = agreeing.patch_generator(&self.generator, &patch).await?;
         say(&format!("Changed generator {}.", generator.name));
         self.output.one(&generator)
     }

@@ -1,7 +1,8 @@
 use std::str::FromStr;
 
 use brokkr_core::wire::{
-    KeyLimit, PatchLimits, PatchQuota, PatchRetention, PatchSettings, RetentionDays, Settings,
+    GuardAgents, KeyLimit, PatchGuard, PatchLimits, PatchQuota, PatchRetention, PatchSettings,
+    Percent, RetentionDays, Settings,
 };
 use clap::{ArgGroup, Args};
 
@@ -24,11 +25,14 @@ pub const FOREVER: &str = "forever";
     "stacks",
     "bytes",
     "publishes_per_minute",
+    "guard_agents",
+    "guard_agents_percent",
 ])))]
 #[command(after_help = "Example:
   brokkr settings set --agent-events-days 90 --yes
   brokkr settings set --agent-events-days forever
-  brokkr settings set --keys-per-identity 5 --default-stacks 50 --default-publishes-per-minute 60")]
+  brokkr settings set --keys-per-identity 5 --default-stacks 50 --default-publishes-per-minute 60
+  brokkr settings set --guard-agents 5 --guard-agents-percent 5")]
 pub struct Set {
     /// How many days agent events are kept after the broker heard of them last, 1 to 3650, or `forever`
     #[arg(long, value_name = "DAYS")]
@@ -37,6 +41,14 @@ pub struct Set {
     /// How many keys each agent and each generator may have, and all operators together: 2 to 1000
     #[arg(long, value_name = "N")]
     keys_per_identity: Option<KeyLimit>,
+
+    /// How many agents may lose a stack by one change without a plan: 1 to 1000000
+    #[arg(long, value_name = "N")]
+    guard_agents: Option<GuardAgents>,
+
+    /// Which part of a stack's agents may, if that is more: 0 to 100
+    #[arg(long, value_name = "PERCENT")]
+    guard_agents_percent: Option<Percent>,
 
     #[command(flatten)]
     quota: DefaultQuota,
@@ -110,9 +122,14 @@ impl Set {
                 publishes_per_minute: self.quota.publishes_per_minute.map(Some),
             })),
         };
+        let guard = PatchGuard {
+            agents: self.guard_agents.map(Some),
+            agents_percent: self.guard_agents_percent.map(Some),
+        };
         PatchSettings {
             retention: Some(Some(retention)),
             limits: Some(Some(limits)),
+            guard: Some(Some(guard)),
         }
     }
 }

@@ -75,7 +75,8 @@ impl Set {
         if !self.care.permits(&plan, &self.output)? {
             return Ok(());
         }
-        let stack = client.patch_stack(&self.stack, &patch).await?;
+        let agreeing = client.agreeing_to(&plan);
+        let stack = agreeing.patch_stack(&self.stack, &patch).await?;
         say(&format!("Changed stack {}.", stack.name));
         self.output.one(&stack)
     }

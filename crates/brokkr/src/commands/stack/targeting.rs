@@ -136,7 +136,8 @@ impl Change {
         if !self.care.permits(&plan, &self.output)? {
             return Ok(());
         }
-        let stack = client.patch_seen_stack(&stack, &patch).await?;
+        let agreeing = client.agreeing_to(&plan);
+        let stack = agreeing.patch_seen_stack(&stack, &patch).await?;
         say(&done);
         show::<E>(&stack, &self.output)
     }

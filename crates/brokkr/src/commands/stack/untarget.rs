@@ -40,6 +40,15 @@ impl Untarget {
         let client = self.connection.client()?;
         let stack = client.stack(&self.stack).await?;
         let targets = self.targets(&client).await?;
+        let (policy, kinds) = (self.leaving.policy(), &self.leaving.deletable.kinds);
+        let mut plans = Vec::new();
+        for target in &targets {
+            plans.push(
+                client
+                    .plan_delete_agent_target(target.id, policy, kinds)
+                    .await?,
+            );
+        }
         let leaving = targets.iter().filter(|target| target.rule.is_none());
         let leaving: Vec<_> = leaving.map(|target| target.agent_name.as_str()).collect();
         if !leaving.is_empty() {
@@ -50,10 +59,10 @@ impl Untarget {
                 self.leaving.consequence(stack.options.on_remove)
             ))?;
         }
-        let policy = self.leaving.policy();
-        for target in &targets {
-            client
-                .delete_agent_target(target.id, policy, &self.leaving.deletable.kinds)
+        for (target, plan) in targets.iter().zip(&plans) {
+            let agreeing = client.agreeing_to(plan);
+            agreeing
+                .delete_agent_target(target.id, policy, kinds)
                 .await?;
             let (agent, stack) = (&target.agent_name, &stack.name);
             say(&match &target.rule {
