@@ -52,6 +52,7 @@ mod keys;
 mod kill_agent;
 mod kill_broker;
 mod limits;
+mod losses;
 mod network;
 mod one_history;
 mod orphan;

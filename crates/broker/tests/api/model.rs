@@ -176,6 +176,11 @@ impl World {
                 let deleted = client.delete_stack(&name(STACKS[stack]), None, &[]).await;
                 deleted.expect("deleted");
             }
+            Step::Undelete(stack) => {
+                if let Some((row, _)) = self.expected[0].deleted.get(&stack) {
+                    client.undelete_stack(row.id).await.expect("back");
+                }
+            }
             Step::Agent(agent, traits) => {
                 let patch = serde_json::from_value(traits.patch()).expect("a patch");
                 client

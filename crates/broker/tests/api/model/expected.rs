@@ -26,11 +26,14 @@ pub struct Expected {
     /// Agent, stack, rule: the facts held once.
     held: BTreeSet<(usize, usize, usize)>,
     running: BTreeSet<(usize, usize)>,
+    /// With the agents that were named for them.
+    pub deleted: BTreeMap<usize, (Stack, BTreeSet<usize>)>,
     removing: BTreeSet<(usize, StackId)>,
 }
 
 impl Expected {
     pub fn create(&mut self, stack: usize, id: StackId) {
+        self.deleted.remove(&stack);
         self.stacks.insert(
             stack,
             Stack {
@@ -55,10 +58,25 @@ impl Expected {
                 self.direct.remove(&(agent, stack));
             }
             Step::Delete(stack) => {
+                let named =
+                    (0..AGENTS.len()).filter(|agent| self.direct.contains(&(*agent, stack)));
+                let named = named.collect();
                 for agent in 0..AGENTS.len() {
                     self.end(agent, stack);
                 }
-                self.stacks.remove(&stack);
+                if let Some(row) = self.stacks.remove(&stack) {
+                    self.deleted.insert(stack, (row, named));
+                }
+            }
+            Step::Undelete(stack) => {
+                if let Some((row, named)) = self.deleted.remove(&stack) {
+                    for agent in named {
+                        if self.removing.contains(&(agent, row.id)) {
+                            self.direct.insert((agent, stack));
+                        }
+                    }
+                    self.stacks.insert(stack, row);
+                }
             }
             Step::Agent(agent, traits) => self.agents[agent].0 = traits,
             Step::Facts(agent, version) => self.agents[agent].1 = version,

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::keys::{self, KeyStep};
 
+/// Fewer than the guard of the broker minds: no change needs a plan.
 pub const AGENTS: [&str; 3] = ["north", "south", "west"];
 /// As an admin names them; the last two are a generator's.
 pub const STACKS: [&str; 4] = ["shop", "mail", "ci:blog", "ci:wiki"];
@@ -19,6 +20,8 @@ pub enum Step {
     Target(usize, usize),
     Untarget(usize, usize),
     Delete(usize),
+    /// The one that was deleted last under this name comes back, unless there is another by now.
+    Undelete(usize),
     Agent(usize, AgentTraits),
     /// Its Kubernetes version is 1.N.
     Facts(usize, u8),
@@ -179,7 +182,8 @@ pub fn step() -> impl Strategy<Value = Step> {
         5 => (stack.clone(), 0..3_u8).prop_map(|(stack, value)| Step::Publish(stack, value)),
         3 => (agent.clone(), stack.clone()).prop_map(|(agent, stack)| Step::Target(agent, stack)),
         2 => (agent.clone(), stack.clone()).prop_map(|(agent, stack)| Step::Untarget(agent, stack)),
-        1 => stack.prop_map(Step::Delete),
+        1 => stack.clone().prop_map(Step::Delete),
+        2 => stack.prop_map(Step::Undelete),
         6 => of_agent,
         7 => of_stack,
         4 => both,
