@@ -193,8 +193,8 @@ async fn a_deleted_stack_is_brought_back(stage: &Stage) -> Result<()> {
     cli.does(&["stack", "delete", "shop", "--yes"]).await?;
     cli.does(&["stack", "undelete", id]).await?;
     ensure!(head(&cli).await? == 1);
-    let state = told(&agent).await?;
-    ensure!(state.stacks.len() == 1 && state.removals.is_empty());
+    let back = told(&agent).await?;
+    ensure!(back.stacks.len() == 1 && back.removals.is_empty());
     drop(broker);
     Ok(())
 }
