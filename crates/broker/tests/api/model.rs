@@ -177,7 +177,13 @@ impl World {
                 deleted.expect("deleted");
             }
             Step::Undelete(stack) => {
-                if let Some((row, _)) = self.expected[0].deleted.get(&stack) {
+                let there = self.expected[0].stacks.get(&stack);
+                if there.is_some() {
+                    let deleted = client.delete_stack(&name(STACKS[stack]), None, &[]).await;
+                    deleted.expect("deleted");
+                }
+                let gone = self.expected[0].deleted.get(&stack).map(|(row, _)| row);
+                if let Some(row) = there.or(gone) {
                     client.undelete_stack(row.id).await.expect("back");
                 }
             }

@@ -69,6 +69,9 @@ impl Expected {
                 }
             }
             Step::Undelete(stack) => {
+                if self.stacks.contains_key(&stack) {
+                    self.take(&Step::Delete(stack));
+                }
                 if let Some((row, named)) = self.deleted.remove(&stack) {
                     for agent in named {
                         if self.removing.contains(&(agent, row.id)) {

@@ -20,7 +20,7 @@ pub enum Step {
     Target(usize, usize),
     Untarget(usize, usize),
     Delete(usize),
-    /// The one that was deleted last under this name comes back, unless there is another by now.
+    /// It is deleted if it is there, and brought back.
     Undelete(usize),
     Agent(usize, AgentTraits),
     /// Its Kubernetes version is 1.N.
@@ -182,7 +182,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         5 => (stack.clone(), 0..3_u8).prop_map(|(stack, value)| Step::Publish(stack, value)),
         3 => (agent.clone(), stack.clone()).prop_map(|(agent, stack)| Step::Target(agent, stack)),
         2 => (agent.clone(), stack.clone()).prop_map(|(agent, stack)| Step::Untarget(agent, stack)),
-        2 => stack.clone().prop_map(Step::Delete),
+        1 => stack.clone().prop_map(Step::Delete),
         4 => stack.prop_map(Step::Undelete),
         6 => of_agent,
         7 => of_stack,
