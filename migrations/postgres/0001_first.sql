@@ -25,7 +25,6 @@ create table settings (
     id              bigint primary key check (id = 1),
     retention       jsonb  not null,
     limits          jsonb  not null,
-    guard           jsonb    not null,
     edited_revision bigint not null
 );
 
@@ -139,7 +138,6 @@ create table deployment_objects (
     object_count      bigint not null,
     default_namespace text,
     allow_delete      jsonb    not null,
-    approved_losses   jsonb    not null,
     author            text    not null,
     message           text,
     created_at        timestamptz    not null,
@@ -168,13 +166,10 @@ create table agent_targets (
     allow_delete     jsonb    not null,
     removal_revision bigint,
     ended_at         timestamptz,
-    closed_at        timestamptz,
-    approved         jsonb,
-    decided          jsonb
+    closed_at        timestamptz
 );
 create unique index agent_targets_open on agent_targets (agent_id, stack_id) where state in ('active', 'removing');
 create index agent_targets_stack on agent_targets (stack_id) where state in ('active', 'removing');
-create index agent_targets_decided on agent_targets (stack_id) where decided is not null;
 
 -- Facts once held for an agent and a rule of a stack, by the SHA-256 of the rule's text: facts admit, and
 -- never remove.
@@ -195,10 +190,6 @@ create table target_status (
     health      text not null,
     reason      text,
     reported_at timestamptz not null,
-    -- The sequence of the snapshot whose loss is held, and that loss as lists show it.
-    held_snapshot bigint,
-    held_shown    jsonb,
-    held          jsonb,
     primary key (agent_id, stack_id)
 );
 

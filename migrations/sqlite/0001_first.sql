@@ -25,7 +25,6 @@ create table settings (
     id              integer primary key check (id = 1),
     retention       text    not null,
     limits          text    not null,
-    guard           text    not null,
     edited_revision integer not null
 );
 
@@ -139,7 +138,6 @@ create table deployment_objects (
     object_count      integer not null,
     default_namespace text,
     allow_delete      text    not null,
-    approved_losses   text    not null,
     author            text    not null,
     message           text,
     created_at        text    not null,
@@ -166,13 +164,10 @@ create table agent_targets (
     allow_delete     text    not null,
     removal_revision integer,
     ended_at         text,
-    closed_at        text,
-    approved         text,
-    decided          text
+    closed_at        text
 );
 create unique index agent_targets_open on agent_targets (agent_id, stack_id) where state in ('active', 'removing');
 create index agent_targets_stack on agent_targets (stack_id) where state in ('active', 'removing');
-create index agent_targets_decided on agent_targets (stack_id) where decided is not null;
 
 -- Facts once held for an agent and a rule of a stack, by the SHA-256 of the rule's text: facts admit, and
 -- never remove.
@@ -193,10 +188,6 @@ create table target_status (
     health      text not null,
     reason      text,
     reported_at text not null,
-    -- The sequence of the snapshot whose loss is held, and that loss as lists show it.
-    held_snapshot integer,
-    held_shown    text,
-    held          text,
     primary key (agent_id, stack_id)
 );
 

@@ -31,7 +31,8 @@ impl TestStack {
         self.publish_allowing(manifests, &[]).await
     }
 
-    /// Publishes a snapshot that may also delete objects of kept kinds.
+    /// Publishes a snapshot that may also delete objects of kept kinds. What it drops is agreed to, as at the command
+    /// line.
     pub async fn publish_allowing(
         &self,
         manifests: &str,
@@ -45,7 +46,9 @@ impl TestStack {
             manifests: manifests.to_owned(),
             options,
         };
-        let published = self.admin.publish(&self.reference(), &publish).await?;
+        let plan = self.admin.plan_publish(&self.reference(), &publish).await?;
+        let agreed = self.admin.agreeing_to(&plan);
+        let published = agreed.publish(&self.reference(), &publish).await?;
         Ok(published.deployment_object.sequence)
     }
 
@@ -102,25 +105,31 @@ impl TestStack {
         self.untarget_allowing(&[]).await
     }
 
-    /// Ends the target so that objects of kept kinds go too.
+    /// Ends the target so that objects of kept kinds go too. It is agreed to, as at the command line.
     pub async fn untarget_allowing(&self, allow_delete: &[KeptKind]) -> Result<()> {
         let targets = self
             .admin
             .agent_targets(Some(&self.reference()), Some(&self.agent))
             .await?;
         let target = targets.first().context("the stack is not targeted")?;
-        Ok(self
+        let plan = self
             .admin
+            .plan_delete_agent_target(target.id, None, allow_delete)
+            .await?;
+        let agreed = self.admin.agreeing_to(&plan);
+        Ok(agreed
             .delete_agent_target(target.id, None, allow_delete)
             .await?)
     }
 
     /// Deletes the stack.
     pub async fn delete(&self) -> Result<()> {
-        Ok(self
+        let plan = self
             .admin
-            .delete_stack(&self.reference(), None, &[])
-            .await?)
+            .plan_delete_stack(&self.reference(), None, &[])
+            .await?;
+        let agreed = self.admin.agreeing_to(&plan);
+        Ok(agreed.delete_stack(&self.reference(), None, &[]).await?)
     }
 
     /// How many of the agent's removals are not confirmed.
