@@ -69,7 +69,7 @@ impl Accept {
             client.server()
         ))?;
         let epochs = client.accept_epoch(self.epoch).await?;
-        say("Accepted. `brokkr status --stack STACK` shows how the agents follow.");
+        say("Accepted. `brokkr status STACK` shows how the agents follow.");
         show(&epochs, &self.output)
     }
 }
