@@ -2,8 +2,10 @@
 
 mod establish;
 
+use std::borrow::Cow;
+
 use brokkr_core::mutant::Mutant;
-use brokkr_core::plan::{Judge, Live, Ownership, Phase, Verdict};
+use brokkr_core::plan::{Adoption, Cession, Fingerprint, Judge, Live, Ownership, Phase, Verdict};
 use brokkr_core::wire::{ObjectOutcome, ObjectResult};
 use futures::FutureExt;
 use http::Method;
@@ -14,7 +16,7 @@ use crate::cluster::{Cluster, Write};
 use crate::inventory::Inventory;
 use crate::outcome;
 use crate::plan::{Plan, Step, Trial};
-use crate::validate;
+use crate::validate::{self, Object};
 
 /// How often an object is looked at anew because somebody else changed it between look and write.
 const TRIES: usize = 5;
@@ -25,7 +27,11 @@ const VERSION_OF_NONE: &str = "1";
 /// What became of a write.
 pub(crate) struct Written {
     pub result: ObjectResult,
+    /// What was sent.
+    pub manifest: Fingerprint,
     pub live: Live,
+    /// What is to be said besides.
+    pub remarks: Vec<String>,
 }
 
 /// What became of a plan.
@@ -91,10 +97,12 @@ async fn group(
     let mut outcomes = Vec::with_capacity(written.len());
     for (step, result) in written {
         outcomes.push(match result {
-            Ok(None) => outcome::plain(&step.object.key, ObjectResult::Unchanged),
+            Ok(None) => {
+                outcome::remarked(&step.object.key, ObjectResult::Unchanged, &left_of(step))
+            }
             Ok(Some(written)) => {
-                inventory.own(step.object, &written.live);
-                outcome::plain(&step.object.key, written.result)
+                inventory.own(step.object, written.manifest, &written.live);
+                outcome::remarked(&step.object.key, written.result, &written.remarks)
             }
             Err(outcome) => outcome,
         });
@@ -113,15 +121,20 @@ pub(crate) async fn one(
 ) -> Result<Option<Written>, ObjectOutcome> {
     let key = &step.object.key;
     let mut verdict = step.verdict.clone();
+    let mut ceded = Cow::Borrowed(step.ceded.as_slice());
     for _ in 0..TRIES {
-        let body = match &verdict {
+        let (body, left) = match &verdict {
             Verdict::Leave => return Ok(None),
-            Verdict::Conflict { managers } => return Err(outcome::conflict(key, managers)),
+            Verdict::Conflict { managers, claim } => {
+                return Err(outcome::conflict(key, managers, claim));
+            }
             Verdict::Await { finalizers } => {
                 let reason = outcome::being_deleted(finalizers);
                 return Err(outcome::with(key, ObjectResult::Failed, reason));
             }
-            Verdict::Create | Verdict::Update(_) => body(step, &verdict, write),
+            Verdict::Create | Verdict::Update(_) | Verdict::Adopt(_) => {
+                body(step, &verdict, &ceded, write)
+            }
         };
         match cluster
             .apply(&step.object.resource, key, &body, write)
@@ -130,18 +143,28 @@ pub(crate) async fn one(
             Ok(live) => {
                 return Ok(Some(Written {
                     result: result(&verdict, &live),
+                    manifest: fingerprint(step.object, &ceded),
+                    remarks: origin(&verdict).into_iter().chain(left).collect(),
                     live,
                 }));
             }
             Err(error) if error.is_conflict() => {
                 let live = cluster.find(&step.object.resource, key).await;
                 let live = live.map_err(|error| outcome::failed(key, &error))?;
-                verdict = judge.wanted(step.object.fingerprint, ownership, live.as_ref());
-                // Only a pending entry covers an object that is made anew.
-                if verdict == Verdict::Create && matches!(ownership, Some(Ownership::Owned { .. }))
-                {
+                let before = verdict;
+                let left = live.as_ref().map_or(&[][..], |live| &live.ceded);
+                let manifest = fingerprint(step.object, left);
+                verdict = judge.wanted(manifest, ownership, live.as_ref());
+                let is_covered = match &verdict {
+                    // Only a pending entry covers an object that is made anew.
+                    Verdict::Create => !matches!(ownership, Some(Ownership::Owned { .. })),
+                    Verdict::Adopt(adoption) => adoption.is_settled_by(&before),
+                    _ => true,
+                };
+                if !is_covered {
                     break;
                 }
+                ceded = live.map_or_else(Vec::new, |live| live.ceded).into();
             }
             Err(error) => return Err(outcome::failed(key, &error)),
         }
@@ -150,21 +173,26 @@ pub(crate) async fn one(
     Err(outcome::with(key, ObjectResult::Failed, reason))
 }
 
-/// The object with the precondition of its verdict. A dry run leaves out the version, because
-/// the status of a busy object changes all the time.
-fn body(step: &Step<'_>, verdict: &Verdict, write: Write) -> Map<String, Value> {
-    let mut body = step.object.body.clone();
+/// The object without what is left to others, and with the precondition of its verdict; and what is left to whom.
+/// A dry run leaves out the version, because the status of a busy object changes all the time.
+pub(crate) fn body(
+    step: &Step<'_>,
+    verdict: &Verdict,
+    ceded: &[Cession],
+    write: Write,
+) -> (Map<String, Value>, Vec<String>) {
+    let (mut body, left) = leave_out(&step.object.body, ceded);
     if Mutant::PreconditionsLeftOut.is_on() {
-        return body;
+        return (body, left);
     }
     let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) else {
-        return body;
+        return (body, left);
     };
     let mut require = |field: &str, value: &str| {
         metadata.insert(field.to_owned(), value.into());
     };
     match verdict {
-        Verdict::Update(incarnation) => {
+        Verdict::Update(incarnation) | Verdict::Adopt(Adoption { incarnation, .. }) => {
             require("uid", &incarnation.uid);
             if write == Write::ForReal {
                 require("resourceVersion", &incarnation.resource_version);
@@ -172,13 +200,54 @@ fn body(step: &Step<'_>, verdict: &Verdict, write: Write) -> Map<String, Value> 
         }
         _ => require("resourceVersion", VERSION_OF_NONE),
     }
-    body
+    (body, left)
+}
+
+fn leave_out(whole: &Map<String, Value>, ceded: &[Cession]) -> (Map<String, Value>, Vec<String>) {
+    let mut body = whole.clone();
+    let mut left = Vec::new();
+    for cession in ceded {
+        let paths = cession.leave_out(&mut body);
+        if !paths.is_empty() {
+            left.push(format!("left to {}: {}", cession.to, paths.join(", ")));
+        }
+    }
+    (body, left)
+}
+
+/// What tells whether an object was sent as it would be now. What is left to others is no part of it, so that it is
+/// noticed when it is theirs no longer.
+pub(crate) fn fingerprint(object: &Object, ceded: &[Cession]) -> Fingerprint {
+    if ceded.is_empty() {
+        return object.fingerprint;
+    }
+    let (body, left) = leave_out(&object.body, ceded);
+    if left.is_empty() {
+        return object.fingerprint;
+    }
+    Fingerprint::of(Value::Object(body).to_string().as_bytes())
+}
+
+/// What is left to others of an object that is not written.
+fn left_of(step: &Step<'_>) -> Vec<String> {
+    if step.ceded.is_empty() {
+        return Vec::new();
+    }
+    leave_out(&step.object.body, &step.ceded).1
+}
+
+/// From whom an object came to us, if it did.
+fn origin(verdict: &Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Adopt(adoption) => Some(outcome::adopted(&adoption.managers)),
+        _ => None,
+    }
 }
 
 fn result(verdict: &Verdict, live: &Live) -> ObjectResult {
     match verdict {
         Verdict::Update(before) if *before == live.incarnation => ObjectResult::Unchanged,
-        Verdict::Update(_) => ObjectResult::Changed,
+        Verdict::Update(_) | Verdict::Adopt(_) => ObjectResult::Changed,
         _ => ObjectResult::Created,
     }
 }

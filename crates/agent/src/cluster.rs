@@ -32,6 +32,8 @@ pub(crate) struct Cluster {
     permits: Semaphore,
     /// How many of the permits one stack may hold, so that one whose requests hang leaves some to others.
     share: usize,
+    /// The managers to whom the fields are left that they set.
+    yields_to: Vec<String>,
     kinds: Mutex<Option<kinds::Known>>,
     other_kinds: Notify,
     ambient: Arc<dyn Ambient>,
@@ -48,10 +50,16 @@ impl Cluster {
             client,
             permits: Semaphore::new(max_in_flight),
             share: max_in_flight - max_in_flight / 4,
+            yields_to: Vec::new(),
             kinds: Mutex::new(None),
             other_kinds: Notify::new(),
             ambient,
         }
+    }
+
+    /// Leaves what these managers set to them.
+    pub(crate) fn yielding_to(self, yields_to: Vec<String>) -> Self {
+        Self { yields_to, ..self }
     }
 
     /// Does a stack's things at the same time, as many as its share allows; the results come in any order.

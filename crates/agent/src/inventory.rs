@@ -87,7 +87,7 @@ impl Inventory {
     pub(crate) fn expect(&mut self, plan: &Plan<'_>) {
         for step in plan.steps() {
             match (&step.verdict, self.entries.get_mut(&step.object.key)) {
-                (Verdict::Create, _) | (_, None) => {
+                (Verdict::Create | Verdict::Adopt(_), _) | (_, None) => {
                     let entry = Entry {
                         resource: step.object.resource.clone(),
                         ownership: Ownership::Pending,
@@ -104,14 +104,14 @@ impl Inventory {
         }
     }
 
-    /// Notes that an object was written.
-    pub(crate) fn own(&mut self, object: &Object, live: &Live) {
+    /// Notes that an object was written as `manifest`.
+    pub(crate) fn own(&mut self, object: &Object, manifest: Fingerprint, live: &Live) {
         let entry = Entry {
             resource: object.resource.clone(),
             ownership: Ownership::Owned {
                 uid: live.incarnation.uid.clone(),
                 written: Some(Written {
-                    manifest: object.fingerprint,
+                    manifest,
                     fields: live.fields.unwrap_or_else(|| Fingerprint::of(b"")),
                 }),
             },

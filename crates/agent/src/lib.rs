@@ -4,6 +4,7 @@
 //! [`reconcile`] is their list for one stack, `stacks` runs one task per stack, so that a broken one
 //! delays no other, and `inventory` remembers in the cluster what is ours.
 
+mod adopt;
 mod apply;
 mod backoff;
 mod cluster;

@@ -1,7 +1,7 @@
 //! What happened to an object, in words for people that hold no secret.
 
 use brokkr_core::ObjectKey;
-use brokkr_core::plan::Keep;
+use brokkr_core::plan::{Claim, FIELD_MANAGER, Keep};
 use brokkr_core::wire::{ObjectOutcome, ObjectResult};
 
 use crate::error::{Error, Refusal};
@@ -25,20 +25,62 @@ pub(crate) fn with(
     }
 }
 
+pub(crate) fn remarked(
+    object: &ObjectKey,
+    result: ObjectResult,
+    remarks: &[String],
+) -> ObjectOutcome {
+    ObjectOutcome {
+        reason: (!remarks.is_empty()).then(|| remarks.join("; ")),
+        ..plain(object, result)
+    }
+}
+
 /// An object of somebody else has the name.
-pub(crate) fn conflict(object: &ObjectKey, managers: &[String]) -> ObjectOutcome {
+pub(crate) fn conflict(object: &ObjectKey, managers: &[String], claim: &Claim) -> ObjectOutcome {
     let by = if managers.is_empty() {
         String::new()
     } else {
         format!(" (written by {})", managers.join(", "))
     };
+    let why = match claim {
+        Claim::Unasked => {
+            "it was not touched; delete it, rename one of the two, or let the stack take it over with `brokkr stack set STACK --adopt if-identical`".to_owned()
+        }
+        Claim::Labelled(stack) => format!(
+            "it carries the label of stack {stack}, and what is another stack's is never taken; if that stack is gone, take the label brokkr.io/stack off it"
+        ),
+        Claim::Recorded(stack) => format!(
+            "stack {stack} owns it, and what is another stack's is never taken: drop it there first"
+        ),
+        Claim::Different(paths) => format!(
+            "it was not touched, because it is not as the manifest has it in {}; make the two the same, or let the stack take over whatever is there with `brokkr stack set STACK --adopt always`",
+            paths.join(", ")
+        ),
+        Claim::Busy => "it changed while it was looked at; it is looked at again".to_owned(),
+        Claim::Untried(reason) => {
+            format!("whether it is as the manifest has it cannot be told: {reason}")
+        }
+    };
     with(
         object,
         ObjectResult::Conflict,
-        format!(
-            "it exists and is not this stack's{by}: it was not touched; delete it or rename one of the two"
-        ),
+        format!("it exists and is not this stack's{by}: {why}"),
     )
+}
+
+/// From whom an object was taken over.
+pub(crate) fn adopted(managers: &[String]) -> String {
+    let others: Vec<_> = managers
+        .iter()
+        .map(String::as_str)
+        .filter(|manager| *manager != FIELD_MANAGER)
+        .collect();
+    if others.is_empty() {
+        "adopted".to_owned()
+    } else {
+        format!("adopted from {}", others.join(", "))
+    }
 }
 
 /// An object is being deleted.

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use brokkr_core::ObjectKey;
-use brokkr_core::plan::{Judge, Phase, Verdict};
+use brokkr_core::plan::{Cession, Judge, Phase, Verdict};
 use brokkr_core::wire::ObjectOutcome;
 
 use crate::Error;
+use crate::apply;
 use crate::cluster::{Absence, Cluster};
 use crate::inventory::Inventory;
 use crate::outcome;
@@ -26,6 +27,8 @@ pub(crate) struct Plan<'a> {
 pub(crate) struct Step<'a> {
     pub object: &'a Object,
     pub verdict: Verdict,
+    /// What is left to others of the object as it was seen.
+    pub ceded: Vec<Cession>,
     pub trial: Trial,
 }
 
@@ -73,7 +76,7 @@ pub(crate) async fn make<'a>(
             )
         })
     });
-    let sight = cluster
+    let mut sight = cluster
         .see(objects.chain(namespaces), Absence::Listed)
         .await?;
     let verdicts: Vec<Verdict> = snapshot
@@ -81,7 +84,9 @@ pub(crate) async fn make<'a>(
         .iter()
         .map(|object| {
             let ownership = inventory.get(&object.key);
-            judge.wanted(object.fingerprint, ownership, sight.of(&object.key))
+            let live = sight.of(&object.key);
+            let ceded = live.map_or(&[][..], |live| &live.ceded);
+            judge.wanted(apply::fingerprint(object, ceded), ownership, live)
         })
         .collect();
     let namespace = namespace.filter(|(key, _)| sight.of(key).is_none());
@@ -98,6 +103,9 @@ pub(crate) async fn make<'a>(
     for (object, verdict) in snapshot.objects.iter().zip(verdicts) {
         let step = Step {
             trial: trial(object, &verdict, &unmet),
+            ceded: sight
+                .take(&object.key)
+                .map_or_else(Vec::new, |live| live.ceded),
             object,
             verdict,
         };
@@ -117,13 +125,17 @@ pub(crate) async fn make<'a>(
 fn is_yet_to_be(object: &Object, verdict: &Verdict) -> bool {
     match verdict {
         Verdict::Create => true,
-        Verdict::Update(_) => object.phase == Phase::Definitions,
+        Verdict::Update(_) | Verdict::Adopt(_) => object.phase == Phase::Definitions,
         _ => false,
     }
 }
 
 fn trial(object: &Object, verdict: &Verdict, unmet: &HashSet<&ObjectKey>) -> Trial {
-    if !matches!(verdict, Verdict::Create | Verdict::Update(_)) {
+    let is_written = matches!(
+        verdict,
+        Verdict::Create | Verdict::Update(_) | Verdict::Adopt(_)
+    );
+    if !is_written {
         Trial::Never
     } else if object.served == Served::ByDefinition
         || object.needs.iter().any(|need| unmet.contains(need))
@@ -147,6 +159,10 @@ fn wave(object: &Object, unmet: &HashSet<&ObjectKey>) -> Wave {
 }
 
 impl<'a> Plan<'a> {
+    pub(crate) fn steps_mut(&mut self) -> impl Iterator<Item = &mut Step<'a>> {
+        self.groups.values_mut().flatten()
+    }
+
     pub(crate) fn steps(&self) -> impl Iterator<Item = &Step<'a>> {
         self.groups.values().flatten()
     }
@@ -172,8 +188,8 @@ impl<'a> Plan<'a> {
     pub(crate) fn conflicts(&self) -> Vec<ObjectOutcome> {
         self.steps()
             .filter_map(|step| match &step.verdict {
-                Verdict::Conflict { managers } => {
-                    Some(outcome::conflict(&step.object.key, managers))
+                Verdict::Conflict { managers, claim } => {
+                    Some(outcome::conflict(&step.object.key, managers, claim))
                 }
                 _ => None,
             })

@@ -17,6 +17,7 @@ use brokkr_core::wire::{ObjectResult, OnRemove, TargetRemoval, TargetStack};
 use brokkr_core::{EventId, ObjectKey, StackId};
 use tokio::sync::Semaphore;
 
+use crate::adopt;
 use crate::apply;
 use crate::cluster::Cluster;
 use crate::guard::Gate;
@@ -54,11 +55,8 @@ const LOST: &str = "the stack's inventory in the cluster is lost: what carries i
 impl Reconciler {
     /// Prepares for attempts; nothing is sent yet.
     pub fn new(client: kube::Client, settings: &Settings, ambient: Arc<dyn Ambient>) -> Self {
-        let cluster = Arc::new(Cluster::new(
-            client,
-            settings.max_in_flight,
-            ambient.clone(),
-        ));
+        let cluster = Cluster::new(client, settings.max_in_flight, ambient.clone());
+        let cluster = Arc::new(cluster.yielding_to(settings.yield_to.clone()));
         Self {
             records: Records::new(cluster.clone(), settings.namespace.clone()),
             cluster,
@@ -108,8 +106,9 @@ impl Reconciler {
         inventory: &mut Inventory,
     ) -> Result<Attempt, Error> {
         let label = entry.stack.to_string();
-        let judge = Judge::new(&label, inventory.memory);
-        let plan = plan::make(&self.cluster, judge, snapshot, inventory).await?;
+        let judge = Judge::new(&label, inventory.memory).adopting(entry.adopt);
+        let mut plan = plan::make(&self.cluster, judge, snapshot, inventory).await?;
+        adopt::examine(&self.cluster, &self.records, entry.stack, &mut plan).await?;
         if let Some(refusal) = self.validate(&plan, judge, inventory).await {
             return Ok(refusal);
         }

@@ -15,6 +15,9 @@ pub struct Settings {
     pub max_in_flight: usize,
     /// The longest time between two attempts at something that fails.
     pub retry_cap: Duration,
+    /// Field managers to whom the fields of our objects are left that they set, besides everybody who sets a field by
+    /// the subresource `scale`.
+    pub yield_to: Vec<String>,
 }
 
 impl Default for Settings {
@@ -26,6 +29,7 @@ impl Default for Settings {
             resync: Duration::from_mins(5),
             max_in_flight: 32,
             retry_cap: Duration::from_mins(5),
+            yield_to: Vec::new(),
         }
     }
 }

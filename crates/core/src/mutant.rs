@@ -20,6 +20,12 @@ pub enum Mutant {
     PreconditionsLeftOut,
     /// An object that is not in the inventory is taken.
     ConflictIgnored,
+    /// An object of somebody else is taken although the stack adopts nothing.
+    AdoptUnasked,
+    /// An object that carries another stack's label is taken by a stack that adopts.
+    OtherStacksTaken,
+    /// A stack that adopts what is identical takes what is not.
+    DifferenceIgnored,
     /// The inventory is written behind the objects.
     InventoryLate,
     /// The inventory does not say that a change is under way.

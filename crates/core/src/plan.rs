@@ -4,18 +4,23 @@
 //! The rules that keep foreign objects safe stand here and nowhere else: an object that exists is
 //! written or deleted only if the inventory names it, and only in the incarnation that was recorded.
 
+mod fields;
 mod fingerprint;
 mod guard;
 mod phase;
+mod resemblance;
 
 use serde::{Deserialize, Serialize};
 
 use crate::mutant::Mutant;
 use crate::object::{KeptKind, ObjectKey};
+use crate::wire::Adopt;
 
+pub use fields::Cession;
 pub use fingerprint::Fingerprint;
 pub use guard::{Guard, LOSS_WINDOW, Ruling};
 pub use phase::Phase;
+pub use resemblance::differences;
 
 /// The field manager of everything that an agent writes.
 pub const FIELD_MANAGER: &str = "brokkr";
@@ -66,6 +71,8 @@ pub struct Live {
     pub asks_to_stay: bool,
     /// Its finalizers, if it is being deleted.
     pub deleting: Option<Vec<String>>,
+    /// Fields that are left to others, who set them.
+    pub ceded: Vec<Cession>,
 }
 
 /// One incarnation of an object in one state: the precondition of every write and every delete.
@@ -86,16 +93,57 @@ pub enum Verdict {
     Update(Incarnation),
     /// It is ours and as it should be.
     Leave,
-    /// It is somebody else's.
+    /// It is somebody else's, and the stack takes it over.
+    Adopt(Adoption),
+    /// It is somebody else's and stays so.
     Conflict {
         /// Who wrote it.
         managers: Vec<String>,
+        /// Why it is not taken.
+        claim: Claim,
     },
-    /// It is ours and being deleted: it can be created again when it is gone.
+    /// It is being deleted, ours or one that would be taken: it can be created when it is gone.
     Await {
         /// What its deletion waits for.
         finalizers: Vec<String>,
     },
+}
+
+/// The taking over of an object that somebody else made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Adoption {
+    /// Which object, in the state in which it was judged.
+    pub incarnation: Incarnation,
+    /// Who wrote it so far.
+    pub managers: Vec<String>,
+    /// Whether it is taken only if applying would change nothing of it but whose it is.
+    pub if_identical: bool,
+}
+
+impl Adoption {
+    /// Whether a new look at an object needs no other than what an earlier verdict was examined by: it is the same one,
+    /// and may be taken whatever it is.
+    pub fn is_settled_by(&self, earlier: &Verdict) -> bool {
+        let is_same = |before: &Self| before.incarnation.uid == self.incarnation.uid;
+        !self.if_identical && matches!(earlier, Verdict::Adopt(before) if is_same(before))
+    }
+}
+
+/// Why an object that exists is not taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Claim {
+    /// The stack takes nothing that is not its own.
+    Unasked,
+    /// It carries the label of this other stack.
+    Labelled(String),
+    /// The inventory of this other stack names it, whatever its label says.
+    Recorded(String),
+    /// Applying would change these fields of it.
+    Different(Vec<String>),
+    /// It changed while it was looked at; the next look may say something else.
+    Busy,
+    /// Whether applying would change it cannot be told.
+    Untried(String),
 }
 
 /// What happens to an object that is no longer wanted.
@@ -140,12 +188,23 @@ pub enum Memory {
 pub struct Judge<'a> {
     stack: &'a str,
     memory: Memory,
+    adopt: Adopt,
 }
 
 impl<'a> Judge<'a> {
     /// `stack` is the stack's id as [`STACK_LABEL`] has it, `memory` how far its inventory can be trusted.
     pub const fn new(stack: &'a str, memory: Memory) -> Self {
-        Self { stack, memory }
+        Self {
+            stack,
+            memory,
+            adopt: Adopt::Never,
+        }
+    }
+
+    /// What the stack does about objects that exist already, as somebody else's.
+    #[must_use]
+    pub const fn adopting(self, adopt: Adopt) -> Self {
+        Self { adopt, ..self }
     }
 
     /// What to do about an object that is wanted as `manifest`.
@@ -159,9 +218,7 @@ impl<'a> Judge<'a> {
             return Verdict::Create;
         };
         if !self.is_ours(ownership, live) && !Mutant::ConflictIgnored.is_on() {
-            return Verdict::Conflict {
-                managers: live.managers.clone(),
-            };
+            return self.foreign(live);
         }
         if let Some(finalizers) = &live.deleting {
             return Verdict::Await {
@@ -208,6 +265,32 @@ impl<'a> Judge<'a> {
                 finalizers: finalizers.clone(),
             },
             None => Loss::Delete(live.incarnation.clone()),
+        }
+    }
+
+    /// What to do about an object that is wanted, exists, and is not ours. Another stack's is never taken.
+    fn foreign(self, live: &Live) -> Verdict {
+        let managers = live.managers.clone();
+        let another = live.stack.as_deref().filter(|stack| *stack != self.stack);
+        if let Some(stack) = another
+            && !Mutant::OtherStacksTaken.is_on()
+        {
+            let claim = Claim::Labelled(stack.to_owned());
+            return Verdict::Conflict { managers, claim };
+        }
+        if self.adopt.is_never() && !Mutant::AdoptUnasked.is_on() {
+            let claim = Claim::Unasked;
+            return Verdict::Conflict { managers, claim };
+        }
+        match &live.deleting {
+            Some(finalizers) => Verdict::Await {
+                finalizers: finalizers.clone(),
+            },
+            None => Verdict::Adopt(Adoption {
+                incarnation: live.incarnation.clone(),
+                managers,
+                if_identical: self.adopt == Adopt::IfIdentical,
+            }),
         }
     }
 

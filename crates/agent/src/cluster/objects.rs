@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use brokkr_core::ObjectKey;
 use brokkr_core::mutant::Mutant;
 use brokkr_core::plan::{
-    FIELD_MANAGER, Fingerprint, HELM_POLICY_ANNOTATION, Incarnation, Live, PRUNE_ANNOTATION,
-    STACK_LABEL,
+    Cession, FIELD_MANAGER, Fingerprint, HELM_POLICY_ANNOTATION, Incarnation, Live,
+    PRUNE_ANNOTATION, STACK_LABEL,
 };
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -36,7 +36,7 @@ impl Cluster {
     ) -> Result<Option<Live>, Error> {
         let answer = self.ask(&resource.object(key), METADATA).await;
         let partial: Option<Partial> = found(key, answer)?.map(|body| read(&body)).transpose()?;
-        Ok(partial.map(Live::from))
+        Ok(partial.map(|partial| self.live(partial)))
     }
 
     /// Reads a whole object; none if there is no such object.
@@ -57,6 +57,29 @@ impl Cluster {
         body: &Map<String, Value>,
         write: Write,
     ) -> Result<Live, Error> {
+        let partial = self.send_apply(resource, key, body, write, METADATA);
+        Ok(self.live(read(&partial.await?)?))
+    }
+
+    /// What an object would be if it were applied; `body` carries the precondition.
+    pub(crate) async fn preview(
+        &self,
+        resource: &Resource,
+        key: &ObjectKey,
+        body: &Map<String, Value>,
+    ) -> Result<Value, Error> {
+        let whole = self.send_apply(resource, key, body, Write::DryRun, "application/json");
+        read(&whole.await?)
+    }
+
+    async fn send_apply(
+        &self,
+        resource: &Resource,
+        key: &ObjectKey,
+        body: &Map<String, Value>,
+        write: Write,
+        accept: &str,
+    ) -> Result<Bytes, Error> {
         let dry_run = match write {
             Write::DryRun => "&dryRun=All",
             Write::ForReal => "",
@@ -67,10 +90,9 @@ impl Cluster {
         );
         let request = Request::patch(path)
             .header(CONTENT_TYPE, "application/apply-patch+yaml")
-            .header(ACCEPT, METADATA)
+            .header(ACCEPT, accept)
             .body(to_json(body)?);
-        let partial: Partial = read(&self.send(request.map_err(unreadable)?).await?)?;
-        Ok(partial.into())
+        self.send(request.map_err(unreadable)?).await
     }
 
     /// Asks for the deletion of one incarnation in one state of an object.
@@ -109,6 +131,10 @@ impl Cluster {
             .body(to_json(body)?)
             .map_err(unreadable)?;
         self.send(request).await
+    }
+
+    pub(super) fn live(&self, partial: Partial) -> Live {
+        partial.into_live(&self.yields_to)
     }
 
     pub(super) async fn ask(&self, path: &str, accept: &str) -> Result<Bytes, Error> {
@@ -190,6 +216,21 @@ impl ManagedFields {
         self.manager == FIELD_MANAGER && self.operation == "Apply" && self.subresource.is_empty()
     }
 
+    /// Whether the fields are left to whoever set them: autoscalers and people who scale, and the managers that the
+    /// agent was told to yield to.
+    fn is_yielded_to(&self, yields_to: &[String]) -> bool {
+        !self.is_ours() && (self.subresource == "scale" || yields_to.contains(&self.manager))
+    }
+
+    fn cession(&self) -> Option<Cession> {
+        let to = match self.subresource.as_str() {
+            "" => self.manager.clone(),
+            subresource => format!("{} ({subresource})", self.manager),
+        };
+        let fields = self.fields_v1.clone()?;
+        Some(Cession { to, fields })
+    }
+
     /// Changes when somebody else takes over one of the fields, which is how an edit shows.
     fn fingerprint(&self) -> Fingerprint {
         let fields = self.fields_v1.as_ref().map(Value::to_string);
@@ -197,8 +238,9 @@ impl ManagedFields {
     }
 }
 
-impl From<Partial> for Live {
-    fn from(Partial { metadata }: Partial) -> Self {
+impl Partial {
+    fn into_live(self, yields_to: &[String]) -> Live {
+        let metadata = self.metadata;
         let says = |annotation, value| {
             metadata.annotations.get(annotation).map(String::as_str) == Some(value)
         };
@@ -210,7 +252,10 @@ impl From<Partial> for Live {
         managers.sort();
         managers.dedup();
         let ours = metadata.managed_fields.iter().find(|f| f.is_ours());
-        Self {
+        let ceded = metadata.managed_fields.iter();
+        let ceded = ceded.filter(|fields| fields.is_yielded_to(yields_to));
+        Live {
+            ceded: ceded.filter_map(ManagedFields::cession).collect(),
             stack: metadata.labels.get(STACK_LABEL).cloned(),
             fields: ours.map(ManagedFields::fingerprint),
             managers,

@@ -32,6 +32,10 @@ impl Sight {
     pub(crate) fn of(&self, key: &ObjectKey) -> Option<&Live> {
         self.0.get(key)
     }
+
+    pub(crate) fn take(&mut self, key: &ObjectKey) -> Option<Live> {
+        self.0.remove(key)
+    }
 }
 
 /// What it takes to believe that an object is not there.
@@ -147,7 +151,7 @@ impl Cluster {
             let page: List<Partial> = read(&self.ask(&path, METADATA_LIST).await?)?;
             for item in page.items.into_iter().flatten() {
                 if let Some(key) = wanted.remove(item.name()) {
-                    seen.push((key.clone(), item.into()));
+                    seen.push((key.clone(), self.live(item)));
                 }
             }
             next = page.metadata.next;

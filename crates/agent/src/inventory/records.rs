@@ -1,8 +1,9 @@
 //! The agent's records in its namespace: the root and the inventories, and how to reach them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use brokkr_core::plan::Memory;
+use brokkr_core::plan::{Memory, Ownership};
 use brokkr_core::{ObjectKey, StackId};
 use http::Method;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -80,6 +81,26 @@ impl Records {
             tracing::warn!(%stack, "the stack's inventory is lost: nothing of it is deleted");
         }
         Ok(inventory)
+    }
+
+    /// Whose the objects are that other stacks of this agent own, by UID.
+    pub(crate) async fn owners_beside(
+        &self,
+        stack: StackId,
+    ) -> Result<HashMap<String, StackId>, Error> {
+        let mut owners = HashMap::new();
+        for other in self.root.stacks().await {
+            if other == stack {
+                continue;
+            }
+            let inventory = self.shelf.read(other).await?;
+            for entry in inventory.iter().flat_map(|i| i.entries().values()) {
+                if let Ownership::Owned { uid, .. } = &entry.ownership {
+                    owners.insert(uid.clone(), other);
+                }
+            }
+        }
+        Ok(owners)
     }
 
     /// Writes an inventory, and then lists it in the root: what is listed exists.

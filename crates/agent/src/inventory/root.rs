@@ -104,6 +104,10 @@ impl Root {
         self.state.lock().await.record.accepted.clone()
     }
 
+    pub(super) async fn stacks(&self) -> BTreeSet<StackId> {
+        self.state.lock().await.record.stacks.clone()
+    }
+
     pub(super) async fn lists(&self, stack: StackId) -> bool {
         self.state.lock().await.record.stacks.contains(&stack)
     }

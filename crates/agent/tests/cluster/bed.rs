@@ -35,7 +35,7 @@ impl Bed {
         let id = StackId::generate(&System);
         let unique = &id.to_string()[24..];
         let bed = Self {
-            reconciler: reconciler(&client, &format!("records-{unique}")).await,
+            reconciler: reconciler(&client, settings(&format!("records-{unique}"))).await,
             stack: Stack::new(id),
             namespace: format!("bed-{unique}"),
             records: format!("records-{unique}"),
@@ -66,8 +66,17 @@ impl Bed {
 
     /// What a restart leaves: nothing in memory.
     pub async fn restart(&mut self) {
-        self.reconciler = reconciler(&self.client, &self.records).await;
+        self.reconciler = reconciler(&self.client, settings(&self.records)).await;
         self.stack = Stack::new(self.stack.id());
+    }
+
+    /// An agent that leaves what this manager sets to it.
+    pub async fn yield_to(&mut self, manager: &str) {
+        let settings = Settings {
+            yield_to: vec![manager.to_owned()],
+            ..settings(&self.records)
+        };
+        self.reconciler = reconciler(&self.client, settings).await;
     }
 
     /// A new version of the stack.
@@ -205,11 +214,14 @@ impl Bed {
     }
 }
 
-async fn reconciler(client: &kube::Client, records: &str) -> Arc<Reconciler> {
-    let settings = Settings {
+fn settings(records: &str) -> Settings {
+    Settings {
         namespace: records.to_owned(),
         ..Settings::default()
-    };
+    }
+}
+
+async fn reconciler(client: &kube::Client, settings: Settings) -> Arc<Reconciler> {
     let ambient: Arc<dyn Ambient> = Arc::new(System);
     let reconciler = Reconciler::new(client.clone(), &settings, ambient);
     reconciler.prepare().await.expect("records");

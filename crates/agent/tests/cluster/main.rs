@@ -1,9 +1,11 @@
 //! The reconcile layer on a real API server: `BROKKR_TEST_KUBECONFIG` names it, and nothing else is read.
 //! Every test has namespaces, stacks and records of its own.
 
+mod adopting;
 mod applying;
 mod bed;
 mod broker;
+mod ceding;
 mod crashes;
 mod guard;
 mod kinds;

@@ -337,6 +337,12 @@ impl Api {
         let manager = ask.query.get("fieldManager").map_or("", String::as_str);
         let is_changed = object.apply(manager, body);
         if is_dry || !is_changed {
+            // A write that changes nothing may still be a taking over.
+            if let Some(before) = before.filter(|before| !is_dry && before.maker != maker_of(body))
+            {
+                let deed = Deed::Changed(place.clone(), before, object.clone());
+                self.deeds.push(deed);
+            }
             return ok(object.render(place, &kind.name));
         }
         if place.plural == DEFINITIONS.1 {

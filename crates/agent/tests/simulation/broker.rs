@@ -31,6 +31,7 @@ pub struct Stack {
     /// Objects of whose loss at this agent somebody said yes, or no.
     pub approved: BTreeSet<ObjectKey>,
     pub released: BTreeSet<ObjectKey>,
+    pub adopt: Adopt,
 }
 
 /// A deployment object.
@@ -253,13 +254,14 @@ pub fn yes() -> Approval {
 }
 
 impl Stack {
-    pub const fn new(name: String) -> Self {
+    pub const fn new(name: String, adopt: Adopt) -> Self {
         Self {
             name,
             versions: Vec::new(),
             target: Target::Runs,
             approved: BTreeSet::new(),
             released: BTreeSet::new(),
+            adopt,
         }
     }
 
@@ -294,7 +296,7 @@ impl Stack {
             requires: Vec::new(),
             approved_losses: version.approved.union(&self.approved).cloned().collect(),
             released: self.released.iter().cloned().collect(),
-            adopt: Adopt::Never,
+            adopt: self.adopt,
         }
     }
 
@@ -321,6 +323,28 @@ pub fn approves(state: &TargetState, stack: StackId, key: &ObjectKey) -> bool {
     let mut entries = state.stacks.iter().filter(|entry| entry.stack == stack);
     removals.any(|removal| removal.approved.is_some() || allows(&removal.allow_delete))
         || entries.any(|entry| names(&entry.approved_losses) || names(&entry.allow_delete))
+}
+
+/// Whether an accepted state permits that a stack takes over an object that is not its own. Whose it may not be is looked
+/// at elsewhere.
+pub fn permits_adoption(
+    broker: &Broker,
+    state: &TargetState,
+    stack: StackId,
+    place: &Place,
+    is_identical: bool,
+) -> bool {
+    state.stacks.iter().any(|entry| {
+        let is_wanted = broker
+            .version(entry.deployment_object)
+            .is_some_and(|version| version.objects.contains_key(place));
+        let may_be_taken = match entry.adopt {
+            Adopt::Never => false,
+            Adopt::IfIdentical => is_identical,
+            Adopt::Always => true,
+        };
+        entry.stack == stack && is_wanted && may_be_taken
+    })
 }
 
 /// Whether an accepted state permits that an object of a stack goes.

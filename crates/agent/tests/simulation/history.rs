@@ -17,6 +17,7 @@ use super::world::Shared;
 pub struct Tale {
     pub writes: u64,
     pub deletions: u64,
+    pub adoptions: u64,
     pub deaths: u64,
     pub holds: u64,
     /// Every line of what happened.
@@ -49,6 +50,7 @@ pub fn play(seed: u64, client: &Client, plot: Plot) -> Result<Tale, String> {
             Ok(()) => Ok(Tale {
                 writes: world.witness.writes,
                 deletions: world.witness.deletions,
+                adoptions: world.witness.adoptions,
                 deaths: world.life,
                 holds: world.witness.holds,
                 log,

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::time::Duration;
 
-use brokkr_core::wire::{LossCause, OnRemove, StatusReport, Sync, TargetRemoval, TargetState};
+use brokkr_core::wire::{
+    Adopt, LossCause, OnRemove, StatusReport, Sync, TargetRemoval, TargetState,
+};
 use brokkr_core::{Epoch, ObjectKey, StackId};
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::Value;
 
 use super::api::{Api, Deed};
-use super::broker::{Target, Version, Wanted, approves, permits};
+use super::broker::{Target, Version, Wanted, approves, permits, permits_adoption};
 use super::object::{Fields, LABEL, Maker, Object, Place};
 use super::world::World;
 
@@ -43,6 +45,7 @@ pub struct Witness {
     pub deletions: u64,
     /// How often it was said that a loss is held.
     pub holds: u64,
+    pub adoptions: u64,
 }
 
 impl Witness {
@@ -91,10 +94,7 @@ impl World {
                 Deed::Created(..) => {}
                 Deed::Changed(_, before, after) => {
                     if before.maker == Maker::Stranger || Some(before.maker) != maker(&after) {
-                        self.violated(format!(
-                            "the agent changed {place:?}, which is {:?}'s",
-                            before.maker
-                        ));
+                        self.witness_adoption(&place, &before, &after);
                     }
                 }
                 Deed::Deleted(_, before) => self.witness_deletion(&place, &before),
@@ -113,6 +113,31 @@ impl World {
             self.violated(format!(
                 "{place:?} was written from a snapshot that is refused"
             ));
+        }
+    }
+
+    /// What is not a stack's own is taken only if the stack adopts, and never from another stack.
+    fn witness_adoption(&mut self, place: &Place, before: &Object, after: &Object) {
+        let whose = before.maker;
+        let Some(Maker::Stack(stack)) = maker(after) else {
+            return self.violated(format!("the agent changed {place:?}, which is {whose:?}'s"));
+        };
+        let label = before.label();
+        let is_recorded = match whose {
+            Maker::Stack(other) => inventory(&self.api, other).get(place) == Some(&before.uid),
+            Maker::Agent => true,
+            Maker::Stranger => false,
+        };
+        let is_anothers = is_recorded || label.is_some_and(|label| label != stack.to_string());
+        let is_identical = without_label(before) == without_label(after);
+        let is_permitted =
+            |state: &TargetState| permits_adoption(&self.broker, state, stack, place, is_identical);
+        if is_anothers || before.deleting || !self.witness.accepted.iter().any(is_permitted) {
+            return self.violated(format!("{stack} took {place:?}, which is {whose:?}'s"));
+        }
+        self.witness.adoptions += 1;
+        if let Some(object) = self.api.objects.get_mut(place) {
+            object.maker = Maker::Stack(stack);
         }
     }
 
@@ -284,7 +309,8 @@ impl World {
         self.broker.stacks.iter().find_map(|(id, stack)| {
             match (&stack.target, stack.versions.last()) {
                 (Target::Runs, Some(version)) => {
-                    self.unrest_of(*id, stack.versions.len() as u64, version)
+                    let sequence = stack.versions.len() as u64;
+                    self.unrest_of(*id, sequence, version, stack.adopt)
                 }
                 (Target::Leaves(removal), _) if self.is_held(*id) => {
                     let nothing = BTreeMap::new();
@@ -299,7 +325,13 @@ impl World {
         })
     }
 
-    fn unrest_of(&self, stack: StackId, sequence: u64, version: &Version) -> Option<String> {
+    fn unrest_of(
+        &self,
+        stack: StackId,
+        sequence: u64,
+        version: &Version,
+        adopt: Adopt,
+    ) -> Option<String> {
         let inventory = inventory(&self.api, stack);
         let status = self.broker.statuses.get(&stack);
         let is_synced = status
@@ -321,9 +353,12 @@ impl World {
         });
         let obstacle = version.poison.is_some()
             || self.is_stuck(stack)
-            || version.objects.keys().any(|place| {
+            || version.objects.iter().any(|(place, wanted)| {
                 let object = self.api.objects.get(place);
-                object.is_some_and(|object| inventory.get(place) != Some(&object.uid))
+                object.is_some_and(|object| {
+                    inventory.get(place) != Some(&object.uid)
+                        && !self.is_to_be_taken(stack, adopt, place, object, &wanted.fields)
+                })
             });
         let left = self.api.objects.iter().find(|(place, object)| {
             object.maker == Maker::Stack(stack)
@@ -403,6 +438,31 @@ impl World {
         }
     }
 
+    /// Whether a stack takes over an object that stands in its way.
+    fn is_to_be_taken(
+        &self,
+        stack: StackId,
+        adopt: Adopt,
+        place: &Place,
+        object: &Object,
+        wanted: &Fields,
+    ) -> bool {
+        let is_recorded = self
+            .broker
+            .stacks
+            .keys()
+            .any(|other| inventory(&self.api, *other).get(place) == Some(&object.uid));
+        let is_labelled = object
+            .label()
+            .is_some_and(|label| label != stack.to_string());
+        let may_be_taken = match adopt {
+            Adopt::Never => false,
+            Adopt::IfIdentical => has(object, wanted),
+            Adopt::Always => true,
+        };
+        may_be_taken && !is_recorded && !is_labelled
+    }
+
     /// Whether an object may stay when its stack drops it. Whether it was allowed to go is not looked at: what
     /// stays too long harms nobody.
     fn is_let_go(&self, stack: StackId, place: &Place, object: &Object) -> bool {
@@ -448,6 +508,12 @@ fn has(object: &Object, wanted: &Fields) -> bool {
     wanted
         .iter()
         .all(|(field, value)| object.fields.get(field) == Some(value))
+}
+
+fn without_label(object: &Object) -> Fields {
+    let mut fields = object.fields.clone();
+    fields.remove(LABEL);
+    fields
 }
 
 fn maker(object: &Object) -> Option<Maker> {

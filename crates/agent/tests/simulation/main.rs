@@ -50,8 +50,10 @@ fn no_history_breaks_a_law() {
     });
     let sum = |of: fn(&Telling) -> u64| all.iter().map(of).sum::<u64>();
     let (writes, deletions, deaths) = (sum(|t| t.writes), sum(|t| t.deletions), sum(|t| t.deaths));
-    let holds = sum(|t| t.holds);
-    println!("{writes} writes, {deletions} deletions, {deaths} deaths, {holds} losses held");
+    let (adoptions, holds) = (sum(|t| t.adoptions), sum(|t| t.holds));
+    println!(
+        "{writes} writes, {deletions} deletions, {adoptions} adoptions, {deaths} deaths, {holds} losses held"
+    );
     let broken: Vec<_> = all.iter().flat_map(|telling| &telling.broken).collect();
     let laws: Vec<_> = broken
         .iter()
@@ -60,8 +62,11 @@ fn no_history_breaks_a_law() {
     assert!(broken.is_empty(), "{}\n\n{}", broken[0], laws.join("\n"));
     // Histories in which next to nothing happens prove nothing.
     let played = seeds().end - seeds().start;
-    let is_eventful =
-        writes > 5 * played && deletions > played && deaths > played && 10 * holds > played;
+    let is_eventful = writes > 5 * played
+        && deletions > played
+        && deaths > played
+        && 10 * adoptions > played
+        && 10 * holds > played;
     assert!(played < 100 || is_eventful, "too little happened");
 }
 
@@ -70,6 +75,7 @@ fn no_history_breaks_a_law() {
 struct Telling {
     writes: u64,
     deletions: u64,
+    adoptions: u64,
     deaths: u64,
     holds: u64,
     broken: Vec<String>,
@@ -83,6 +89,7 @@ impl Telling {
                 Ok(tale) => {
                     telling.writes += tale.writes;
                     telling.deletions += tale.deletions;
+                    telling.adoptions += tale.adoptions;
                     telling.deaths += tale.deaths;
                     telling.holds += tale.holds;
                 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use brokkr_core::ambient::Ambient;
-use brokkr_core::wire::OnRemove;
+use brokkr_core::wire::{Adopt, OnRemove};
 use brokkr_core::{DeploymentObjectId, StackId};
 use serde_json::{Map, Value, json};
 
@@ -37,9 +37,10 @@ impl World {
             return;
         }
         let id = ids[self.random.usize(0..ids.len())];
-        match self.random.u32(0..4) {
+        match self.random.u32(0..5) {
             0 => self.retarget(id),
             1 | 2 => self.roll_back(id, ambient),
+            3 => self.adopt_otherwise(id),
             _ => self.untarget(id),
         }
     }
@@ -105,6 +106,7 @@ impl World {
         ambient: &dyn Ambient,
     ) -> StackId {
         let name = format!("stack-{number}");
+        let adopt = self.any_adopt();
         let known = self
             .broker
             .stacks
@@ -117,7 +119,7 @@ impl World {
         ));
         let is_planned = self.chance(PLANNED);
         self.broker.change(|stacks, _| {
-            let stack = stacks.entry(id).or_insert_with(|| Stack::new(name));
+            let stack = stacks.entry(id).or_insert_with(|| Stack::new(name, adopt));
             stack.publish(version, is_planned);
         });
         id
@@ -219,6 +221,26 @@ impl World {
         (!ids.is_empty()).then(|| ids[self.random.usize(0..ids.len())])
     }
 
+    fn any_adopt(&mut self) -> Adopt {
+        let modes = [
+            Adopt::Never,
+            Adopt::Never,
+            Adopt::IfIdentical,
+            Adopt::Always,
+        ];
+        modes[self.random.usize(0..modes.len())]
+    }
+
+    fn adopt_otherwise(&mut self, id: StackId) {
+        let adopt = self.any_adopt();
+        self.note(format!("{id} adopts {adopt:?}"));
+        self.broker.change(|stacks, _| {
+            if let Some(stack) = stacks.get_mut(&id) {
+                stack.adopt = adopt;
+            }
+        });
+    }
+
     fn retarget(&mut self, id: StackId) {
         self.note(format!("target {id}"));
         self.broker.change(|stacks, _| {
@@ -312,8 +334,23 @@ impl World {
         });
     }
 
+    /// An object as a stack wants it.
+    fn any_wanted(&mut self) -> Option<(Place, Fields)> {
+        let id = self.any_stack()?;
+        let objects = &self.broker.stacks[&id].versions.last()?.objects;
+        let nth = self.random.usize(0..objects.len().max(1));
+        let (place, wanted) = objects.iter().nth(nth)?;
+        Some((place.clone(), wanted.fields.clone()))
+    }
+
     fn put_look_alike(&mut self) {
-        let (place, object) = self.manifest(0);
+        let (place, object) = match self.any_wanted() {
+            Some(wanted) if self.random.bool() => wanted,
+            _ => {
+                let (place, object) = self.manifest(0);
+                (place, fields_of(object.as_object().unwrap_or(&Map::new())))
+            }
+        };
         let is_homeless = !self
             .api
             .objects
@@ -321,8 +358,8 @@ impl World {
         if self.api.objects.contains_key(&place) || is_homeless {
             return;
         }
-        let mut fields: Fields = fields_of(object.as_object().unwrap_or(&Map::new()));
-        if let Some(stack) = self.any_stack() {
+        let mut fields: Fields = object;
+        if let Some(stack) = self.any_stack().filter(|_| self.random.bool()) {
             fields.insert(LABEL.to_owned(), json!(stack.to_string()));
         }
         self.note(format!("a stranger makes {}", place.name));

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 const STACK: &str = "ours";
+const ANOTHER: &str = "another";
 
 #[derive(Clone, PartialEq, Debug)]
 struct Thing {
@@ -29,12 +30,14 @@ enum Happening {
         wanted: Vec<u8>,
         version: u8,
         writes: usize,
+        adopt: Adopt,
     },
     StrangerCreates(u8),
     StrangerEdits(u8),
     StrangerDeletes(u8),
     StrangerTakesLabel(u8),
     StrangerCopiesLabel(u8),
+    AnotherStackTakes(u8),
 }
 
 fn key(index: u8) -> ObjectKey {
@@ -64,6 +67,7 @@ impl World {
                 managers: vec![ours.map_or("stranger", |_| FIELD_MANAGER).to_owned()],
                 asks_to_stay: false,
                 deleting: None,
+                ceded: Vec::new(),
             },
             made_by_us: ours.is_some(),
         }
@@ -72,12 +76,12 @@ impl World {
     /// What an agent does with the verdicts; returns whether it came to the end, and its writes.
     fn attempt(
         &mut self,
-        memory: Memory,
+        (memory, adopt): (Memory, Adopt),
         wanted: &[u8],
         version: u8,
         budget: usize,
     ) -> (bool, usize) {
-        let judge = Judge::new(STACK, memory);
+        let judge = Judge::new(STACK, memory).adopting(adopt);
         let manifest = Fingerprint::of(&[version]);
         let verdicts: BTreeMap<u8, Verdict> = wanted
             .iter()
@@ -93,7 +97,8 @@ impl World {
             return (false, 0);
         }
         for (&i, verdict) in &verdicts {
-            if *verdict == Verdict::Create || !self.inventory.contains_key(&i) {
+            let is_new = matches!(verdict, Verdict::Create | Verdict::Adopt(_));
+            if is_new || !self.inventory.contains_key(&i) {
                 self.inventory.insert(i, Ownership::Pending);
             } else if let (Verdict::Update(_), Some(Ownership::Owned { written, .. })) =
                 (verdict, self.inventory.get_mut(&i))
@@ -106,6 +111,10 @@ impl World {
             let uid = match verdict {
                 Verdict::Create => self.tick(),
                 Verdict::Update(incarnation) => incarnation.uid,
+                Verdict::Adopt(adoption) => {
+                    assert_eq!(adoption.if_identical, adopt == Adopt::IfIdentical);
+                    adoption.incarnation.uid
+                }
                 _ => continue,
             };
             if writes == budget {
@@ -159,14 +168,20 @@ impl World {
                 wanted,
                 version,
                 writes,
+                adopt,
             } => {
-                let strangers = self.strangers();
-                self.attempt(Memory::Whole, wanted, *version, *writes);
-                assert_eq!(
-                    self.strangers(),
-                    strangers,
-                    "a stranger's object was written"
-                );
+                let not_to_be_had = |world: &Self| {
+                    let mut strangers = world.strangers();
+                    strangers.retain(|(i, thing)| {
+                        let is_anothers = thing.live.stack.as_deref() == Some(ANOTHER);
+                        adopt.is_never() || is_anothers || !wanted.contains(i)
+                    });
+                    strangers
+                };
+                let before = not_to_be_had(self);
+                self.attempt((Memory::Whole, *adopt), wanted, *version, *writes);
+                let after = not_to_be_had(self);
+                assert_eq!(after, before, "a stranger's object was written");
             }
             Happening::StrangerCreates(i) if !self.things.contains_key(i) => {
                 let uid = self.tick();
@@ -191,6 +206,11 @@ impl World {
                     thing.live.fields = thing.live.fields.map(|_| Fingerprint::of(b"less"));
                 }
             }
+            Happening::AnotherStackTakes(i) => {
+                if let Some(thing) = self.things.get_mut(i).filter(|thing| !thing.made_by_us) {
+                    thing.live.stack = Some(ANOTHER.to_owned());
+                }
+            }
             Happening::StrangerCopiesLabel(i) => {
                 if let Some(thing) = self.things.get_mut(i) {
                     thing.live.stack = Some(STACK.to_owned());
@@ -209,15 +229,21 @@ fn wanted() -> impl Strategy<Value = Vec<u8>> {
     proptest::sample::subsequence((0..6).collect::<Vec<u8>>(), 0..=6)
 }
 
+fn adopt() -> impl Strategy<Value = Adopt> {
+    proptest::sample::select(vec![Adopt::Never, Adopt::IfIdentical, Adopt::Always])
+}
+
 fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
-        4 => (wanted(), 0..4u8, 0..9usize)
-            .prop_map(|(wanted, version, writes)| Happening::Attempt { wanted, version, writes }),
+        4 => (wanted(), 0..4u8, 0..9usize, adopt()).prop_map(|(wanted, version, writes, adopt)| {
+            Happening::Attempt { wanted, version, writes, adopt }
+        }),
         1 => (0..6u8).prop_map(Happening::StrangerCreates),
         1 => (0..6u8).prop_map(Happening::StrangerEdits),
         1 => (0..6u8).prop_map(Happening::StrangerDeletes),
         1 => (0..6u8).prop_map(Happening::StrangerTakesLabel),
         1 => (0..6u8).prop_map(Happening::StrangerCopiesLabel),
+        1 => (0..6u8).prop_map(Happening::AnotherStackTakes),
     ]
 }
 
@@ -228,14 +254,16 @@ proptest! {
     fn strangers_are_safe_and_attempts_settle(
         happenings in proptest::collection::vec(happening(), 0..40),
         last in wanted(),
+        adopt in adopt(),
     ) {
         let mut world = World::default();
         for happening in &happenings {
             world.happen(happening);
         }
-        let (done, _) = world.attempt(Memory::Whole, &last, 1, usize::MAX);
+        let mode = (Memory::Whole, adopt);
+        let (done, _) = world.attempt(mode, &last, 1, usize::MAX);
         if done {
-            prop_assert_eq!(world.attempt(Memory::Whole, &last, 1, usize::MAX), (true, 0));
+            prop_assert_eq!(world.attempt(mode, &last, 1, usize::MAX), (true, 0));
             for i in &last {
                 prop_assert!(world.things.contains_key(i));
             }
@@ -255,7 +283,7 @@ proptest! {
         world.inventory.clear();
         let before: Vec<u8> = world.things.keys().copied().collect();
         let strangers = world.strangers();
-        world.attempt(Memory::Lost, &last, 1, usize::MAX);
+        world.attempt((Memory::Lost, Adopt::Never), &last, 1, usize::MAX);
         prop_assert_eq!(world.strangers(), strangers);
         prop_assert!(before.iter().all(|i| world.things.contains_key(i)));
     }
@@ -272,6 +300,7 @@ fn live(uid: &str) -> Live {
         managers: vec![FIELD_MANAGER.to_owned()],
         asks_to_stay: false,
         deleting: None,
+        ceded: Vec::new(),
     }
 }
 
@@ -293,6 +322,7 @@ fn an_object_is_written_only_if_it_is_ours_and_differs() {
     let update = Verdict::Update(live("a").incarnation);
     let conflict = Verdict::Conflict {
         managers: vec![FIELD_MANAGER.to_owned()],
+        claim: Claim::Unasked,
     };
     let drifted = Live {
         fields: Some(Fingerprint::of(b"fewer")),
@@ -397,4 +427,71 @@ fn an_object_is_deleted_only_if_everything_says_that_it_is_ours_to_delete() {
         let loss = judge.dropped(&key(index), &ownership, live.as_ref(), |_, _| may_go);
         assert_eq!(loss, expected, "{ownership:?} {live:?}");
     }
+}
+
+#[test]
+fn what_is_not_ours_is_taken_only_if_the_stack_adopts_and_it_is_no_other_stacks() {
+    let foreign = |stack: Option<&str>| Live {
+        stack: stack.map(str::to_owned),
+        fields: None,
+        managers: vec!["kubectl".to_owned()],
+        ..live("b")
+    };
+    let conflict = |claim| Verdict::Conflict {
+        managers: vec!["kubectl".to_owned()],
+        claim,
+    };
+    let taken = |if_identical| {
+        Verdict::Adopt(Adoption {
+            incarnation: live("b").incarnation,
+            managers: vec!["kubectl".to_owned()],
+            if_identical,
+        })
+    };
+    let labelled = || conflict(Claim::Labelled(ANOTHER.to_owned()));
+    let ending = || Live {
+        deleting: Some(Vec::new()),
+        ..foreign(None)
+    };
+    let await_its_end = || Verdict::Await {
+        finalizers: Vec::new(),
+    };
+    let cases = [
+        (Adopt::Never, foreign(None), conflict(Claim::Unasked)),
+        (Adopt::Never, foreign(Some(STACK)), conflict(Claim::Unasked)),
+        (Adopt::Never, foreign(Some(ANOTHER)), labelled()),
+        (Adopt::Never, ending(), conflict(Claim::Unasked)),
+        (Adopt::IfIdentical, foreign(None), taken(true)),
+        (Adopt::IfIdentical, foreign(Some(STACK)), taken(true)),
+        (Adopt::IfIdentical, foreign(Some(ANOTHER)), labelled()),
+        (Adopt::IfIdentical, ending(), await_its_end()),
+        (Adopt::Always, foreign(None), taken(false)),
+        (Adopt::Always, foreign(Some(STACK)), taken(false)),
+        (Adopt::Always, foreign(Some(ANOTHER)), labelled()),
+        (Adopt::Always, ending(), await_its_end()),
+    ];
+    let inventory = [None, Some(Ownership::Pending), Some(owned("a"))];
+    for (adopt, live, expected) in cases {
+        for ownership in &inventory {
+            let judge = Judge::new(STACK, Memory::Whole).adopting(adopt);
+            let manifest = Fingerprint::of(b"manifest");
+            let verdict = judge.wanted(manifest, ownership.as_ref(), Some(&live));
+            assert_eq!(verdict, expected, "{adopt:?} {ownership:?} {live:?}");
+        }
+    }
+}
+
+#[test]
+fn an_adoption_that_was_examined_covers_the_same_object_only() {
+    let adoption = |uid: &str, if_identical| Adoption {
+        incarnation: live(uid).incarnation,
+        managers: Vec::new(),
+        if_identical,
+    };
+    let before = Verdict::Adopt(adoption("a", false));
+    assert!(adoption("a", false).is_settled_by(&before));
+    assert!(!adoption("b", false).is_settled_by(&before));
+    assert!(!adoption("a", false).is_settled_by(&Verdict::Create));
+    let before = Verdict::Adopt(adoption("a", true));
+    assert!(!adoption("a", true).is_settled_by(&before));
 }

@@ -54,6 +54,16 @@ pub struct Run {
     #[arg(long, env = "BROKKR_WAIT", value_name = "DURATION", default_value = "50s", value_parser = duration::parse)]
     wait: Duration,
 
+    /// A field manager to whom the agent leaves the fields that it sets on the agent's objects; may be given several
+    /// times. What is set through `scale`, as autoscalers do, is left to whoever does
+    #[arg(
+        long = "yield-to",
+        env = "BROKKR_YIELD_TO",
+        value_name = "MANAGER",
+        value_delimiter = ','
+    )]
+    yield_to: Vec<String>,
+
     #[command(flatten)]
     logging: Logging,
 }
@@ -79,6 +89,7 @@ impl Run {
             namespace: self.namespace,
             interval: self.interval,
             wait: self.wait,
+            yield_to: self.yield_to,
             ..Settings::default()
         };
         let mut lifecycle = Lifecycle::new()?;

@@ -1,8 +1,8 @@
 use brokkr_core::name::Name;
-use brokkr_core::wire::{Adopt, CreateStack, StackOptions};
+use brokkr_core::wire::{CreateStack, StackOptions};
 use clap::Args;
 
-use super::options::OnRemove;
+use super::options::{Adopt, OnRemove};
 use crate::commands::traits::GivenTraits;
 use crate::connection::Connection;
 use crate::output::Output;
@@ -12,7 +12,8 @@ use crate::terminal::say;
 #[derive(Args)]
 #[command(after_help = "Example:
   brokkr stack create checkout --default-namespace checkout --create-namespace
-  brokkr stack create search --label env=prod --annotation owner=payments")]
+  brokkr stack create search --label env=prod --annotation owner=payments
+  brokkr stack create old-shop --adopt if-identical")]
 pub struct Create {
     /// Its name, unique among your stacks
     name: Name,
@@ -28,6 +29,10 @@ pub struct Create {
     /// What happens to the objects when the stack is removed from a cluster
     #[arg(long, value_name = "POLICY", default_value = "delete")]
     on_remove: OnRemove,
+
+    /// What becomes of objects that exist already, as somebody else's; another stack's are never taken
+    #[arg(long, value_name = "MODE", default_value = "never")]
+    adopt: Adopt,
 
     #[command(flatten)]
     traits: GivenTraits,
@@ -46,7 +51,7 @@ impl Create {
                 default_namespace: self.default_namespace,
                 create_namespace: self.make_namespace,
                 on_remove: self.on_remove.into(),
-                adopt: Adopt::Never,
+                adopt: self.adopt.into(),
             },
             ..CreateStack::named(self.name)
         };

@@ -10,6 +10,27 @@ pub enum OnRemove {
     Orphan,
 }
 
+/// What becomes of objects that the manifests name and that exist already, as somebody else's.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Adopt {
+    /// They are conflicts: nothing is applied
+    Never,
+    /// They are taken over if applying would change nothing of them but whose they are
+    IfIdentical,
+    /// They are taken over, and made what the manifests say
+    Always,
+}
+
+impl From<Adopt> for wire::Adopt {
+    fn from(chosen: Adopt) -> Self {
+        match chosen {
+            Adopt::Never => Self::Never,
+            Adopt::IfIdentical => Self::IfIdentical,
+            Adopt::Always => Self::Always,
+        }
+    }
+}
+
 impl From<OnRemove> for wire::OnRemove {
     fn from(chosen: OnRemove) -> Self {
         match chosen {

@@ -2,7 +2,7 @@ use brokkr_core::name::Reference;
 use brokkr_core::wire::{PatchStack, PatchStackOptions};
 use clap::{ArgGroup, Args};
 
-use super::options::OnRemove;
+use super::options::{Adopt, OnRemove};
 use crate::commands::plan::Care;
 use crate::commands::traits::ChangedTraits;
 use crate::connection::Connection;
@@ -20,10 +20,12 @@ use crate::terminal::say;
     "no_default_namespace",
     "create_namespace",
     "on_remove",
+    "adopt",
 ])))]
 #[command(after_help = "Example:
   brokkr stack set checkout --label env=prod --remove-label canary --dry-run
   brokkr stack set checkout --on-remove orphan
+  brokkr stack set checkout --adopt if-identical
   brokkr stack set checkout --create-namespace=false")]
 pub struct Set {
     /// Its name or id
@@ -46,6 +48,10 @@ pub struct Set {
     #[arg(long, value_name = "POLICY")]
     on_remove: Option<OnRemove>,
 
+    /// What becomes of objects that exist already, as somebody else's; another stack's are never taken
+    #[arg(long, value_name = "MODE")]
+    adopt: Option<Adopt>,
+
     #[command(flatten)]
     traits: ChangedTraits,
     #[command(flatten)]
@@ -66,7 +72,7 @@ impl Set {
                 default_namespace: self.default_namespace.map(Some).or(cleared),
                 create_namespace: self.create_namespace,
                 on_remove: self.on_remove.map(Into::into),
-                adopt: None,
+                adopt: self.adopt.map(Into::into),
             },
             ..PatchStack::default()
         };
