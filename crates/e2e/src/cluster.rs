@@ -13,7 +13,7 @@ use kube::discovery::{Scope, pinned_kind};
 use kube::{Client, Config, ResourceExt};
 use serde_json::json;
 
-use crate::{manifests, why_not_ready};
+use crate::{bystanders, manifests, why_not_ready};
 
 /// The tests' own view of the cluster, past the product.
 #[derive(Clone)]
@@ -112,7 +112,9 @@ impl Cluster {
             .await?
             .into_iter()
             .map(|map| map.name_any());
-        Ok(names.filter(|name| name != "kube-root-ca.crt").collect())
+        let is_somebodys =
+            |name: &String| name != "kube-root-ca.crt" && !name.starts_with(bystanders::PREFIX);
+        Ok(names.filter(is_somebodys).collect())
     }
 
     /// The value of a [`manifests::config_map`]; fails if there is none.
@@ -166,7 +168,11 @@ impl Cluster {
     }
 
     /// Where objects of a manifest's kind are; none if the cluster does not serve the kind.
-    async fn api(&self, manifest: &Manifest, default: &str) -> Result<Option<Api<DynamicObject>>> {
+    pub(crate) async fn api(
+        &self,
+        manifest: &Manifest,
+        default: &str,
+    ) -> Result<Option<Api<DynamicObject>>> {
         let kind = GroupVersionKind::gvk(manifest.group(), manifest.version(), &manifest.kind);
         let Ok((resource, capabilities)) = pinned_kind(&self.client, &kind).await else {
             return Ok(None);

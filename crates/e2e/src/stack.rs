@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -8,7 +9,7 @@ use brokkr_core::wire::{
 };
 use brokkr_core::{KeptKind, Reference};
 
-use crate::{PATIENCE, eventually};
+use crate::{Bystanders, Cluster, PATIENCE, eventually};
 
 /// A stack of a story, targeted at the story's agent.
 pub struct TestStack {
@@ -18,6 +19,8 @@ pub struct TestStack {
     pub id: StackId,
     /// Where its objects live.
     pub namespace: String,
+    pub(crate) cluster: Cluster,
+    pub(crate) bystanders: Arc<Bystanders>,
 }
 
 impl TestStack {
@@ -46,6 +49,9 @@ impl TestStack {
             manifests: manifests.to_owned(),
             options,
         };
+        self.bystanders
+            .stand_elsewhere(&self.cluster, (self.id, &self.namespace), manifests)
+            .await?;
         let plan = self.admin.plan_publish(&self.reference(), &publish).await?;
         let agreed = self.admin.agreeing_to(&plan);
         let published = agreed.publish(&self.reference(), &publish).await?;
@@ -60,7 +66,9 @@ impl TestStack {
 
     /// Waits until the agent has applied a sequence.
     pub async fn synced(&self, sequence: u64) -> Result<()> {
-        self.becomes(Sync::Synced, Some(sequence), PATIENCE).await
+        self.becomes(Sync::Synced, Some(sequence), PATIENCE).await?;
+        let place = (self.id, self.namespace.as_str());
+        self.bystanders.stand_beside(&self.cluster, place).await
     }
 
     /// Waits for a state; where `applied` is given, that sequence must be in the cluster too.

@@ -1,17 +1,21 @@
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 use tempfile::TempDir;
 
 use crate::agent::Pace;
 use crate::leaks;
-use crate::{AgentProcess, Broker, Cluster, Database, Engine, Proxy, Route, World, unique};
+use crate::{
+    AgentProcess, Broker, Bystanders, Cluster, Database, Engine, Proxy, Route, World, unique,
+};
 
 /// What one story has to itself.
 pub struct Stage {
     database: Database,
     directory: TempDir,
+    bystanders: Arc<Bystanders>,
 }
 
 impl Stage {
@@ -23,6 +27,7 @@ impl Stage {
         Ok(Self {
             database: Database::create(engine, directory.path()).await?,
             directory,
+            bystanders: Arc::default(),
         })
     }
 
@@ -76,6 +81,7 @@ impl Stage {
             link,
             broker,
             cluster,
+            bystanders: self.bystanders.clone(),
         })
     }
 
@@ -112,7 +118,8 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// Tells one story; if it fails, shows what its processes logged. No story may leave a key where none belongs.
+/// Tells one story; if it fails, shows what its processes logged. No story may leave a key where none belongs, nor touch
+/// what only looks like its objects.
 pub async fn perform(
     engine: Engine,
     story: impl AsyncFnOnce(&Stage) -> Result<()>,
@@ -123,6 +130,7 @@ pub async fn perform(
         stage.show_logs();
     }
     outcome?;
+    stage.bystanders.are_unchanged().await?;
     leaks::search(stage.directory(), &stage.database).await?;
     Ok(())
 }

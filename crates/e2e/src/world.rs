@@ -1,10 +1,14 @@
+use std::sync::Arc;
+
 use anyhow::{Result, ensure};
 use brokkr_client::Client;
 use brokkr_core::id::StackId;
 use brokkr_core::wire::{CreateStack, StackOptions};
 
 use crate::agent::Pace;
-use crate::{AgentProcess, Broker, Cluster, PATIENCE, Proxy, TestStack, eventually, unique};
+use crate::{
+    AgentProcess, Broker, Bystanders, Cluster, PATIENCE, Proxy, TestStack, eventually, unique,
+};
 
 /// One broker, one agent on the test cluster, and the link between them.
 pub struct World {
@@ -16,6 +20,7 @@ pub struct World {
     pub broker: Broker,
     /// The cluster.
     pub cluster: Cluster,
+    pub(crate) bystanders: Arc<Bystanders>,
 }
 
 impl World {
@@ -39,6 +44,8 @@ impl World {
             agent: self.agent.reference(),
             id,
             namespace,
+            cluster: self.cluster.clone(),
+            bystanders: self.bystanders.clone(),
         };
         stack.target().await?;
         Ok(stack)
