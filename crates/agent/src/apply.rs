@@ -1,11 +1,14 @@
 //! Writes the objects of a plan, phase after phase, by server-side apply.
 
 mod establish;
+mod remake;
 
 use std::borrow::Cow;
 
 use brokkr_core::mutant::Mutant;
-use brokkr_core::plan::{Adoption, Cession, Fingerprint, Judge, Live, Ownership, Phase, Verdict};
+use brokkr_core::plan::{
+    Adoption, Cession, Fingerprint, Judge, Live, Ownership, Phase, Verdict, Wishes,
+};
 use brokkr_core::wire::{ObjectOutcome, ObjectResult};
 use futures::FutureExt;
 use http::Method;
@@ -32,6 +35,22 @@ pub(crate) struct Written {
     pub live: Live,
     /// What is to be said besides.
     pub remarks: Vec<String>,
+}
+
+/// Why an object was not written.
+pub(crate) struct Refused {
+    pub outcome: ObjectOutcome,
+    /// It cannot be changed, and may be deleted and created anew.
+    pub may_be_remade: bool,
+}
+
+impl From<ObjectOutcome> for Refused {
+    fn from(outcome: ObjectOutcome) -> Self {
+        Self {
+            outcome,
+            may_be_remade: false,
+        }
+    }
 }
 
 /// What became of a plan.
@@ -78,7 +97,8 @@ async fn group(
     steps: &[Step<'_>],
     inventory: &mut Inventory,
 ) -> Result<Vec<ObjectOutcome>, Error> {
-    let refused = validate::dry_run(cluster, judge, inventory, steps, Trial::BeforeItsGroup).await;
+    let tried = validate::dry_run(cluster, judge, inventory, steps, Trial::BeforeItsGroup).await;
+    let refused: Vec<_> = tried.into_iter().map(|refused| refused.outcome).collect();
     if !refused.is_empty() {
         let is_refused = |step: &&Step<'_>| refused.iter().any(|r| r.object == step.object.key);
         let others = steps.iter().filter(|step| !is_refused(step)).map(skipped);
@@ -104,7 +124,7 @@ async fn group(
                 inventory.own(step.object, written.manifest, &written.live);
                 outcome::remarked(&step.object.key, written.result, &written.remarks)
             }
-            Err(outcome) => outcome,
+            Err(refused) => refused.outcome,
         });
     }
     Ok(outcomes)
@@ -118,19 +138,27 @@ pub(crate) async fn one(
     step: &Step<'_>,
     ownership: Option<&Ownership>,
     write: Write,
-) -> Result<Option<Written>, ObjectOutcome> {
+) -> Result<Option<Written>, Refused> {
     let key = &step.object.key;
     let mut verdict = step.verdict.clone();
-    let mut ceded = Cow::Borrowed(step.ceded.as_slice());
+    let mut ceded = Cow::Borrowed(step.ceded());
+    let mut is_remade = false;
     for _ in 0..TRIES {
         let (body, left) = match &verdict {
             Verdict::Leave => return Ok(None),
             Verdict::Conflict { managers, claim } => {
-                return Err(outcome::conflict(key, managers, claim));
+                return Err(outcome::conflict(key, managers, claim).into());
             }
             Verdict::Await { finalizers } => {
                 let reason = outcome::being_deleted(finalizers);
-                return Err(outcome::with(key, ObjectResult::Failed, reason));
+                return Err(outcome::with(key, ObjectResult::Failed, reason).into());
+            }
+            Verdict::Remake(incarnation) => {
+                remake::away(cluster, judge, step, incarnation).await?;
+                is_remade = true;
+                verdict = Verdict::Create;
+                ceded = Cow::Borrowed(&[]);
+                continue;
             }
             Verdict::Create | Verdict::Update(_) | Verdict::Adopt(_) => {
                 body(step, &verdict, &ceded, write)
@@ -142,9 +170,16 @@ pub(crate) async fn one(
         {
             Ok(live) => {
                 return Ok(Some(Written {
-                    result: result(&verdict, &live),
+                    result: if is_remade {
+                        ObjectResult::Changed
+                    } else {
+                        result(&verdict, &live)
+                    },
                     manifest: fingerprint(step.object, &ceded),
-                    remarks: origin(&verdict).into_iter().chain(left).collect(),
+                    remarks: origin(&verdict, is_remade)
+                        .into_iter()
+                        .chain(left)
+                        .collect(),
                     live,
                 }));
             }
@@ -166,11 +201,25 @@ pub(crate) async fn one(
                 }
                 ceded = live.map_or_else(Vec::new, |live| live.ceded).into();
             }
-            Err(error) => return Err(outcome::failed(key, &error)),
+            Err(error) => return Err(refused(judge, step, &verdict, &error)),
         }
     }
     let reason = "somebody else keeps changing it at the same time";
-    Err(outcome::with(key, ObjectResult::Failed, reason))
+    Err(outcome::with(key, ObjectResult::Failed, reason).into())
+}
+
+/// Says why an object was refused, and whether making it anew would help.
+fn refused(judge: Judge<'_>, step: &Step<'_>, verdict: &Verdict, error: &Error) -> Refused {
+    let key = &step.object.key;
+    let fields = error.immutable();
+    let (Verdict::Update(_), Some(live), false) = (verdict, &step.live, fields.is_empty()) else {
+        return outcome::failed(key, error).into();
+    };
+    let obstacle = judge.may_remake(key, Wishes::of(&step.object.body), live);
+    Refused {
+        outcome: outcome::immutable(key, fields, obstacle.err()),
+        may_be_remade: obstacle.is_ok(),
+    }
 }
 
 /// The object without what is left to others, and with the precondition of its verdict; and what is left to whom.
@@ -230,15 +279,18 @@ pub(crate) fn fingerprint(object: &Object, ceded: &[Cession]) -> Fingerprint {
 
 /// What is left to others of an object that is not written.
 fn left_of(step: &Step<'_>) -> Vec<String> {
-    if step.ceded.is_empty() {
+    if step.ceded().is_empty() {
         return Vec::new();
     }
-    leave_out(&step.object.body, &step.ceded).1
+    leave_out(&step.object.body, step.ceded()).1
 }
 
 /// From whom an object came to us, if it did.
-fn origin(verdict: &Verdict) -> Option<String> {
+fn origin(verdict: &Verdict, is_remade: bool) -> Option<String> {
     match verdict {
+        _ if is_remade => {
+            Some("deleted and created again, because it could not be changed".to_owned())
+        }
         Verdict::Adopt(adoption) => Some(outcome::adopted(&adoption.managers)),
         _ => None,
     }

@@ -45,6 +45,8 @@ pub struct Refusal {
     pub message: String,
     /// The object of which it says that it does not exist.
     pub absent: Option<String>,
+    /// The fields that cannot be changed, if that is all that it has against the object.
+    pub immutable: Vec<String>,
 }
 
 impl Error {
@@ -59,6 +61,14 @@ impl Error {
     /// Whether another writer was faster.
     pub(crate) fn is_conflict(&self) -> bool {
         self.status() == Some(409)
+    }
+
+    /// The fields that cannot be changed, if nothing else is wrong.
+    pub(crate) fn immutable(&self) -> &[String] {
+        match self {
+            Self::Refused(refusal) => &refusal.immutable,
+            _ => &[],
+        }
     }
 
     /// Whether there is no such thing.

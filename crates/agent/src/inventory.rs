@@ -87,7 +87,7 @@ impl Inventory {
     pub(crate) fn expect(&mut self, plan: &Plan<'_>) {
         for step in plan.steps() {
             match (&step.verdict, self.entries.get_mut(&step.object.key)) {
-                (Verdict::Create | Verdict::Adopt(_), _) | (_, None) => {
+                (Verdict::Create | Verdict::Adopt(_) | Verdict::Remake(_), _) | (_, None) => {
                     let entry = Entry {
                         resource: step.object.resource.clone(),
                         ownership: Ownership::Pending,

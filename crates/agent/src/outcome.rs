@@ -1,7 +1,7 @@
 //! What happened to an object, in words for people that hold no secret.
 
 use brokkr_core::ObjectKey;
-use brokkr_core::plan::{Claim, FIELD_MANAGER, Keep};
+use brokkr_core::plan::{Claim, FIELD_MANAGER, Keep, Obstacle};
 use brokkr_core::wire::{ObjectOutcome, ObjectResult};
 
 use crate::error::{Error, Refusal};
@@ -115,6 +115,28 @@ pub(crate) fn held(object: &ObjectKey) -> ObjectOutcome {
     with(object, ObjectResult::Skipped, reason)
 }
 
+/// Some fields of an object keep the values that it was created with.
+pub(crate) fn immutable(
+    object: &ObjectKey,
+    fields: &[String],
+    obstacle: Option<Obstacle>,
+) -> ObjectOutcome {
+    let cure = match obstacle {
+        None => "it is deleted and created again at the next attempt".to_owned(),
+        Some(Obstacle::Unasked) => "set the annotation brokkr.io/recreate: enabled on it to let the agent delete and create it again, or publish it under another name".to_owned(),
+        Some(Obstacle::Lost) => {
+            "it is not deleted, because the stack's inventory in the cluster is lost".to_owned()
+        }
+        Some(Obstacle::Keep(Keep::Kind(kind))) => {
+            format!("a {kind} is never deleted for that: put the field back, or publish it under another name")
+        }
+        Some(Obstacle::Keep(Keep::Asked)) => "it asks not to be deleted: put the field back, or publish it under another name".to_owned(),
+        Some(Obstacle::Keep(Keep::LabelGone)) => "it is not deleted, because its label no longer names this stack".to_owned(),
+    };
+    let reason = format!("{} cannot be changed: {cure}", fields.join(", "));
+    with(object, ObjectResult::Invalid, reason)
+}
+
 /// A write or a dry run did not work.
 pub(crate) fn failed(object: &ObjectKey, error: &Error) -> ObjectOutcome {
     let result = match error {
@@ -157,6 +179,7 @@ mod tests {
             status: 422,
             message: "data: Invalid value: \"hunter2\"".into(),
             absent: None,
+            immutable: Vec::new(),
         });
         let reason = |kind| failed(&key(kind), &error).reason.unwrap_or_default();
         assert!(!reason("Secret").contains("hunter2"));

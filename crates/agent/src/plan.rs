@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use brokkr_core::ObjectKey;
-use brokkr_core::plan::{Cession, Judge, Phase, Verdict};
+use brokkr_core::plan::{Cession, Judge, Live, Phase, Verdict};
 use brokkr_core::wire::ObjectOutcome;
 
 use crate::Error;
@@ -27,8 +27,8 @@ pub(crate) struct Plan<'a> {
 pub(crate) struct Step<'a> {
     pub object: &'a Object,
     pub verdict: Verdict,
-    /// What is left to others of the object as it was seen.
-    pub ceded: Vec<Cession>,
+    /// The object as it was seen.
+    pub live: Option<Live>,
     pub trial: Trial,
 }
 
@@ -103,9 +103,7 @@ pub(crate) async fn make<'a>(
     for (object, verdict) in snapshot.objects.iter().zip(verdicts) {
         let step = Step {
             trial: trial(object, &verdict, &unmet),
-            ceded: sight
-                .take(&object.key)
-                .map_or_else(Vec::new, |live| live.ceded),
+            live: sight.take(&object.key),
             object,
             verdict,
         };
@@ -158,7 +156,26 @@ fn wave(object: &Object, unmet: &HashSet<&ObjectKey>) -> Wave {
     }
 }
 
+impl Step<'_> {
+    /// What is left to others of the object.
+    pub(crate) fn ceded(&self) -> &[Cession] {
+        self.live.as_ref().map_or(&[], |live| &live.ceded)
+    }
+}
+
 impl<'a> Plan<'a> {
+    /// Lets objects be deleted and created anew that cannot be changed.
+    pub(crate) fn remake(&mut self, keys: &[ObjectKey]) {
+        for step in self
+            .steps_mut()
+            .filter(|step| keys.contains(&step.object.key))
+        {
+            if let Verdict::Update(incarnation) = &step.verdict {
+                step.verdict = Verdict::Remake(incarnation.clone());
+            }
+        }
+    }
+
     pub(crate) fn steps_mut(&mut self) -> impl Iterator<Item = &mut Step<'a>> {
         self.groups.values_mut().flatten()
     }

@@ -18,7 +18,7 @@ use brokkr_core::{EventId, ObjectKey, StackId};
 use tokio::sync::Semaphore;
 
 use crate::adopt;
-use crate::apply;
+use crate::apply::{self, Refused};
 use crate::cluster::Cluster;
 use crate::guard::Gate;
 use crate::inventory::{Applied, Inventory, Records};
@@ -109,7 +109,7 @@ impl Reconciler {
         let judge = Judge::new(&label, inventory.memory).adopting(entry.adopt);
         let mut plan = plan::make(&self.cluster, judge, snapshot, inventory).await?;
         adopt::examine(&self.cluster, &self.records, entry.stack, &mut plan).await?;
-        if let Some(refusal) = self.validate(&plan, judge, inventory).await {
+        if let Some(refusal) = self.validate(&mut plan, judge, inventory).await {
             return Ok(refusal);
         }
         inventory.expect(&plan);
@@ -134,7 +134,7 @@ impl Reconciler {
     /// Why the plan cannot be begun, if it cannot.
     async fn validate(
         &self,
-        plan: &Plan<'_>,
+        plan: &mut Plan<'_>,
         judge: Judge<'_>,
         inventory: &Inventory,
     ) -> Option<Attempt> {
@@ -146,9 +146,16 @@ impl Reconciler {
             return Some(Attempt::waiting(reason));
         }
         let steps = plan.steps();
-        let refused =
-            validate::dry_run(&self.cluster, judge, inventory, steps, Trial::AtOnce).await;
-        (!refused.is_empty()).then(|| Attempt::failed(refused))
+        let tried = validate::dry_run(&self.cluster, judge, inventory, steps, Trial::AtOnce).await;
+        let (remade, refused): (Vec<_>, Vec<_>) =
+            tried.into_iter().partition(|refused| refused.may_be_remade);
+        let outcomes = |of: Vec<Refused>| of.into_iter().map(|refused| refused.outcome);
+        if !refused.is_empty() {
+            return Some(Attempt::failed(outcomes(refused).collect()));
+        }
+        let remade: Vec<_> = outcomes(remade).map(|outcome| outcome.object).collect();
+        plan.remake(&remade);
+        None
     }
 
     async fn prune(

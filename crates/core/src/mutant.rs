@@ -26,6 +26,8 @@ pub enum Mutant {
     OtherStacksTaken,
     /// A stack that adopts what is identical takes what is not.
     DifferenceIgnored,
+    /// An object that cannot be changed is deleted and created anew although its manifest does not allow it.
+    RecreateUnasked,
     /// The inventory is written behind the objects.
     InventoryLate,
     /// The inventory does not say that a change is under way.

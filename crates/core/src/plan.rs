@@ -8,6 +8,7 @@ mod fields;
 mod fingerprint;
 mod guard;
 mod phase;
+mod remake;
 mod resemblance;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ pub use fields::Cession;
 pub use fingerprint::Fingerprint;
 pub use guard::{Guard, LOSS_WINDOW, Ruling};
 pub use phase::Phase;
+pub use remake::{Obstacle, RECREATE_ANNOTATION, Wishes};
 pub use resemblance::differences;
 
 /// The field manager of everything that an agent writes.
@@ -91,6 +93,9 @@ pub enum Verdict {
     Create,
     /// It is ours and not as it should be.
     Update(Incarnation),
+    /// It is ours, cannot become what it should be, and its manifest allows to delete it and create it anew. The
+    /// cluster's refusal says so and no judgement.
+    Remake(Incarnation),
     /// It is ours and as it should be.
     Leave,
     /// It is somebody else's, and the stack takes it over.

@@ -88,6 +88,10 @@ impl Answer {
             status: self.status.as_u16(),
             message: message.chars().take(LONGEST_MESSAGE).collect(),
             absent: status.details.name.filter(|_| is_absent),
+            immutable: match self.status {
+                StatusCode::UNPROCESSABLE_ENTITY => immutable(&status.details.causes),
+                _ => Vec::new(),
+            },
         }))
     }
 }
@@ -104,6 +108,37 @@ struct Status {
 #[serde(default)]
 struct Details {
     name: Option<String>,
+    causes: Vec<Cause>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Cause {
+    message: String,
+    field: String,
+}
+
+/// How API servers say that a field keeps the value that it was created with; there is no code for it.
+const IMMUTABLE: [&str; 5] = [
+    "immutable",
+    "updates to ",
+    "may not change",
+    "may not be changed",
+    "cannot change",
+];
+
+/// The fields that cannot be changed; none if anything else is wrong too, which a new object would not cure.
+fn immutable(causes: &[Cause]) -> Vec<String> {
+    let is_immutable = |cause: &Cause| {
+        let message = cause.message.to_lowercase();
+        IMMUTABLE.iter().any(|words| message.contains(words))
+    };
+    if !causes.iter().all(is_immutable) {
+        return Vec::new();
+    }
+    let mut fields: Vec<_> = causes.iter().map(|cause| cause.field.clone()).collect();
+    fields.dedup();
+    fields
 }
 
 fn root_cause(error: &dyn std::error::Error) -> String {

@@ -1,9 +1,8 @@
 use brokkr_core::mutant::Mutant;
 use brokkr_core::plan::Judge;
-use brokkr_core::wire::ObjectOutcome;
 use futures::FutureExt;
 
-use crate::apply;
+use crate::apply::{self, Refused};
 use crate::cluster::{Cluster, Write};
 use crate::inventory::Inventory;
 use crate::plan::{Step, Trial};
@@ -15,7 +14,7 @@ pub(crate) async fn dry_run<'a, 'b: 'a>(
     inventory: &Inventory,
     steps: impl IntoIterator<Item = &'a Step<'b>>,
     trial: Trial,
-) -> Vec<ObjectOutcome> {
+) -> Vec<Refused> {
     let is_due = |step: &&Step<'_>| step.trial == trial && !Mutant::DryRunSkipped.is_on();
     let due = steps.into_iter().filter(is_due);
     let trials: Vec<_> = due

@@ -12,6 +12,7 @@ mod kinds;
 mod ownership;
 mod pruning;
 mod records;
+mod remaking;
 mod removing;
 mod running;
 mod speed;

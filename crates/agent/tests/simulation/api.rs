@@ -50,6 +50,8 @@ const CLUSTER_WIDE: [(&str, &str, &str); 2] = [
 const DEFINITIONS: (&str, &str) = ("apiextensions.k8s.io/v1", "customresourcedefinitions");
 /// A value that the server refuses wherever it stands.
 pub const POISON: &str = "refused by the server";
+/// The field that cannot be changed.
+pub const FIXED: &str = "/data/fixed";
 /// A value that it refuses only in earnest.
 pub const QUOTA: &str = "too much for the quota";
 
@@ -303,6 +305,9 @@ impl Api {
         if fields_of(body).values().any(|value| value == POISON) {
             return refused(422, "the value is refused", Some(&place.name));
         }
+        if let Some(answer) = self.is_fixed(place, body) {
+            return answer;
+        }
         let is_dry = ask.query.contains_key("dryRun");
         if !is_dry && fields_of(body).values().any(|value| value == QUOTA) {
             return refused(403, "exceeded quota", Some(&place.name));
@@ -360,6 +365,19 @@ impl Api {
             Some(before) => Deed::Changed(place.clone(), before, object),
         });
         ok(answer)
+    }
+
+    /// One field keeps the value that it was created with.
+    fn is_fixed(&self, place: &Place, body: &Map<String, Value>) -> Option<Answer> {
+        let has = self.objects.get(place)?.fields.get(FIXED)?;
+        let wanted = fields_of(body);
+        let is_other = wanted.get(FIXED).is_some_and(|wants| wants != has);
+        is_other.then(|| {
+            let mut answer = refused(422, "data.fixed: field is immutable", Some(&place.name));
+            answer.body["details"]["causes"] =
+                json!([{ "field": "data.fixed", "message": "Invalid value: field is immutable" }]);
+            answer
+        })
     }
 
     fn delete(&mut self, place: &Place, body: &Value) -> Answer {

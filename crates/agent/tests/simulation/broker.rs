@@ -12,7 +12,8 @@ use brokkr_core::wire::{
 use brokkr_core::{DeploymentObjectId, Digest, Epoch, ObjectKey, StackId};
 use jiff::Timestamp;
 
-use super::object::{Fields, Place};
+use super::api::FIXED;
+use super::object::{Fields, Object, Place, RECREATE};
 
 pub struct Broker {
     pub epoch: Epoch,
@@ -374,4 +375,27 @@ pub fn permits(
         entry.stack == stack && !has && may_go
     });
     is_removed || is_dropped
+}
+
+/// Whether an accepted state permits that an object of a stack that cannot be changed is deleted to be created anew.
+pub fn permits_remake(
+    broker: &Broker,
+    state: &TargetState,
+    stack: StackId,
+    place: &Place,
+    object: &Object,
+) -> bool {
+    state.stacks.iter().any(|entry| {
+        let version = broker.version(entry.deployment_object);
+        let wanted = version
+            .filter(|version| version.poison != Some(Poison::AtOnce))
+            .and_then(|version| version.objects.get(place));
+        entry.stack == stack
+            && wanted.is_some_and(|Wanted { key, fields }| {
+                let is_asked_for = fields.get(RECREATE).is_some_and(|value| value == "enabled");
+                let (has, wants) = (object.fields.get(FIXED), fields.get(FIXED));
+                let is_other = has.is_some() && wants.is_some() && has != wants;
+                key.kept_kind().is_none() && is_asked_for && is_other
+            })
+    })
 }

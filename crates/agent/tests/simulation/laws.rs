@@ -11,9 +11,9 @@ use brokkr_core::{Epoch, ObjectKey, StackId};
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::Value;
 
-use super::api::{Api, Deed};
-use super::broker::{Target, Version, Wanted, approves, permits, permits_adoption};
-use super::object::{Fields, LABEL, Maker, Object, Place};
+use super::api::{Api, Deed, FIXED};
+use super::broker::{Target, Version, Wanted, approves, permits, permits_adoption, permits_remake};
+use super::object::{Fields, LABEL, Maker, Object, PRUNE, Place, RECREATE};
 use super::world::World;
 
 /// What the broker's contents never say.
@@ -158,6 +158,12 @@ impl World {
             ));
         }
         let key = key_of(place);
+        // What is created anew is not lost.
+        let is_remade =
+            |state: &TargetState| permits_remake(&self.broker, state, stack, place, object);
+        if self.witness.accepted.iter().any(is_remade) {
+            return;
+        }
         let is_permitted = |state: &TargetState| permits(&self.broker, state, stack, place, &key);
         if !self.witness.accepted.iter().any(is_permitted) {
             return self.violated(format!("nobody asked to delete {place:?}"));
@@ -356,8 +362,9 @@ impl World {
             || version.objects.iter().any(|(place, wanted)| {
                 let object = self.api.objects.get(place);
                 object.is_some_and(|object| {
-                    inventory.get(place) != Some(&object.uid)
-                        && !self.is_to_be_taken(stack, adopt, place, object, &wanted.fields)
+                    Self::is_immutable(place, object, &wanted.fields)
+                        || inventory.get(place) != Some(&object.uid)
+                            && !self.is_to_be_taken(stack, adopt, place, object, &wanted.fields)
                 })
             });
         let left = self.api.objects.iter().find(|(place, object)| {
@@ -436,6 +443,24 @@ impl World {
         } else {
             amiss.map(|(place, _)| format!("{stack} is held, and {place:?} is amiss"))
         }
+    }
+
+    /// Whether an object cannot become what is wanted, and may not be made anew.
+    fn is_immutable(place: &Place, object: &Object, wanted: &Fields) -> bool {
+        let is_other = match (object.fields.get(FIXED), wanted.get(FIXED)) {
+            (Some(has), Some(wants)) => has != wants,
+            _ => false,
+        };
+        let is_labelled = match object.maker {
+            Maker::Stack(stack) => object.label() == Some(&stack.to_string()),
+            _ => false,
+        };
+        let may_be_remade = wanted.contains_key(RECREATE)
+            && !wanted.contains_key(PRUNE)
+            && key_of(place).kept_kind().is_none()
+            && !object.asks_to_stay()
+            && is_labelled;
+        is_other && !may_be_remade
     }
 
     /// Whether a stack takes over an object that stands in its way.

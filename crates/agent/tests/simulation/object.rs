@@ -130,6 +130,7 @@ impl Object {
 }
 
 pub const LABEL: &str = "/metadata/labels/brokkr.io~1stack";
+pub const RECREATE: &str = "/metadata/annotations/brokkr.io~1recreate";
 pub const PRUNE: &str = "/metadata/annotations/brokkr.io~1prune";
 
 /// What a body sets; not which object it is, nor in which state it must be.

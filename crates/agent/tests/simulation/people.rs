@@ -213,6 +213,12 @@ impl World {
         if self.chance(50) {
             object["metadata"]["annotations"] = json!({ "brokkr.io/prune": "disabled" });
         }
+        if self.chance(200) {
+            object["data"]["fixed"] = self.random.u32(0..2).to_string().into();
+            if self.chance(600) {
+                object["metadata"]["annotations"]["brokkr.io/recreate"] = "enabled".into();
+            }
+        }
         (place, object)
     }
 

@@ -482,6 +482,53 @@ fn what_is_not_ours_is_taken_only_if_the_stack_adopts_and_it_is_no_other_stacks(
 }
 
 #[test]
+fn an_object_is_made_anew_only_if_its_manifest_allows_it_and_nothing_keeps_it() {
+    let judge = Judge::new(STACK, Memory::Whole);
+    let wishes = |recreate, stay| Wishes { recreate, stay };
+    let asks = || Live {
+        asks_to_stay: true,
+        ..live("a")
+    };
+    let unlabelled = || Live {
+        stack: None,
+        ..live("a")
+    };
+    let kept = |keep| Err(Obstacle::Keep(keep));
+    let cases = [
+        (1, wishes(true, false), live("a"), Ok(())),
+        (1, wishes(false, false), live("a"), Err(Obstacle::Unasked)),
+        (1, wishes(true, true), live("a"), kept(Keep::Asked)),
+        (1, wishes(true, false), asks(), kept(Keep::Asked)),
+        (1, wishes(true, false), unlabelled(), kept(Keep::LabelGone)),
+        (
+            0,
+            wishes(true, false),
+            live("a"),
+            kept(Keep::Kind(KeptKind::Namespace)),
+        ),
+    ];
+    for (index, wishes, live, expected) in cases {
+        let said = judge.may_remake(&key(index), wishes, &live);
+        assert_eq!(said, expected, "{wishes:?} {live:?}");
+    }
+    let forgetful = Judge::new(STACK, Memory::Lost);
+    let said = forgetful.may_remake(&key(1), wishes(true, false), &live("a"));
+    assert_eq!(said, Err(Obstacle::Lost));
+    let manifest = |annotations| serde_json::json!({"metadata": {"annotations": annotations}});
+    let read = |value: serde_json::Value| Wishes::of(value.as_object().expect("a map"));
+    assert_eq!(
+        read(serde_json::json!({"metadata": {}})),
+        wishes(false, false)
+    );
+    let annotations =
+        serde_json::json!({RECREATE_ANNOTATION: "enabled", PRUNE_ANNOTATION: "disabled"});
+    assert_eq!(read(manifest(annotations)), wishes(true, true));
+    let annotations =
+        serde_json::json!({RECREATE_ANNOTATION: "yes", HELM_POLICY_ANNOTATION: "keep"});
+    assert_eq!(read(manifest(annotations)), wishes(false, true));
+}
+
+#[test]
 fn an_adoption_that_was_examined_covers_the_same_object_only() {
     let adoption = |uid: &str, if_identical| Adoption {
         incarnation: live(uid).incarnation,
