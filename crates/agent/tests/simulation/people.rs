@@ -213,9 +213,9 @@ impl World {
         if self.chance(50) {
             object["metadata"]["annotations"] = json!({ "brokkr.io/prune": "disabled" });
         }
-        if self.chance(200) {
+        if self.chance(400) {
             object["data"]["fixed"] = self.random.u32(0..2).to_string().into();
-            if self.chance(600) {
+            if self.chance(400) {
                 object["metadata"]["annotations"]["brokkr.io/recreate"] = "enabled".into();
             }
         }
