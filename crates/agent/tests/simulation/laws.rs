@@ -109,7 +109,8 @@ impl World {
         if says("/data/b", WRONG) {
             self.violated(format!("{place:?} has a content that was never published"));
         }
-        if says("/data/c", REFUSED) {
+        // A stranger may have copied it, and nobody takes away what a stranger set.
+        if says("/data/c", REFUSED) && object.set_by_us().any(|field| field == "/data/c") {
             self.violated(format!(
                 "{place:?} was written from a snapshot that is refused"
             ));
@@ -482,7 +483,11 @@ impl World {
             .is_some_and(|label| label != stack.to_string());
         let may_be_taken = match adopt {
             Adopt::Never => false,
-            Adopt::IfIdentical => has(object, wanted),
+            // What we set once and want no more would go.
+            Adopt::IfIdentical => {
+                let stays = |field: &String| wanted.contains_key(field) || field == LABEL;
+                has(object, wanted) && object.set_by_us().all(stays)
+            }
             Adopt::Always => true,
         };
         may_be_taken && !is_recorded && !is_labelled

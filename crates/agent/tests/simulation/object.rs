@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use brokkr_core::StackId;
+use brokkr_core::plan::FIELD_MANAGER;
 use serde_json::{Map, Value, json};
 
 /// Fields by JSON pointer; lists are one field.
@@ -44,6 +45,12 @@ pub struct Object {
 impl Object {
     pub fn label(&self) -> Option<&str> {
         self.fields.get(LABEL)?.as_str()
+    }
+
+    /// The fields that the agent's applies have set.
+    pub fn set_by_us(&self) -> impl Iterator<Item = &String> {
+        let us = (FIELD_MANAGER.to_owned(), "Apply");
+        self.managers.get(&us).into_iter().flatten()
     }
 
     pub fn asks_to_stay(&self) -> bool {
