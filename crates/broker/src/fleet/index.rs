@@ -1,3 +1,4 @@
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use super::seat::{Etag, Seat};
 use super::token::state_token;
 use crate::error::Result;
 use crate::store::agent_targets::{self, Decided, OpenTarget};
+use crate::store::agents::AgentEntry;
 use crate::store::broker::{self, Identity};
 use crate::store::changes::{self, Touched};
 use crate::store::keys::{self, Key};
@@ -30,7 +32,7 @@ pub(crate) struct Index {
 }
 
 struct Agent {
-    changed_revision: u64,
+    entry: AgentEntry,
     /// Ordered, so that every replica writes the same answer.
     links: BTreeMap<StackId, Link>,
     seat: Arc<Seat>,
@@ -57,7 +59,7 @@ pub(crate) struct Update {
     lineage: Uuid,
     keys: Vec<(KeyId, Option<Key>)>,
     generators: Vec<(GeneratorId, Option<Name>)>,
-    agents: Vec<(AgentId, Option<u64>)>,
+    agents: Vec<(AgentId, Option<AgentEntry>)>,
     stacks: Vec<(StackId, Option<StackEntry>)>,
     targets: Vec<(AgentId, StackId, u64, Option<OpenTarget>)>,
 }
@@ -80,9 +82,7 @@ impl Update {
                 Touched::Generator(id) => update
                     .generators
                     .push((id, generators::name(id, tx).await?)),
-                Touched::Agent(id) => update
-                    .agents
-                    .push((id, agents::changed_revision(id, tx).await?)),
+                Touched::Agent(id) => update.agents.push((id, agents::entry(id, tx).await?)),
                 Touched::Stack(id) => update.stacks.push((id, stack_entries::find(id, tx).await?)),
                 // The follower reads everything anew.
                 Touched::History => {}
@@ -114,8 +114,8 @@ impl Index {
             agents: HashMap::new(),
             stacks: HashMap::new(),
         };
-        for (id, changed_revision) in agents::changed_revisions(tx).await? {
-            index.put_agent(id, Some(changed_revision));
+        for (id, entry) in agents::entries(tx).await? {
+            index.put_agent(id, Some(entry));
         }
         for row in stack_entries::all(tx).await? {
             index.put_stack(row.id, Some(row));
@@ -166,7 +166,7 @@ impl Index {
     /// What an agent should do: a function of the history up to this revision, and of nothing else.
     pub(super) fn target_state(&self, id: AgentId) -> Option<TargetState> {
         let agent = self.agents.get(&id)?;
-        let mut revision = agent.changed_revision;
+        let mut revision = agent.entry.changed_revision;
         let mut running = Vec::new();
         let mut removals = Vec::new();
         for (stack, link) in &agent.links {
@@ -211,8 +211,8 @@ impl Index {
                 None => self.generators.remove(&id),
             };
         }
-        for (id, changed_revision) in update.agents {
-            woken.extend(self.put_agent(id, changed_revision));
+        for (id, entry) in update.agents {
+            woken.extend(self.put_agent(id, entry));
             affected.insert(id);
         }
         for (id, row) in update.stacks {
@@ -247,16 +247,20 @@ impl Index {
     }
 
     /// Answers the seat of an agent that is gone.
-    fn put_agent(&mut self, id: AgentId, changed_revision: Option<u64>) -> Option<Arc<Seat>> {
-        let Some(changed_revision) = changed_revision else {
+    fn put_agent(&mut self, id: AgentId, entry: Option<AgentEntry>) -> Option<Arc<Seat>> {
+        let Some(entry) = entry else {
             return self.agents.remove(&id).map(|agent| agent.seat);
         };
-        let agent = self.agents.entry(id).or_insert_with(|| Agent {
-            changed_revision: 0,
-            links: BTreeMap::new(),
-            seat: Arc::default(),
-        });
-        agent.changed_revision = changed_revision;
+        match self.agents.entry(id) {
+            Entry::Occupied(agent) => agent.into_mut().entry = entry,
+            Entry::Vacant(place) => {
+                place.insert(Agent {
+                    entry,
+                    links: BTreeMap::new(),
+                    seat: Arc::default(),
+                });
+            }
+        }
         None
     }
 
@@ -293,11 +297,12 @@ impl Index {
             agents.remove(&agent)
         };
         self.drop_if_gone(stack);
-        if let Some(entry) = self.agents.get_mut(&agent) {
+        if let Some(agent) = self.agents.get_mut(&agent) {
+            let entry = &mut agent.entry;
             entry.changed_revision = entry.changed_revision.max(changed);
             match link {
-                Some(link) => entry.links.insert(stack, link),
-                None => entry.links.remove(&stack),
+                Some(link) => agent.links.insert(stack, link),
+                None => agent.links.remove(&stack),
             };
         }
     }

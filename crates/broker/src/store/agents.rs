@@ -192,29 +192,47 @@ pub(crate) async fn itself(id: AgentId, tx: &mut Tx) -> Result<AgentRow> {
     find(&Reference::Id(id.uuid()), &Scope::All, tx).await
 }
 
-/// What the fleet index holds of an agent that was not deleted: the last revision that changed its targets
-/// or removals.
-pub(crate) async fn changed_revision(id: AgentId, tx: &mut Tx) -> Result<Option<u64>> {
-    let row: Option<(i64,)> = on!(tx, |c| sqlx::query_as(
-        "select changed_revision from agents where id = $1 and deleted_at is null"
+/// What the fleet index holds of an agent that was not deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AgentEntry {
+    /// The last revision that changed its targets or removals.
+    pub(crate) changed_revision: u64,
+}
+
+#[derive(sqlx::FromRow)]
+struct EntryRow {
+    id: Uuid,
+    changed_revision: i64,
+}
+
+impl From<EntryRow> for (AgentId, AgentEntry) {
+    fn from(row: EntryRow) -> Self {
+        let entry = AgentEntry {
+            changed_revision: number(row.changed_revision),
+        };
+        (row.id.into(), entry)
+    }
+}
+
+/// What the fleet index holds of one agent; nothing of one that was deleted.
+pub(crate) async fn entry(id: AgentId, tx: &mut Tx) -> Result<Option<AgentEntry>> {
+    let row: Option<EntryRow> = on!(tx, |c| sqlx::query_as(
+        "select id, changed_revision from agents where id = $1 and deleted_at is null"
     )
     .bind(id.uuid())
     .fetch_optional(c)
     .await)?;
-    Ok(row.map(|(revision,)| number(revision)))
+    Ok(row.map(|row| <(AgentId, AgentEntry)>::from(row).1))
 }
 
 /// What the fleet index holds of every agent.
-pub(crate) async fn changed_revisions(tx: &mut Tx) -> Result<Vec<(AgentId, u64)>> {
-    let rows: Vec<(Uuid, i64)> = on!(tx, |c| sqlx::query_as(
+pub(crate) async fn entries(tx: &mut Tx) -> Result<Vec<(AgentId, AgentEntry)>> {
+    let rows: Vec<EntryRow> = on!(tx, |c| sqlx::query_as(
         "select id, changed_revision from agents where deleted_at is null"
     )
     .fetch_all(c)
     .await)?;
-    let rows = rows.into_iter();
-    Ok(rows
-        .map(|(id, revision)| (id.into(), number(revision)))
-        .collect())
+    Ok(rows.into_iter().map(Into::into).collect())
 }
 
 pub(crate) async fn delete(id: AgentId, now: Timestamp, tx: &mut Tx) -> Result<()> {
