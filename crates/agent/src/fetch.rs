@@ -10,6 +10,7 @@ use std::time::Duration;
 use brokkr_client::{Client, Poll};
 use brokkr_core::Epoch;
 use brokkr_core::ambient::Ambient;
+use brokkr_core::mutant::Mutant;
 use brokkr_core::wire::{Health, MAX_WAIT_SECONDS, StackStatus, Sync, TargetState};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -92,23 +93,25 @@ impl Fetcher<'_> {
         let Settings { wait, interval, .. } = *self.settings;
         let wait = wait.min(Duration::from_secs(MAX_WAIT_SECONDS));
         let next = interval.max(wait);
-        match self
-            .broker
-            .target_state(etag.as_deref(), wait, next)
-            .await?
-        {
-            Poll::Unchanged => Ok(Polled::Unchanged),
-            // Somebody on the way lost the question's `If-None-Match`.
-            Poll::Changed { etag: same, .. } if etag.as_ref() == Some(&same) => {
-                Ok(Polled::Unchanged)
+        let broker = match self.records.root.accepted().await {
+            Some(accepted) if !Mutant::TokenKept.is_on() => {
+                self.broker.returning(accepted.epoch, &accepted.state_token)
             }
-            Poll::Changed { etag: new, state } => {
+            _ => self.broker.clone(),
+        };
+        match broker.target_state(etag.as_deref(), wait, next).await? {
+            Poll::Changed { etag: new, state } if etag.as_ref() != Some(&new) => {
                 if !self.accept(&state).await? {
                     return Ok(Polled::Dropped);
                 }
                 self.accepted.send_replace(Some(Arc::from(state)));
                 *etag = Some(new);
                 Ok(Polled::New)
+            }
+            // Or somebody on the way lost the question's `If-None-Match`.
+            Poll::Unchanged | Poll::Changed { .. } => {
+                self.reporter.end_hold();
+                Ok(Polled::Unchanged)
             }
         }
     }
@@ -123,6 +126,7 @@ impl Fetcher<'_> {
                     state_token: state.state_token.clone(),
                 };
                 self.records.root.change(Change::Accept(accepted)).await?;
+                self.reporter.end_hold();
                 tracing::debug!(revision = state.revision, "target state accepted");
                 Ok(true)
             }
@@ -132,6 +136,7 @@ impl Fetcher<'_> {
                     received = state.revision,
                     "an older target state is dropped"
                 );
+                self.reporter.end_hold();
                 Ok(false)
             }
             Judgement::OtherHistory { accepted } => {
@@ -151,17 +156,16 @@ impl Fetcher<'_> {
         let reason = format!(
             "this cluster followed history {accepted}, and the broker has another one (a database that was replaced or restored?): nothing is changed; if this broker is the right one: brokkr epochs accept {accepted}"
         );
-        for entry in &state.stacks {
-            self.reporter.status(StackStatus {
-                stack: entry.stack,
-                seen: Some(entry.sequence),
-                applied: None,
-                sync: Sync::Held,
-                health: Health::Unknown,
-                reason: Some(reason.clone()),
-                held: None,
-            });
-        }
+        let told = state.stacks.iter().map(|entry| StackStatus {
+            stack: entry.stack,
+            seen: Some(entry.sequence),
+            applied: None,
+            sync: Sync::Pending,
+            health: Health::Unknown,
+            reason: None,
+            held: None,
+        });
+        self.reporter.hold(reason, told.collect());
     }
 
     fn pause_after(&self, polled: &Polled, took: Duration) -> Duration {

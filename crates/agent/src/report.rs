@@ -58,6 +58,25 @@ impl Reporter {
         }
     }
 
+    /// Every stack is held from now on, those too that only the broker knows of.
+    pub(crate) fn hold(&self, reason: String, told: Vec<StackStatus>) {
+        let mut unsaid = self.unsaid();
+        let mut is_news = unsaid.outbox.hold(Some(reason));
+        for status in told {
+            is_news |= unsaid.outbox.first_status(status);
+        }
+        if is_news {
+            self.news.notify_one();
+        }
+    }
+
+    /// Nothing is held as a whole any more.
+    pub(crate) fn end_hold(&self) {
+        if self.unsaid().outbox.hold(None) {
+            self.news.notify_one();
+        }
+    }
+
     /// Notes the outcome of an attempt.
     pub(crate) fn event(&self, stack: StackId, happened: Happened) {
         let mut unsaid = self.unsaid();

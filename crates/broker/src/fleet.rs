@@ -6,6 +6,7 @@
 mod freshness;
 mod index;
 mod keyring;
+mod lineage;
 mod seat;
 mod token;
 
@@ -13,16 +14,29 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use brokkr_core::pak::{Pak, Role};
 use brokkr_core::wire::TargetState;
-use brokkr_core::{AgentId, KeyId};
+use brokkr_core::{AgentId, Epoch, KeyId};
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
+use uuid::Uuid;
 
 pub(crate) use freshness::Freshness;
 use freshness::LastStep;
 pub(crate) use index::{Index, Update};
 pub(crate) use seat::{Etag, Seat};
+pub(crate) use token::StateToken;
 
 use crate::scope::{Caller, Identity, Origin};
+
+/// What memory can tell of a token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Recall {
+    /// It came from this history, or from one that is known to have ended.
+    Known,
+    /// No broker with this database gave it to this agent.
+    Foreign,
+    /// Only the database can tell; with the number of the load that was asked.
+    Unclear { load: u64 },
+}
 
 /// The fleet index, shared by all requests.
 pub(crate) struct Fleet {
@@ -54,6 +68,11 @@ impl Fleet {
         self.last_step.freshness()
     }
 
+    /// The random id of the index's revision.
+    pub(crate) fn lineage(&self) -> Uuid {
+        self.read().lineage().newest()
+    }
+
     /// How far the index is.
     pub(crate) fn revision(&self) -> u64 {
         *self.revision.borrow()
@@ -67,6 +86,18 @@ impl Fleet {
             .subscribe()
             .wait_for(|reached| *reached >= revision)
             .await;
+    }
+
+    /// Waits until the index is of a history.
+    pub(crate) async fn follows(&self, epoch: Epoch) {
+        let mut revision = self.revision.subscribe();
+        // The sender lives as long as the fleet, so waiting cannot fail.
+        let _ = revision.wait_for(|_| self.read().epoch() == epoch).await;
+    }
+
+    /// Grows when all is loaded anew, which may be another history.
+    pub(crate) fn load_number(&self) -> u64 {
+        self.read().load_number()
     }
 
     /// Who a key belongs to; nobody if it is unknown, has ended or has a wrong secret.
@@ -157,6 +188,27 @@ impl Fleet {
         Some((state, etag))
     }
 
+    /// What memory can tell of a token that an agent returned.
+    pub(crate) fn recall(&self, agent: AgentId, seat: &Seat, token: StateToken) -> Recall {
+        let index = self.read();
+        if seat.is_known(&token) {
+            return Recall::Known;
+        }
+        let recall = index.recall(agent, &token);
+        if recall == Recall::Known {
+            // Under the read lock: no other history can be loaded between looking and keeping.
+            seat.know(token);
+        }
+        recall
+    }
+
+    /// Keeps that a token was found in the database, unless all was loaded anew since it was looked for.
+    pub(crate) fn found(&self, load: u64, seat: &Seat, token: StateToken) {
+        if self.read().load_number() == load {
+            seat.know(token);
+        }
+    }
+
     /// Whether an agent runs a stack.
     pub(crate) fn runs(&self, agent: AgentId, stack: brokkr_core::StackId) -> bool {
         self.read().runs(agent, stack)
@@ -181,6 +233,9 @@ impl Fleet {
         let woken: Vec<_> = {
             let mut current = self.index.write().unwrap_or_else(PoisonError::into_inner);
             let orphaned = index.take_seats_of(&current);
+            for (_, seat) in current.seats() {
+                seat.forget();
+            }
             *current = index;
             current
                 .seats()

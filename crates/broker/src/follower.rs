@@ -10,10 +10,10 @@ use std::time::Duration;
 use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::error::Result;
 use crate::fleet::{Fleet, Index, Update};
-use crate::store::broker::Identity;
 use crate::store::changes::{self, CHANNEL, Touched};
 use crate::store::{self, Db, Tx};
 
@@ -24,7 +24,6 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) struct Follower {
     pub(crate) db: Arc<Db>,
     pub(crate) fleet: Arc<Fleet>,
-    pub(crate) identity: Identity,
     /// Somebody here or at another replica has committed.
     pub(crate) committed: Arc<Notify>,
 }
@@ -54,30 +53,37 @@ impl Follower {
         let mut tx = self.db.snapshot().await?;
         let behind = self.fleet.revision();
         let ahead = store::broker::revision(&mut tx).await?;
-        if ahead == behind {
+        let follows = changes::lineage(behind, &mut tx).await? == self.fleet.lineage();
+        if follows && ahead == behind {
             return Ok(());
         }
-        match touched_between(behind, ahead, &mut tx).await? {
-            Some(touched) => self
+        // A restored database may have come as far again, by other changes.
+        let passed = if follows {
+            passed_between(behind, ahead, &mut tx).await?
+        } else {
+            None
+        };
+        match passed {
+            Some((lineage, touched)) => self
                 .fleet
-                .apply(Update::read(ahead, touched, &mut tx).await?),
-            None => self
-                .fleet
-                .replace(Index::load(self.identity.clone(), &mut tx).await?),
+                .apply(Update::read(ahead, lineage, touched, &mut tx).await?),
+            None => self.fleet.replace(Index::load(&mut tx).await?),
         }
         Ok(())
     }
 }
 
-/// What was touched after one revision up to another, each with the last revision that did; nothing if
-/// that cannot be told.
-async fn touched_between(
+/// The ids of the revisions after one up to another, and what was touched in them, each with the last revision that
+/// did; nothing if that cannot be told.
+async fn passed_between(
     behind: u64,
     ahead: u64,
     tx: &mut Tx,
-) -> Result<Option<HashMap<Touched, u64>>> {
+) -> Result<Option<(Vec<Uuid>, HashMap<Touched, u64>)>> {
+    let lineage = changes::lineages(behind + 1, ahead, tx).await?;
     let changes = changes::since(behind, tx).await?;
-    if ahead < behind || changes.len() as u64 != ahead - behind {
+    let passed = ahead.checked_sub(behind);
+    if [lineage.len(), changes.len()].map(|count| Some(count as u64)) != [passed; 2] {
         return Ok(None);
     }
     let mut last = HashMap::new();
@@ -91,7 +97,7 @@ async fn touched_between(
         }
         last.extend(touched.into_iter().map(|row| (row, revision)));
     }
-    Ok(Some(last))
+    Ok(Some((lineage, last)))
 }
 
 /// Listens for the commits of other replicas. It is a hint: when the connection breaks, the follower's tick

@@ -12,6 +12,7 @@ mod extract;
 mod fleet;
 mod follower;
 mod heartbeats;
+mod history;
 mod idempotency;
 mod key_watch;
 mod limits;
@@ -138,12 +139,12 @@ impl Broker {
             None => None,
         };
         let db = Arc::new(Db::open(&settings.database).await?);
-        let identity = store::broker::identify(&db, &*ambient)
+        store::broker::identify(&db, &*ambient)
             .await
             .context("the database cannot be written")?;
         let index = {
             let mut tx = db.snapshot().await.map_err(anyhow::Error::from)?;
-            Index::load(identity.clone(), &mut tx)
+            Index::load(&mut tx)
                 .await
                 .context("the fleet cannot be read from the database")?
         };
@@ -159,7 +160,6 @@ impl Broker {
         let follower = Follower {
             db: Arc::clone(&db),
             fleet: Arc::clone(&fleet),
-            identity,
             committed: Arc::clone(&committed),
         };
         let stopping = CancellationToken::new();

@@ -3,8 +3,8 @@ use std::time::Duration;
 use brokkr_core::id::DeploymentObjectId;
 use brokkr_core::targeting::Facts;
 use brokkr_core::wire::{
-    AgentEvent, Confirmation, ConfirmationReport, Confirmations, EventReport, StackStatus,
-    StatusReport, TargetState,
+    AgentEvent, Confirmation, ConfirmationReport, Confirmations, EventReport, STATE_HEADER,
+    StackStatus, StatusReport, TargetState,
 };
 use reqwest::header::{ETAG, IF_NONE_MATCH};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -47,6 +47,9 @@ impl Client {
             .timeout(wait + POLL_GRACE);
         if let Some(etag) = etag {
             request = request.header(IF_NONE_MATCH, etag);
+        }
+        if let Some(accepted) = &self.accepted {
+            request = request.header(STATE_HEADER, accepted);
         }
         let response = self.send(request).await?;
         let status = response.status();

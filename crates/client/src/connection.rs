@@ -1,9 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use brokkr_core::Digest;
 use brokkr_core::pak::Pak;
 use brokkr_core::wire::{PLAN_HEADER, Page, Plan};
+use brokkr_core::{Digest, Epoch};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Serialize;
@@ -24,6 +24,8 @@ pub struct Client {
     pub(crate) key: Key,
     /// The plan that changes are agreed to by.
     agreed: Option<Digest>,
+    /// What polls return of the state that was accepted last.
+    pub(crate) accepted: Option<String>,
 }
 
 /// Whether a key may travel unencrypted beyond this machine.
@@ -64,6 +66,7 @@ impl Client {
             server,
             key: Key::new(pak),
             agreed: None,
+            accepted: None,
         })
     }
 
@@ -78,6 +81,16 @@ impl Client {
     pub fn agreeing_to(&self, plan: &Plan) -> Self {
         Self {
             agreed: Some(plan.digest),
+            ..self.clone()
+        }
+    }
+
+    /// The same connection, whose polls return the epoch and the token of the state that was accepted last: by them the
+    /// broker learns that its database lost history.
+    #[must_use]
+    pub fn returning(&self, epoch: Epoch, token: &str) -> Self {
+        Self {
+            accepted: Some(format!("{epoch}.{token}")),
             ..self.clone()
         }
     }

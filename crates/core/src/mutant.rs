@@ -50,6 +50,10 @@ pub enum Mutant {
     HeldRemovalConfirmed,
     /// Objects whose loss was refused are deleted.
     ReleasedDeleted,
+    /// The token of the accepted state is not returned.
+    TokenKept,
+    /// A token of a history that the database does not have is taken for one that it has.
+    LineageIgnored,
     /// A change may take away whatever it likes without a plan.
     BrokerGuardOff,
     /// A change is made whatever its plan says.

@@ -24,7 +24,7 @@ pub use agents::{
 };
 pub use audit::{Actor, ActorRole, AuditAction, AuditEntry, ChainedEntry, Subject};
 pub use deployment_objects::{DeploymentObject, Publish, PublishOptions, Published, Rollback};
-pub use epochs::{AcceptedEpoch, Epochs};
+pub use epochs::{AcceptedEpoch, Epochs, LostEpoch};
 pub use events::{
     Action, AgentEvent, EventReport, ObjectOutcome, ObjectResult, Outcome, RecordedEvent,
 };
@@ -58,6 +58,8 @@ pub const REVISION_HEADER: &str = "brokkr-revision";
 pub const REQUEST_ID_HEADER: &str = "brokkr-request-id";
 /// Request header: the digest of the plan that a change was agreed to by.
 pub const PLAN_HEADER: &str = "brokkr-plan";
+/// Request header of a poll: the epoch and the token of the state that the agent accepted last, as `EPOCH.TOKEN`.
+pub const STATE_HEADER: &str = "brokkr-state";
 /// The longest time that a poll may wait, in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 50;
 /// What this version understands in target state entries (`requires`).

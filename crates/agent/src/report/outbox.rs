@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use brokkr_core::StackId;
-use brokkr_core::wire::{AgentEvent, StackStatus};
+use brokkr_core::wire::{AgentEvent, StackStatus, Sync};
 
 /// The most events that wait; the oldest go first, and the next one says how many went.
 const MOST_EVENTS: usize = 10_000;
@@ -21,6 +21,8 @@ const STATUS_BYTES: usize = 900 * 1024;
 #[derive(Default)]
 pub(super) struct Outbox {
     statuses: BTreeMap<StackId, StackStatus>,
+    /// Why every stack is held, if the broker's history is not the one that the agent follows.
+    holds: Option<String>,
     unsaid: BTreeSet<StackId>,
     events: VecDeque<AgentEvent>,
     objects: usize,
@@ -40,6 +42,32 @@ impl Outbox {
         true
     }
 
+    /// Notes a status of a stack of which there is none yet; whether it is news.
+    pub(super) fn first_status(&mut self, status: StackStatus) -> bool {
+        !self.statuses.contains_key(&status.stack) && self.status(status)
+    }
+
+    /// Begins or ends a hold of everything; whether it is news.
+    pub(super) fn hold(&mut self, reason: Option<String>) -> bool {
+        let is_news = self.holds != reason;
+        if is_news {
+            self.holds = reason;
+            self.forget_what_was_said();
+        }
+        is_news
+    }
+
+    /// What is to be said of a stack at present.
+    fn saying(&self, stack: StackId) -> Option<StackStatus> {
+        let mut status = self.statuses.get(&stack)?.clone();
+        if let Some(reason) = &self.holds {
+            status.sync = Sync::Held;
+            status.reason = Some(reason.clone());
+            status.held = None;
+        }
+        Some(status)
+    }
+
     pub(super) fn forget_what_was_said(&mut self) {
         self.unsaid = self.statuses.keys().copied().collect();
     }
@@ -53,24 +81,19 @@ impl Outbox {
         let mut bytes = 0;
         let unsaid = self.unsaid.iter().take(STATUSES);
         unsaid
-            .filter_map(|stack| self.statuses.get(stack))
+            .filter_map(|stack| self.saying(*stack))
             .take_while(|status| {
                 let is_first = bytes == 0;
                 bytes += serde_json::to_vec(status).map_or(0, |json| json.len());
                 is_first || bytes <= STATUS_BYTES
             })
-            .cloned()
             .collect()
     }
 
     /// What was said is news again if it changed meanwhile.
     pub(super) fn said_statuses(&mut self, said: &[StackStatus]) {
         for status in said {
-            if self
-                .statuses
-                .get(&status.stack)
-                .is_none_or(|now| now == status)
-            {
+            if self.saying(status.stack).is_none_or(|now| now == *status) {
                 self.unsaid.remove(&status.stack);
             }
         }
@@ -254,6 +277,35 @@ mod tests {
             said += report.len();
         }
         assert!(outbox.statuses().is_empty());
+    }
+
+    #[test]
+    fn a_hold_covers_every_stack_until_it_ends() {
+        let mut outbox = Outbox::default();
+        let [known, new] = [(); 2].map(|()| status());
+        outbox.status(known.clone());
+        outbox.said_statuses(&outbox.statuses());
+        let reason = || Some("another history".to_owned());
+        assert!(outbox.hold(reason()));
+        assert!(!outbox.hold(reason()));
+        assert!(outbox.first_status(new.clone()));
+        let other = StackStatus {
+            reason: Some("other".to_owned()),
+            ..known.clone()
+        };
+        assert!(!outbox.first_status(other));
+        let said = outbox.statuses();
+        assert_eq!(said.len(), 2);
+        assert!(
+            said.iter()
+                .all(|s| s.sync == Sync::Held && s.reason == reason())
+        );
+        outbox.said_statuses(&said);
+        assert!(outbox.statuses().is_empty());
+        assert!(outbox.hold(None));
+        let mut said = outbox.statuses();
+        said.sort_by_key(|status| status.stack != known.stack);
+        assert_eq!(said, [known, new]);
     }
 
     #[test]

@@ -14,17 +14,25 @@ use jiff::Timestamp;
 
 use super::api::FIXED;
 use super::object::{Fields, Object, Place, RECREATE};
+use super::past::Past;
 
 pub struct Broker {
-    pub epoch: Epoch,
-    pub revision: u64,
+    pub past: Past,
     pub stacks: BTreeMap<StackId, Stack>,
-    /// Every state that it ever said, of its own history.
-    pub history: BTreeMap<(Epoch, u64), TargetState>,
+    /// Every state that it ever had to say, by epoch and token, with what came before it.
+    pub said: BTreeMap<(Epoch, String), (TargetState, Past)>,
+    /// What an earlier database had.
+    backup: Option<(Past, BTreeMap<StackId, Stack>)>,
+    /// How often a backup was restored.
+    pub restored: u32,
+    next_id: u64,
+    /// Every version there ever was.
+    published: BTreeMap<DeploymentObjectId, Version>,
     pub statuses: BTreeMap<StackId, StackStatus>,
     pub mood: Mood,
 }
 
+#[derive(Clone)]
 pub struct Stack {
     pub name: String,
     pub versions: Vec<Version>,
@@ -96,10 +104,13 @@ pub const NAMESPACE: &str = "shop";
 impl Broker {
     pub fn new(ambient: &dyn Ambient) -> Self {
         let mut broker = Self {
-            epoch: Epoch::generate(ambient),
-            revision: 0,
+            past: Past::new(ambient),
             stacks: BTreeMap::new(),
-            history: BTreeMap::new(),
+            said: BTreeMap::new(),
+            backup: None,
+            restored: 0,
+            next_id: 0,
+            published: BTreeMap::new(),
             statuses: BTreeMap::new(),
             mood: Mood::Well,
         };
@@ -109,19 +120,83 @@ impl Broker {
 
     /// Makes a change of what is desired.
     pub fn change(&mut self, change: impl FnOnce(&mut BTreeMap<StackId, Stack>, u64)) {
-        self.revision += 1;
-        change(&mut self.stacks, self.revision);
+        self.next_id += 1;
+        self.past.go_on(self.next_id);
+        change(&mut self.stacks, self.past.revision());
         self.remember();
     }
 
     fn remember(&mut self) {
+        let versions = self
+            .stacks
+            .values()
+            .filter_map(|stack| stack.versions.last());
+        let versions = versions.map(|version| (version.id, version.clone()));
+        self.published.extend(versions);
         let state = self.state();
-        self.history.insert((self.epoch, self.revision), state);
+        let name = (self.past.epoch, self.past.token());
+        self.said.insert(name, (state, self.past.clone()));
+    }
+
+    pub fn back_up(&mut self) {
+        self.backup = Some((self.past.clone(), self.stacks.clone()));
+    }
+
+    /// Puts the backup in the place of the database; whether there is one.
+    pub fn restore(&mut self) -> bool {
+        let Some((past, stacks)) = self.backup.clone() else {
+            return false;
+        };
+        (self.past, self.stacks) = (past, stacks);
+        self.restored += 1;
+        true
+    }
+
+    /// Hears what an agent was told; whether it proves that history was lost.
+    pub fn hear_token(&mut self, header: &str, ambient: &dyn Ambient) -> bool {
+        let Some((epoch, token)) = header.split_once('.') else {
+            return false;
+        };
+        let is_lost = epoch
+            .parse()
+            .is_ok_and(|epoch| !self.past.knows(epoch, token));
+        if let (true, Ok(epoch)) = (is_lost, epoch.parse()) {
+            self.past.lose(epoch, ambient);
+            self.change(|_, _| {});
+        }
+        is_lost
+    }
+
+    /// An operator accepts all histories that were lost; whether there were any.
+    pub fn accept_lost(&mut self) -> bool {
+        let Past { lost, succeeds, .. } = &mut self.past;
+        let waiting: Vec<_> = lost
+            .iter()
+            .filter(|epoch| !succeeds.contains(epoch))
+            .collect();
+        if waiting.is_empty() {
+            return false;
+        }
+        let waiting: Vec<_> = waiting.into_iter().copied().collect();
+        succeeds.extend(waiting);
+        self.change(|_, _| {});
+        true
+    }
+
+    /// What a replica says that is behind.
+    pub fn earlier(&self, random: &mut fastrand::Rng) -> TargetState {
+        let earlier: Vec<_> = self
+            .said
+            .values()
+            .filter(|(_, past)| self.past.contains(past))
+            .map(|(state, _)| state)
+            .collect();
+        earlier[random.usize(0..earlier.len())].clone()
     }
 
     /// What the agent should do.
     pub fn state(&self) -> TargetState {
-        let mut state = Self::empty(self.epoch, self.revision);
+        let mut state = self.short();
         for (id, stack) in &self.stacks {
             match (&stack.target, stack.versions.last()) {
                 (Target::Runs, Some(version)) => state.stacks.push(stack.entry(*id, version)),
@@ -134,15 +209,11 @@ impl Broker {
 
     /// What a broker says that has lost its lists.
     pub fn short(&self) -> TargetState {
-        Self::empty(self.epoch, self.revision)
-    }
-
-    fn empty(epoch: Epoch, revision: u64) -> TargetState {
         TargetState {
-            epoch,
-            revision,
-            state_token: format!("token-{revision}"),
-            succeeds: Vec::new(),
+            epoch: self.past.epoch,
+            revision: self.past.revision(),
+            state_token: self.past.token(),
+            succeeds: self.past.succeeds.clone(),
             stacks: Vec::new(),
             removals: Vec::new(),
         }
@@ -150,7 +221,10 @@ impl Broker {
 
     /// What a broker with another history says of the same stacks.
     pub fn foreign(&self, ambient: &dyn Ambient) -> TargetState {
-        let mut state = Self::empty(Epoch::generate(ambient), self.revision + 100);
+        let mut state = self.short();
+        state.epoch = Epoch::generate(ambient);
+        state.revision += 100;
+        state.succeeds.clear();
         state.removals = self
             .stacks
             .iter()
@@ -163,10 +237,13 @@ impl Broker {
     }
 
     pub fn version(&self, id: DeploymentObjectId) -> Option<&Version> {
-        self.stacks
-            .values()
-            .flat_map(|stack| &stack.versions)
-            .find(|version| version.id == id)
+        self.published.get(&id)
+    }
+
+    /// A version that the database has.
+    pub fn content(&self, id: DeploymentObjectId) -> Option<&Version> {
+        let mut versions = self.stacks.values().flat_map(|stack| &stack.versions);
+        versions.find(|version| version.id == id)
     }
 
     pub fn hear(&mut self, report: StatusReport) {

@@ -85,6 +85,7 @@ impl Stage {
                 break;
             }
             world.decide();
+            world.accept_lost();
             drop(world);
             self.shared.news.notify_waiters();
         }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::api::{Api, Deed, FIXED};
 use super::broker::{Target, Version, Wanted, approves, permits, permits_adoption, permits_remake};
 use super::object::{Fields, LABEL, Maker, Object, PRUNE, Place, RECREATE};
+use super::past::Past;
 use super::world::World;
 
 /// What the broker's contents never say.
@@ -30,7 +31,7 @@ pub struct Witness {
     pub violation: Option<String>,
     /// The states that the agent accepted in its present life, and the last one before it.
     accepted: Vec<TargetState>,
-    last: Option<(Epoch, u64)>,
+    last: Option<Past>,
     /// The stacks that the agent was told to let go of, which it may have begun when it was told otherwise.
     let_go: BTreeSet<StackId>,
     /// The objects whose loss was refused at any time.
@@ -209,38 +210,49 @@ impl World {
             .unwrap_or_default();
         let record: Value = serde_json::from_str(text).unwrap_or_default();
         let accepted = &record["accepted"];
-        let (Some(epoch), Some(revision)) =
-            (accepted["epoch"].as_str(), accepted["revision"].as_u64())
+        let (Some(epoch), Some(token)) =
+            (accepted["epoch"].as_str(), accepted["state_token"].as_str())
         else {
             return;
         };
         let Ok(epoch) = epoch.parse::<Epoch>() else {
             return self.violated("an epoch that is none");
         };
-        if self.witness.last == Some((epoch, revision)) {
-            return;
-        }
-        if let Some((last, before)) = self.witness.last
-            && (last != epoch || before > revision)
+        let Some((state, past)) = self.broker.said.get(&(epoch, token.to_owned())).cloned() else {
+            return self.violated("a state was accepted that the broker never said");
+        };
+        if let Some(last) = &self.witness.last
+            && !past.follows(last)
         {
-            self.violated(format!(
-                "revision {revision} of {epoch} was accepted after {before} of {last}"
-            ));
+            let law = format!(
+                "{token} of {epoch} was accepted after {} of {}, which it does not follow",
+                last.token(),
+                last.epoch
+            );
+            self.violated(law);
         }
-        self.witness.last = Some((epoch, revision));
-        match self.broker.history.get(&(epoch, revision)).cloned() {
-            Some(state) => {
-                let orphaned = state
-                    .removals
-                    .iter()
-                    .filter(|removal| removal.policy == OnRemove::Orphan);
-                self.witness
-                    .let_go
-                    .extend(orphaned.map(|removal| removal.stack));
-                self.witness.accepted.push(state);
-            }
-            None => self.violated("a state was accepted that the broker never said"),
+        let is_news = self
+            .witness
+            .last
+            .as_ref()
+            .is_none_or(|last| !last.contains(&past));
+        self.witness.last = Some(past);
+        if is_news {
+            let orphaned = state
+                .removals
+                .iter()
+                .filter(|removal| removal.policy == OnRemove::Orphan);
+            self.witness
+                .let_go
+                .extend(orphaned.map(|removal| removal.stack));
+            self.witness.accepted.push(state);
         }
+    }
+
+    /// Whether what the agent says is about the history that the broker has.
+    fn is_about_this_history(&self) -> bool {
+        let last = self.witness.last.as_ref();
+        last.is_none_or(|last| self.broker.past.contains(last))
     }
 
     /// What is confirmed as removed must be gone, or be let go on purpose.
@@ -273,6 +285,9 @@ impl World {
     pub fn witness_statuses(&mut self, report: &StatusReport) {
         let held = report.stacks.iter().filter(|status| status.held.is_some());
         self.witness.holds += held.count() as u64;
+        if !self.is_about_this_history() {
+            return;
+        }
         let lie = report.stacks.iter().find_map(|status| {
             let applied = status
                 .applied
@@ -284,6 +299,7 @@ impl World {
                 .get(&status.stack)?
                 .versions
                 .get(since..)?;
+            let first = versions.first()?;
             let is_old = |place: &Place| {
                 let object = self
                     .api
@@ -298,11 +314,7 @@ impl World {
                         && !wanted.any(|wanted| has(object, &wanted.fields))
                 })
             };
-            versions[0]
-                .objects
-                .keys()
-                .find(|place| is_old(place))
-                .cloned()
+            first.objects.keys().find(|place| is_old(place)).cloned()
         });
         if let Some(place) = lie {
             self.violated(format!(

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use brokkr_client::{Fault, Transport};
-use brokkr_core::wire::{ConfirmationReport, StatusReport, TargetState};
+use brokkr_core::wire::{ConfirmationReport, STATE_HEADER, StatusReport, TargetState};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{Request, Response};
@@ -174,7 +174,7 @@ impl ToBroker {
         let mut world = self.shared.world();
         if path.ends_with("/manifests") {
             let id = path.split('/').rev().nth(1).and_then(|id| id.parse().ok());
-            let version = id.and_then(|id| world.broker.version(id));
+            let version = id.and_then(|id| world.broker.content(id));
             return match version {
                 Some(version) if mood == Mood::WrongContent => {
                     ok("application/yaml", version.text.replace("same", WRONG))
@@ -212,8 +212,17 @@ impl ToBroker {
             .headers()
             .get("if-none-match")
             .and_then(|tag| tag.to_str().ok());
+        let told = request.headers().get(STATE_HEADER);
+        let told = told.and_then(|told| told.to_str().ok());
+        let restored = self.shared.world().broker.restored;
         loop {
             let news = self.shared.news.notified();
+            if self.shared.world().broker.restored != restored {
+                return problem(503);
+            }
+            if let Some(told) = told {
+                self.hear(told);
+            }
             let (state, mood) = self.say();
             let mut body = json!(state).to_string();
             let etag = format!(
@@ -232,6 +241,13 @@ impl ToBroker {
         }
     }
 
+    fn hear(&self, told: &str) {
+        let mut world = self.shared.world();
+        if world.broker.hear_token(told, &*self.shared.ambient) {
+            world.note(format!("the broker lost what {told} proves"));
+        }
+    }
+
     fn say(&self) -> (TargetState, Mood) {
         let mut world = self.shared.world();
         let mood = world.broker.mood;
@@ -239,8 +255,8 @@ impl ToBroker {
             Mood::Foreign => world.broker.foreign(&*self.shared.ambient),
             Mood::Short => world.broker.short(),
             Mood::Behind => {
-                let states: Vec<_> = world.broker.history.values().cloned().collect();
-                states[world.random.usize(0..states.len())].clone()
+                let World { broker, random, .. } = &mut *world;
+                broker.earlier(random)
             }
             _ => world.broker.state(),
         };

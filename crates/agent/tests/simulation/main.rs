@@ -7,6 +7,7 @@ mod history;
 mod laws;
 mod lines;
 mod object;
+mod past;
 mod people;
 mod plots;
 mod world;

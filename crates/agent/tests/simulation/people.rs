@@ -26,7 +26,10 @@ impl World {
             22..55 => self.change_one(ambient),
             55..59 => self.decide(),
             59 => self.lose_all(),
-            60..85 => self.disturb(),
+            60..80 => self.disturb(),
+            80..83 => self.back_up(),
+            83..86 => self.restore(),
+            86 => self.accept_lost(),
             _ => self.change_mood(),
         }
     }
@@ -285,6 +288,24 @@ impl World {
                 }
             }
         });
+    }
+
+    fn back_up(&mut self) {
+        self.note("the database is backed up");
+        self.broker.back_up();
+    }
+
+    fn restore(&mut self) {
+        if self.broker.restore() {
+            self.note("the backup is restored");
+        }
+    }
+
+    /// An operator lets the agents follow a database that lost history.
+    pub fn accept_lost(&mut self) {
+        if self.broker.accept_lost() {
+            self.note("what was lost is accepted");
+        }
     }
 
     fn change_mood(&mut self) {

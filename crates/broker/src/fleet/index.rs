@@ -6,25 +6,32 @@ use brokkr_core::wire::{TargetRemoval, TargetStack, TargetState};
 use brokkr_core::{AgentId, Epoch, GeneratorId, KeyId, Name, StackId};
 use uuid::Uuid;
 
+use super::Recall;
 use super::keyring::{Held, Keyring};
+use super::lineage::Lineage;
 use super::seat::{Etag, Seat};
-use super::token::state_token;
+use super::token::StateToken;
 use crate::error::Result;
 use crate::store::agent_targets::{self, Decided, OpenTarget};
 use crate::store::agents::AgentEntry;
 use crate::store::broker::{self, Identity};
 use crate::store::changes::{self, Touched};
+use crate::store::epochs::{self, Place};
 use crate::store::keys::{self, Key};
 use crate::store::stack_entries::{self, StackEntry};
-use crate::store::{Tx, agents, epochs, generators};
+use crate::store::{Tx, agents, generators};
 
 /// The fleet at one revision.
 pub(crate) struct Index {
     identity: Identity,
     /// The histories that this one continues.
     succeeds: Vec<Epoch>,
+    /// The histories that this one took the place of.
+    lost: Vec<Epoch>,
+    /// Grows each time that all is loaded anew.
+    load_number: u64,
     revision: u64,
-    lineage: Uuid,
+    lineage: Lineage,
     keys: Keyring,
     generators: HashMap<GeneratorId, Name>,
     agents: HashMap<AgentId, Agent>,
@@ -56,7 +63,8 @@ struct Stack {
 #[derive(Default)]
 pub(crate) struct Update {
     revision: u64,
-    lineage: Uuid,
+    /// The ids of the revisions in between.
+    lineage: Vec<Uuid>,
     keys: Vec<(KeyId, Option<Key>)>,
     generators: Vec<(GeneratorId, Option<Name>)>,
     agents: Vec<(AgentId, Option<AgentEntry>)>,
@@ -68,12 +76,13 @@ impl Update {
     /// Reads what was touched, each with the last revision that did, at the snapshot's own revision.
     pub(crate) async fn read(
         revision: u64,
+        lineage: Vec<Uuid>,
         touched: HashMap<Touched, u64>,
         tx: &mut Tx,
     ) -> Result<Self> {
         let mut update = Self {
             revision,
-            lineage: changes::lineage(revision, tx).await?,
+            lineage,
             ..Self::default()
         };
         for (row, changed) in touched {
@@ -98,17 +107,18 @@ impl Update {
 
 impl Index {
     /// Reads everything, in one snapshot.
-    pub(crate) async fn load(identity: Identity, tx: &mut Tx) -> Result<Self> {
+    pub(crate) async fn load(tx: &mut Tx) -> Result<Self> {
         let revision = broker::revision(tx).await?;
-        let accepted = epochs::accepted(tx).await?;
+        let accepted = epochs::accepted(tx).await?.into_iter();
+        let lost = epochs::lost(tx).await?.into_iter();
+        let first = revision.saturating_sub(Lineage::HELD) + 1;
         let mut index = Self {
-            identity,
-            succeeds: accepted
-                .into_iter()
-                .map(|accepted| accepted.epoch)
-                .collect(),
+            identity: broker::identity(tx).await?,
+            succeeds: accepted.map(|accepted| accepted.epoch).collect(),
+            lost: lost.map(|lost| lost.epoch).collect(),
+            load_number: 0,
             revision,
-            lineage: changes::lineage(revision, tx).await?,
+            lineage: Lineage::new(first, changes::lineages(first, revision, tx).await?),
             keys: keys::all(tx).await?.into_iter().collect(),
             generators: generators::names(tx).await?.into_iter().collect(),
             agents: HashMap::new(),
@@ -128,6 +138,39 @@ impl Index {
 
     pub(crate) const fn revision(&self) -> u64 {
         self.revision
+    }
+
+    pub(super) const fn epoch(&self) -> Epoch {
+        self.identity.epoch
+    }
+
+    pub(super) const fn lineage(&self) -> &Lineage {
+        &self.lineage
+    }
+
+    pub(super) const fn load_number(&self) -> u64 {
+        self.load_number
+    }
+
+    /// What can be told of a token without the database.
+    pub(super) fn recall(&self, agent: AgentId, token: &StateToken) -> Recall {
+        let Place {
+            epoch,
+            revision,
+            lineage,
+        } = token.place;
+        let has_ended = || self.succeeds.contains(&epoch) || self.lost.contains(&epoch);
+        if !token.is_authentic(&self.identity.token_key, agent) {
+            Recall::Foreign
+        } else if epoch == self.identity.epoch && self.lineage.at(revision) == Some(lineage)
+            || has_ended()
+        {
+            Recall::Known
+        } else {
+            Recall::Unclear {
+                load: self.load_number,
+            }
+        }
     }
 
     pub(super) fn key(&self, id: KeyId) -> Option<&Held> {
@@ -186,10 +229,15 @@ impl Index {
             }
         }
         let Identity { epoch, token_key } = &self.identity;
+        let place = Place {
+            epoch: *epoch,
+            revision: self.revision,
+            lineage: self.lineage.newest(),
+        };
         Some(TargetState {
             epoch: *epoch,
             revision,
-            state_token: state_token(token_key, id, *epoch, self.revision, self.lineage),
+            state_token: StateToken::new(token_key, id, place).text(),
             succeeds: self.succeeds.clone(),
             stacks: running,
             removals,
@@ -199,7 +247,7 @@ impl Index {
     /// Moves to a later revision and answers the seats of agents whose state may differ or whose key is gone.
     pub(super) fn apply(&mut self, update: Update) -> Vec<Arc<Seat>> {
         self.revision = update.revision;
-        self.lineage = update.lineage;
+        self.lineage.extend(update.lineage);
         let mut affected = HashSet::new();
         let mut woken = Vec::new();
         for (id, key) in update.keys {
@@ -235,6 +283,7 @@ impl Index {
     /// Takes over the seats of an index that this one replaces, and when keys were used; answers the seats of
     /// agents that are gone.
     pub(super) fn take_seats_of(&mut self, current: &Self) -> Vec<Arc<Seat>> {
+        self.load_number = current.load_number + 1;
         self.keys.take_uses_of(&current.keys);
         let mut orphaned = Vec::new();
         for (id, agent) in &current.agents {

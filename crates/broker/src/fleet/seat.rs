@@ -1,5 +1,5 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use brokkr_core::wire::TargetState;
 use data_encoding::HEXLOWER;
@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use super::token::StateToken;
 use crate::store::agents::Heartbeat;
 
 /// Names a target state: equal states have equal tags at every replica.
@@ -53,6 +54,8 @@ impl Etag {
 #[derive(Debug, Default)]
 pub(crate) struct Seat {
     etag: Mutex<Option<Etag>>,
+    /// The token that the agent returned last and that was found to be of this history.
+    known: Mutex<Option<StateToken>>,
     changed: Notify,
     seen_micros: AtomicI64,
     interval_seconds: AtomicU64,
@@ -71,6 +74,24 @@ impl Seat {
 
     pub(super) fn invalidate(&self) {
         *self.etag.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whether a token was found to be of this history.
+    pub(super) fn is_known(&self, token: &StateToken) -> bool {
+        self.known().as_ref() == Some(token)
+    }
+
+    pub(super) fn know(&self, token: StateToken) {
+        *self.known() = Some(token);
+    }
+
+    /// All that was found is to be looked for again: the history may be another one.
+    pub(super) fn forget(&self) {
+        *self.known() = None;
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<StateToken>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn wake(&self) {

@@ -10,7 +10,7 @@ use brokkr_core::AgentId;
 use brokkr_core::targeting::Facts;
 use brokkr_core::wire::{
     ConfirmationReport, Confirmations, EventReport, HeldLoss, MAX_WAIT_SECONDS, REVISION_HEADER,
-    StatusReport, TargetState,
+    STATE_HEADER, StatusReport, TargetState,
 };
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -24,7 +24,7 @@ use crate::changes::removals::ConfirmRemovals;
 use crate::changes::reports::{RecordEvents, RecordStatus};
 use crate::error::{Error, Result};
 use crate::extract::{Json, Query};
-use crate::fleet::{Etag, Freshness, Seat};
+use crate::fleet::{Etag, Freshness, Seat, StateToken};
 use crate::rights::Itself;
 use crate::scope::Caller;
 use crate::store::agents;
@@ -41,7 +41,9 @@ pub(super) struct Poll {
     interval: u64,
 }
 
-/// The whole of what the agent should do. With the `ETag` of what it has, it learns of changes only.
+/// The whole of what the agent should do. With the `ETag` of what it has, it learns of changes only. It returns the epoch
+/// and the state token that it accepted last as `Brokkr-State: EPOCH.TOKEN`: by that the broker sees that its database lost
+/// history.
 #[utoipa::path(get, path = "/agent/target-state", tag = "agent protocol", params(Poll),
     responses((status = 200, body = TargetState), (status = 304, description = "Nothing new")))]
 pub(super) async fn target_state(
@@ -56,23 +58,40 @@ pub(super) async fn target_state(
     }
     let seat = broker.fleet.seat(agent).ok_or(Error::Unauthenticated)?;
     let known = headers.get(IF_NONE_MATCH).and_then(Etag::read);
+    let token = headers.get(STATE_HEADER).and_then(StateToken::read);
     drop(headers);
     poll.note(&seat, &broker);
-    if poll.wait > 0 {
-        wait_for_news(&broker, &caller, agent, &seat, known, &poll).await?;
+    let deadline = Instant::now() + broker.spread(poll.wait.min(MAX_WAIT_SECONDS));
+    loop {
+        let load = broker.fleet.load_number();
+        if let Some(token) = token {
+            broker.recognise(&caller, agent, &seat, token).await?;
+        }
+        if poll.wait > 0 {
+            wait_for_news(&broker, &caller, agent, &seat, known, &poll, deadline).await?;
+        }
+        let answer = answer(&broker, agent, &seat, known)?;
+        // What was loaded anew meanwhile may be another history.
+        if token.is_none() || broker.fleet.load_number() == load {
+            return Ok(answer);
+        }
     }
+}
+
+/// What there is to say at this moment to an agent that knows a state.
+fn answer(broker: &Broker, agent: AgentId, seat: &Seat, known: Option<Etag>) -> Result<Response> {
     let etag = broker
         .fleet
-        .etag(agent, &seat)
+        .etag(agent, seat)
         .ok_or(Error::Unauthenticated)?;
     if known == Some(etag) {
-        return Ok((StatusCode::NOT_MODIFIED, poll_headers(&broker, etag)).into_response());
+        return Ok((StatusCode::NOT_MODIFIED, poll_headers(broker, etag)).into_response());
     }
     let (state, etag) = broker
         .fleet
         .target_state(agent)
         .ok_or(Error::Unauthenticated)?;
-    Ok((poll_headers(&broker, etag), Json(state)).into_response())
+    Ok((poll_headers(broker, etag), Json(state)).into_response())
 }
 
 /// Returns when the agent's state is not the one that it knows, or when waiting is over. The end of a key wakes
@@ -84,8 +103,8 @@ async fn wait_for_news(
     seat: &Seat,
     known: Option<Etag>,
     poll: &Poll,
+    deadline: Instant,
 ) -> Result<()> {
-    let deadline = Instant::now() + broker.spread(poll.wait.min(MAX_WAIT_SECONDS));
     loop {
         let mut changed = pin!(seat.changed());
         // A change between reading the tag and waiting must not be missed.

@@ -11,14 +11,11 @@ use crate::extract::{Json, Path};
 use crate::scope::Caller;
 use crate::store::epochs;
 
-/// Shows which history the database is, and which ones it was declared to continue.
+/// Shows which history the database is, which ones it was declared to continue, and which ones it lost.
 #[utoipa::path(get, path = "/epochs", tag = "epochs", responses((status = 200, body = Epochs)))]
 pub(super) async fn list(State(broker): State<Arc<Broker>>) -> Result<Json<Epochs>> {
     let mut tx = broker.db.read().await?;
-    Ok(Json(Epochs {
-        current: epochs::current(&mut tx).await?,
-        accepted: epochs::accepted(&mut tx).await?,
-    }))
+    Ok(Json(epochs::all(&mut tx).await?))
 }
 
 /// Declares that this broker continues another history. The agents that hold on to it take this broker's word

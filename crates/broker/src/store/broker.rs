@@ -13,9 +13,9 @@ pub(crate) struct Identity {
     pub(crate) token_key: Vec<u8>,
 }
 
-/// The identity of a database; an empty one is given one. Of two replicas that try at once, one succeeds.
+/// Gives an empty database its identity. Of two replicas that try at once, one succeeds.
 /// It comes before the writer, which nothing else that writes does.
-pub(crate) async fn identify(db: &Db, ambient: &dyn Ambient) -> Result<Identity> {
+pub(crate) async fn identify(db: &Db, ambient: &dyn Ambient) -> Result<()> {
     let mut token_key = vec![0; 32];
     ambient.fill(&mut token_key);
     let mut tx = db.write().await?;
@@ -28,16 +28,32 @@ pub(crate) async fn identify(db: &Db, ambient: &dyn Ambient) -> Result<Identity>
     .execute(c)
     .await
     .map(drop))?;
-    let (epoch, token_key): (Uuid, Vec<u8>) = on!(&mut tx, |c| sqlx::query_as(
+    tx.commit().await
+}
+
+/// Whose history this is at present.
+pub(crate) async fn identity(tx: &mut Tx) -> Result<Identity> {
+    let (epoch, token_key): (Uuid, Vec<u8>) = on!(tx, |c| sqlx::query_as(
         "select epoch, token_key from broker"
     )
     .fetch_one(c)
     .await)?;
-    tx.commit().await?;
     Ok(Identity {
         epoch: epoch.into(),
         token_key,
     })
+}
+
+/// From now on it is another history.
+pub(crate) async fn set_epoch(epoch: Epoch, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| sqlx::query(
+        "update broker set epoch = $1 where id = 1"
+    )
+    .bind(epoch.uuid())
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
 }
 
 /// Takes the next revision, and with it the row that serialises all writers.

@@ -99,6 +99,18 @@ pub(crate) async fn forget(before: Timestamp, revisions: i64, tx: &mut Tx) -> Re
     Ok(forgotten)
 }
 
+/// The random ids of revisions in a row.
+pub(crate) async fn lineages(first: u64, last: u64, tx: &mut Tx) -> Result<Vec<Uuid>> {
+    let rows: Vec<(Uuid,)> = on!(tx, |c| sqlx::query_as(
+        "select id from lineage where revision between $1 and $2 order by revision"
+    )
+    .bind(sql(first))
+    .bind(sql(last))
+    .fetch_all(c)
+    .await)?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
 /// The random id of a revision; nil for the beginning, which has none.
 pub(crate) async fn lineage(revision: u64, tx: &mut Tx) -> Result<Uuid> {
     let row: Option<(Uuid,)> = on!(tx, |c| sqlx::query_as(

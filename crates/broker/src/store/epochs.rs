@@ -1,10 +1,19 @@
 use brokkr_core::Epoch;
-use brokkr_core::wire::AcceptedEpoch;
+use brokkr_core::wire::{AcceptedEpoch, Epochs, LostEpoch};
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
-use super::{Tx, number, on, sql};
+use super::{Tx, changes, number, on, sql};
 use crate::error::Result;
+
+/// A place in a history: what an agent was told is proven by the place that it was told at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    pub(crate) epoch: Epoch,
+    pub(crate) revision: u64,
+    /// The random id of that revision.
+    pub(crate) lineage: Uuid,
+}
 
 /// The histories that this one was declared to continue, the oldest acceptance first.
 pub(crate) async fn accepted(tx: &mut Tx) -> Result<Vec<AcceptedEpoch>> {
@@ -19,6 +28,15 @@ pub(crate) async fn accepted(tx: &mut Tx) -> Result<Vec<AcceptedEpoch>> {
         revision: number(revision),
     });
     Ok(accepted.collect())
+}
+
+/// Which history this is, and how it hangs together with others.
+pub(crate) async fn all(tx: &mut Tx) -> Result<Epochs> {
+    Ok(Epochs {
+        current: current(tx).await?,
+        accepted: accepted(tx).await?,
+        lost: lost(tx).await?,
+    })
 }
 
 /// Whose history this is.
@@ -40,4 +58,58 @@ pub(crate) async fn insert(accepted: &AcceptedEpoch, tx: &mut Tx) -> Result<()> 
     .await
     .map(drop))?;
     Ok(())
+}
+
+/// The histories that this one took the place of, the oldest first.
+pub(crate) async fn lost(tx: &mut Tx) -> Result<Vec<LostEpoch>> {
+    let rows: Vec<(Uuid, jiff_sqlx::Timestamp, i64, Uuid, i64)> = on!(tx, |c| {
+        sqlx::query_as(
+        "select epoch, lost_at, revision, agent_id, told from lost_epochs order by revision, epoch"
+    )
+    .fetch_all(c)
+    .await
+    })?;
+    let lost = rows
+        .into_iter()
+        .map(|(epoch, at, revision, agent, told)| LostEpoch {
+            epoch: epoch.into(),
+            lost_at: at.to_jiff(),
+            revision: number(revision),
+            agent: agent.into(),
+            told: number(told),
+        });
+    Ok(lost.collect())
+}
+
+pub(crate) async fn insert_lost(lost: &LostEpoch, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| {
+        sqlx::query(
+        "insert into lost_epochs (epoch, lost_at, revision, agent_id, told) values ($1, $2, $3, $4, $5)"
+    )
+    .bind(lost.epoch.uuid())
+    .bind(lost.lost_at.to_sqlx())
+    .bind(sql(lost.revision))
+    .bind(lost.agent.uuid())
+    .bind(sql(lost.told))
+    .execute(c)
+    .await
+    .map(drop)
+    })?;
+    Ok(())
+}
+
+/// Whether a place lies in this history, or in one that is known to have ended.
+pub(crate) async fn knows(place: Place, tx: &mut Tx) -> Result<bool> {
+    if place.epoch == current(tx).await? {
+        return Ok(changes::lineage(place.revision, tx).await? == place.lineage);
+    }
+    let ended: Option<(i32,)> = on!(tx, |c| {
+        sqlx::query_as(
+        "select 1 from accepted_epochs where epoch = $1 union select 1 from lost_epochs where epoch = $1"
+    )
+    .bind(place.epoch.uuid())
+    .fetch_optional(c)
+    .await
+    })?;
+    Ok(ended.is_some())
 }

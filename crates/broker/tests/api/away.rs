@@ -12,8 +12,7 @@ pub async fn allow(url: &str, is_allowed: bool) {
     let mut connection = PgConnection::connect(&server)
         .await
         .expect("PostgreSQL answers");
-    let path = url.split('?').next().unwrap_or_default();
-    let name = path.rsplit('/').next().expect("a database");
+    let name = postgres_name(url);
     let rights = format!("alter database {name} allow_connections {is_allowed}");
     sqlx::raw_sql(AssertSqlSafe(rights))
         .execute(&mut connection)

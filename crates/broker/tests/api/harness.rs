@@ -141,9 +141,25 @@ impl Database {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let url = match engine {
             Engine::Sqlite => format!("sqlite:{}", folder.path().join("broker.db").display()),
-            Engine::Postgres => create_postgres().await,
+            Engine::Postgres => create_postgres("").await,
         };
         Self { url, folder }
+    }
+
+    /// A copy, while no broker runs: what a backup has.
+    pub async fn copy(&self) -> Self {
+        let url = match self.url.strip_prefix("sqlite:") {
+            Some(file) => {
+                let copy = format!("{file}.{}", random_name());
+                std::fs::copy(file, &copy).expect("a copy");
+                format!("sqlite:{copy}")
+            }
+            None => create_postgres(&format!("template {}", postgres_name(&self.url))).await,
+        };
+        Self {
+            url,
+            folder: Arc::clone(&self.folder),
+        }
     }
 
     /// Starts a broker on it.
@@ -215,16 +231,26 @@ impl Database {
     }
 }
 
-async fn create_postgres() -> String {
-    let server = std::env::var("BROKKR_TEST_POSTGRES")
-        .expect("BROKKR_TEST_POSTGRES names a PostgreSQL server: run `make test`");
+fn random_name() -> String {
     let mut name = [0; 8];
     System.fill(&mut name);
-    let name = format!("test_{:016x}", u64::from_be_bytes(name));
+    format!("test_{:016x}", u64::from_be_bytes(name))
+}
+
+/// The name of a database, by its URL.
+pub fn postgres_name(url: &str) -> &str {
+    let path = url.split('?').next().unwrap_or_default();
+    path.rsplit('/').next().expect("a database")
+}
+
+async fn create_postgres(how: &str) -> String {
+    let server = std::env::var("BROKKR_TEST_POSTGRES")
+        .expect("BROKKR_TEST_POSTGRES names a PostgreSQL server: run `make test`");
+    let name = random_name();
     let mut connection = PgConnection::connect(&server)
         .await
         .expect("PostgreSQL answers");
-    let create = sqlx::AssertSqlSafe(format!("create database {name}"));
+    let create = sqlx::AssertSqlSafe(format!("create database {name} {how}"));
     sqlx::raw_sql(create)
         .execute(&mut connection)
         .await

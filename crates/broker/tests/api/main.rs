@@ -7,6 +7,7 @@ mod epochs;
 mod harness;
 mod held;
 mod keys;
+mod lost_history;
 mod model;
 mod openapi;
 mod permissions;

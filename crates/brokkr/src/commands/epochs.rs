@@ -11,7 +11,8 @@ use crate::terminal::{Confirmation, say};
 /// Show which history the broker's database is, or let it continue another one
 ///
 /// An agent follows one history. When the broker's database was replaced, its agents hold what they run, and
-/// their status names the history that they hold on to.
+/// their status names the history that they hold on to. A database that was restored from a backup is found out by what
+/// its agents were told: the broker begins a new history, and the one before waits here to be accepted.
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Example:
@@ -55,7 +56,17 @@ impl Epochs {
     pub async fn run(self) -> anyhow::Result<()> {
         match self.change {
             Some(Change::Accept(accept)) => accept.run().await,
-            None => show(&self.connection.client()?.epochs().await?, &self.output),
+            None => {
+                let epochs = self.connection.client()?.epochs().await?;
+                show(&epochs, &self.output)?;
+                for waiting in epochs.waiting() {
+                    say(&format!(
+                        "Agent {} was told of revision {} of history {}, which this database does not have: it was restored, or took over while it was behind. Look at what the broker has now (`brokkr stack list`, `brokkr history STACK`), publish again what is missing, then let the agents follow: brokkr epochs accept {}",
+                        waiting.agent, waiting.told, waiting.epoch, waiting.epoch
+                    ));
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -97,7 +108,12 @@ fn rows(epochs: &wire::Epochs) -> Vec<History> {
         is: "continued",
         since: Some(accepted.accepted_at),
     });
-    std::iter::once(own).chain(accepted).collect()
+    let lost = epochs.waiting().map(|lost| History {
+        epoch: lost.epoch,
+        is: "lost in part: its agents hold what they run",
+        since: Some(lost.lost_at),
+    });
+    std::iter::once(own).chain(accepted).chain(lost).collect()
 }
 
 impl Row for History {

@@ -147,6 +147,8 @@ pub enum AuditAction {
     SettingsChange,
     /// The broker was declared to continue another history.
     EpochAccept,
+    /// An agent proved that the database lost history: another one took its place.
+    EpochLose,
 }
 
 impl fmt::Display for AuditAction {
