@@ -56,6 +56,7 @@ mod losses;
 mod network;
 mod one_history;
 mod orphan;
+mod poison;
 mod prune;
 mod raw_requests;
 mod removal;

@@ -151,6 +151,70 @@ async fn what_is_edited_is_found(engine: Engine) {
     }
 }
 
+/// One of a thousand ways to edit an audit, and the revision at which it has to be found.
+fn forgery(round: u64, last: u64) -> (String, u64) {
+    let revision = 1 + round % last;
+    // An entry is longer than any of these places.
+    let at = 1 + round * 7 % 200;
+    let row = format!("where revision = {revision}");
+    let edit = match round / last % 6 {
+        0 => format!(
+            "update audit set entry = substr(entry, 1, {at} - 1)
+                 || case substr(entry, {at}, 1) when 'x' then 'y' else 'x' end
+                 || substr(entry, {at} + 1) {row}"
+        ),
+        1 => format!("update audit set hash = randomblob(32) {row}"),
+        2 => format!("update audit set subject_id = randomblob(16) {row}"),
+        3 => format!("delete from audit {row}"),
+        4 => format!("update audit set entry = '{{}}' {row}"),
+        _ => format!("update audit set entry = entry || ' ' {row}"),
+    };
+    // What is gone is missed by the one behind it.
+    let is_missed = edit.starts_with("delete") && revision < last;
+    (edit, revision + u64::from(is_missed))
+}
+
+#[tokio::test]
+async fn a_thousand_edits_are_found_each_at_its_revision() {
+    let (database, broker, admin, _) = history(Engine::Sqlite).await;
+    for round in 0..20 {
+        let patch = json!({"labels": {"round": round.to_string()}});
+        let patch: PatchAgent = serde_json::from_value(patch).expect("a patch");
+        let patched = admin.patch_agent(&name("edge"), &patch).await;
+        patched.expect("patched");
+    }
+    broker.stop().await;
+    let whole = brokkr_broker::verify(&database.url).await.expect("whole");
+    unlock(&database).await;
+    let mut forger = SqliteConnection::connect(&database.url)
+        .await
+        .expect("SQLite");
+    // A thousand edits need not survive a power loss.
+    let prepare = "pragma synchronous = off; create table kept as select * from audit";
+    let prepared = sqlx::raw_sql(prepare).execute(&mut forger).await;
+    prepared.map(drop).expect("a copy");
+    for round in 0..1_000 {
+        let (edit, revision) = forgery(round, whole.entries);
+        let edited = sqlx::raw_sql(AssertSqlSafe(edit.clone()))
+            .execute(&mut forger)
+            .await;
+        edited.map(drop).expect("edited");
+        let refused = brokkr_broker::verify(&database.url).await.expect_err(&edit);
+        let found = format!("at revision {revision}:");
+        assert!(refused.to_string().contains(&found), "{edit}: {refused}");
+        let mend = format!(
+            "replace into audit select * from kept where revision between {} and {revision}",
+            revision - 1
+        );
+        let mended = sqlx::raw_sql(AssertSqlSafe(mend))
+            .execute(&mut forger)
+            .await;
+        mended.map(drop).expect("mended");
+    }
+    let after = brokkr_broker::verify(&database.url).await.expect("whole");
+    assert_eq!(after, whole);
+}
+
 async fn entries_never_change(engine: Engine) {
     let (database, broker, admin, _) = history(engine).await;
     let before = entries(&admin).await;
