@@ -10,6 +10,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+pub(crate) use verify::verify_copy;
 pub use verify::{Verified, verify};
 
 use crate::error::{Error, Result};

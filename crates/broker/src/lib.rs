@@ -6,6 +6,7 @@
 mod admin_key;
 mod audit;
 mod auth;
+mod backup;
 mod changes;
 mod error;
 mod extract;
@@ -48,6 +49,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::audit::{Verified, verify};
+pub use crate::backup::{Backup, Overwrite, Replace, Replaced, Restored, back_up, restore};
 use crate::error::Result;
 use crate::fleet::{Fleet, Index};
 use crate::follower::Follower;
@@ -55,6 +57,7 @@ use crate::limits::Limits;
 use crate::listener::{Listener, Tls};
 use crate::store::Db;
 use crate::store::agents::{AgentRow, Heartbeat};
+pub use crate::store::copy::Standing;
 use crate::store::target_status::StatusRow;
 use crate::writer::{Mutation, Writer};
 

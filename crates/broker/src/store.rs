@@ -11,6 +11,7 @@ pub(crate) mod audit;
 pub(crate) mod broker;
 pub(crate) mod changes;
 pub(crate) mod contents;
+pub(crate) mod copy;
 mod db;
 mod decided;
 pub(crate) mod deployment_objects;
@@ -26,7 +27,7 @@ pub(crate) mod stacks;
 pub(crate) mod target_status;
 mod word;
 
-pub(crate) use db::{Db, Tx};
+pub(crate) use db::{Db, Tx, lock, sqlite_file};
 pub(crate) use word::Word;
 
 /// Runs a statement on whichever engine the transaction is of; the text and the types are the same.

@@ -164,3 +164,31 @@ fn nobody_lets_keys_travel_unencrypted_by_oversight() {
     assert!(stderr.contains("loopback"), "{stderr}");
     assert!(!folder.path().join("brokkr.db").exists());
 }
+
+#[test]
+fn whoever_has_postgresql_is_told_how_to_back_up_without_the_password() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, advice) in [
+        (
+            ["backup", "--to", "b.dump"],
+            "pg_dump --format=custom --file=b.dump",
+        ),
+        (
+            ["restore", "--from", "b.dump"],
+            "pg_restore --exit-on-error",
+        ),
+    ] {
+        let all = [&["broker"], &arguments[..]].concat();
+        let mut command = brokkr(folder.path(), &all);
+        command.env(
+            "BROKKR_DATABASE",
+            "postgres://brokkr:hidden@db.example/brokkr",
+        );
+        let (_, stderr) = ends(&mut command, 1);
+        assert!(
+            stderr.contains(advice) && !stderr.contains("hidden"),
+            "{stderr}"
+        );
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use self::writers::{Acknowledged, keep_publishing, keep_reporting};
 
-mod writers;
+pub mod writers;
 
 on_both_engines!(without a cluster: what_a_killed_broker_acknowledged_is_there);
 

@@ -29,6 +29,7 @@ macro_rules! test {
 
 mod agent_key;
 mod answers;
+mod backup;
 mod bad_fields;
 mod bad_keys;
 mod bad_manifests;

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use brokkr_core::Digest;
 use brokkr_core::wire::AuditEntry;
@@ -22,7 +24,18 @@ const RUN: i64 = 1_000;
 
 /// Checks the audit of a database, also beside a running broker.
 pub async fn verify(database: &str) -> Result<Verified, StartError> {
-    let db = Db::open_to_read(database).await?;
+    verify_all(&Db::open_to_read(database).await?).await
+}
+
+/// Checks the audit of a file that nobody writes.
+pub(crate) async fn verify_copy(file: &Path) -> Result<Verified, StartError> {
+    let db = Db::open_copy(file).await?;
+    let verified = verify_all(&db).await;
+    db.close().await;
+    verified
+}
+
+async fn verify_all(db: &Db) -> Result<Verified, StartError> {
     let mut tx = db.snapshot().await.map_err(anyhow::Error::from)?;
     let mut verified = Verified {
         entries: 0,

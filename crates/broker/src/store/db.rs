@@ -12,10 +12,11 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
+use super::copy::unchanging;
 use super::on;
 use crate::error::Result;
 
-static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
+pub(super) static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
 
 /// The first version of SQLite that keeps what it acknowledged in WAL mode under every
@@ -94,6 +95,16 @@ impl Db {
             }
         };
         Ok(Self::new(pools))
+    }
+
+    /// Opens a file of SQLite that nobody writes.
+    pub(crate) async fn open_copy(file: &Path) -> anyhow::Result<Self> {
+        let pool = bounded(1).connect_with(unchanging(file)).await?;
+        Ok(Self::new(Pools::Sqlite {
+            read: pool.clone(),
+            write: pool,
+            _lock: None,
+        }))
     }
 
     /// A read-only view of one moment.
@@ -188,6 +199,9 @@ enum Engine<'a> {
 
 fn engine(url: &str) -> anyhow::Result<Engine<'_>> {
     if let Some(file) = url.strip_prefix("sqlite:") {
+        if file.is_empty() || file == ":memory:" {
+            bail!("the database must be a file: write `sqlite:FILE`");
+        }
         Ok(Engine::Sqlite(Path::new(file)))
     } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         Ok(Engine::Postgres(url))
@@ -196,10 +210,15 @@ fn engine(url: &str) -> anyhow::Result<Engine<'_>> {
     }
 }
 
+/// The file of a database on SQLite; none if it is on PostgreSQL.
+pub(crate) fn sqlite_file(url: &str) -> anyhow::Result<Option<&Path>> {
+    Ok(match engine(url)? {
+        Engine::Sqlite(file) => Some(file),
+        Engine::Postgres(_) => None,
+    })
+}
+
 async fn open_sqlite(file: &Path) -> anyhow::Result<Pools> {
-    if file.as_os_str().is_empty() || file == Path::new(":memory:") {
-        bail!("the database must be a file: write `sqlite:FILE`");
-    }
     let lock = lock(file)?;
     private_file(file)?;
     let options = durable(file);
@@ -255,7 +274,7 @@ fn durable(file: &Path) -> SqliteConnectOptions {
         .pragma("cache_size", "-65536")
 }
 
-fn sqlite_options(file: &Path) -> SqliteConnectOptions {
+pub(super) fn sqlite_options(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::from_str(&format!("sqlite:{}", file.display()))
         .unwrap_or_else(|_| SqliteConnectOptions::new())
         .filename(file)
@@ -264,7 +283,8 @@ fn sqlite_options(file: &Path) -> SqliteConnectOptions {
         .pragma("cell_size_check", "on")
 }
 
-fn lock(database: &Path) -> anyhow::Result<File> {
+/// Keeps brokers out for as long as the answer lives.
+pub(crate) fn lock(database: &Path) -> anyhow::Result<File> {
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
     let file = private_file(Path::new(&path))?;

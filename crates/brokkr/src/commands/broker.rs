@@ -19,6 +19,8 @@ use crate::logging::Logging;
 use crate::output;
 
 mod admin_key;
+mod backup;
+mod restore;
 mod verify_audit;
 
 /// Run the broker: the source of truth
@@ -65,6 +67,8 @@ pub struct Broker {
 #[derive(Subcommand)]
 enum Host {
     AdminKey(admin_key::AdminKey),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     VerifyAudit(verify_audit::VerifyAudit),
 }
 
@@ -72,6 +76,8 @@ impl Broker {
     pub async fn run(self) -> anyhow::Result<()> {
         match self.host {
             Some(Host::AdminKey(admin_key)) => return admin_key.run().await,
+            Some(Host::Backup(backup)) => return backup.run().await,
+            Some(Host::Restore(restore)) => return restore.run().await,
             Some(Host::VerifyAudit(verify_audit)) => return verify_audit.run().await,
             None => {}
         }
