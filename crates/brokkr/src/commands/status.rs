@@ -61,25 +61,34 @@ fn summary(stack: &Stack, statuses: &[TargetStatus]) -> Summary {
         synced: count(|status| status.sync == Sync::Synced),
         current: count(|status| status.health == Health::Current),
         removing: removing.len(),
-        trouble: trouble(&running),
+        trouble: trouble(statuses),
     }
 }
 
 /// The agents that need a look, with what they say.
-fn trouble(statuses: &[&TargetStatus]) -> String {
-    let needs_a_look = |status: &&&TargetStatus| {
-        matches!(status.sync, Sync::Failed | Sync::Held | Sync::Unknown)
-            || status.health == Health::Degraded
+fn trouble(statuses: &[TargetStatus]) -> String {
+    let needs_a_look = |status: &&TargetStatus| {
+        matches!(sync(status), Sync::Failed | Sync::Held | Sync::Unknown)
+            || status.sync != Sync::Removing && status.health == Health::Degraded
     };
     let agents: Vec<String> = statuses
         .iter()
         .filter(needs_a_look)
         .map(|status| {
             let reason = status.reason.as_deref().unwrap_or_default();
-            format!("{} {:?} {reason}", status.agent_name, status.sync)
+            format!("{} {:?} {reason}", status.agent_name, sync(status))
         })
         .collect();
     agents.join("; ")
+}
+
+/// A removal that waits for somebody to decide does not go on by itself.
+fn sync(status: &TargetStatus) -> Sync {
+    if status.held.is_some() {
+        Sync::Held
+    } else {
+        status.sync
+    }
 }
 
 impl Row for Summary {
@@ -108,20 +117,13 @@ impl Row for TargetStatus {
     fn cells(&self) -> Vec<Cell> {
         let ineligible = "ineligible: the facts that the rule asks for hold no more";
         let ineligible = self.ineligible.then_some(ineligible);
-        let held = self.held.as_ref().map(|held| {
-            format!(
-                "it holds the loss of {} object(s): decide with `brokkr removals approve` or `refuse`",
-                held.count
-            )
-        });
         let reasons: Vec<&str> = ineligible
             .into_iter()
             .chain(self.reason.as_deref())
-            .chain(held.as_deref())
             .collect();
         vec![
             Cell::text("AGENT", &self.agent_name),
-            Cell::text("SYNC", format!("{:?}", self.sync)),
+            Cell::text("SYNC", format!("{:?}", sync(self))),
             Cell::text("HEALTH", format!("{:?}", self.health)),
             Cell::optional("DESIRED", self.desired),
             Cell::optional("APPLIED", self.applied),
