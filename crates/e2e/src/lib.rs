@@ -4,6 +4,7 @@
 //! Every story gets a database, keys and namespaces of its own, so that stories run side by side.
 
 mod agent;
+mod api_front;
 mod authority;
 mod binary;
 mod broker;
@@ -28,6 +29,7 @@ mod wire;
 mod world;
 
 pub use agent::{AgentProcess, Pace};
+pub use api_front::ApiFront;
 pub use authority::{Authority, Issued};
 pub use binary::{Process, brokkr, repository};
 pub use broker::Broker;

@@ -95,8 +95,8 @@ impl TestStack {
     pub async fn status(&self) -> Result<TargetStatus> {
         let all = self.admin.stack_status(&self.reference()).await?;
         all.into_iter()
-            .next()
-            .context("the stack has no status at any agent")
+            .find(|status| Reference::Id(status.agent.uuid()) == self.agent)
+            .context("the stack has no status at this agent")
     }
 
     /// Targets the story's agent.

@@ -61,12 +61,21 @@ impl Stage {
         self.world_at_pace(Pace::Polling).await
     }
 
+    /// Starts a broker, and an agent that reaches its cluster through a kubeconfig of the story's own.
+    pub async fn world_through(&self, kubeconfig: &Path) -> Result<World> {
+        self.world_with(Pace::Waiting, Some(kubeconfig)).await
+    }
+
     async fn world_at_pace(&self, pace: Pace) -> Result<World> {
+        self.world_with(pace, None).await
+    }
+
+    async fn world_with(&self, pace: Pace, kubeconfig: Option<&Path>) -> Result<World> {
         let broker = self.broker("broker").await?;
         let cluster = Cluster::connect().await?;
         let link = Proxy::start(Route::Through(broker.address())).await?;
         let name = format!("agent-{}", unique());
-        let kubeconfig = cluster.kubeconfig();
+        let kubeconfig = kubeconfig.unwrap_or_else(|| cluster.kubeconfig());
         let mut agent = AgentProcess::register(
             broker.admin(),
             &name,

@@ -34,21 +34,30 @@ impl World {
     }
 
     /// Makes a targeted stack with options; its default namespace is always its own.
-    pub async fn stack_with(&self, name: &str, mut options: StackOptions) -> Result<TestStack> {
+    pub async fn stack_with(&self, name: &str, options: StackOptions) -> Result<TestStack> {
+        let stack = self.untargeted_stack(name, options).await?;
+        stack.target().await?;
+        Ok(stack)
+    }
+
+    /// Makes a stack with options that nobody runs yet.
+    pub async fn untargeted_stack(
+        &self,
+        name: &str,
+        mut options: StackOptions,
+    ) -> Result<TestStack> {
         let namespace = format!("{name}-{}", unique());
         options.default_namespace = Some(namespace.clone());
         let admin = self.broker.admin().clone();
         let id = create_stack(&admin, name, options).await?;
-        let stack = TestStack {
+        Ok(TestStack {
             admin,
             agent: self.agent.reference(),
             id,
             namespace,
             cluster: self.cluster.clone(),
             bystanders: self.bystanders.clone(),
-        };
-        stack.target().await?;
-        Ok(stack)
+        })
     }
 
     /// Waits until the agent has asked so many times more.

@@ -39,6 +39,7 @@ mod broken_inside;
 mod broker_away;
 mod cli;
 mod conflict;
+mod disasters;
 mod doctor;
 mod example;
 mod facts;
