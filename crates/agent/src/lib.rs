@@ -8,6 +8,7 @@ mod adopt;
 mod apply;
 mod backoff;
 mod cluster;
+mod environment;
 mod error;
 mod facts;
 mod fetch;
@@ -25,6 +26,7 @@ mod stacks;
 mod validate;
 
 pub use cluster::connect;
+pub use environment::{ConfigurationError, Environment};
 pub use error::{Error, Refusal};
 pub use run::run;
 pub use settings::Settings;

@@ -27,7 +27,7 @@ use crate::outcome;
 use crate::plan::{self, Plan, Trial};
 use crate::prune::{Consent, Pruned, Pruner};
 use crate::validate::{self, OwnNamespace, Snapshot};
-use crate::{Error, Settings};
+use crate::{Environment, Error, Settings};
 
 pub use attempt::{Attempt, Ending, FirstSuccess, Success, Withheld};
 
@@ -37,6 +37,7 @@ pub struct Reconciler {
     pub(crate) records: Records,
     pub(crate) gate: Gate,
     ambient: Arc<dyn Ambient>,
+    environment: Arc<Environment>,
     /// Reading a large content takes a thread and memory.
     reading: Semaphore,
 }
@@ -62,6 +63,7 @@ impl Reconciler {
             cluster,
             gate: Gate::default(),
             ambient,
+            environment: settings.environment.clone(),
             reading: Semaphore::new(READERS),
         }
     }
@@ -88,7 +90,7 @@ impl Reconciler {
         let snapshot = {
             let _turn = self.reading.acquire().await;
             let own = OwnNamespace(self.records.namespace());
-            validate::read(&self.cluster, own, entry, text).await
+            validate::read(&self.cluster, own, &self.environment, entry, text).await
         };
         let attempt = match snapshot {
             Ok(Ok(snapshot)) => self.carry_out(entry, &snapshot, &mut inventory).await?,

@@ -1,4 +1,7 @@
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::Environment;
 
 /// How an agent works.
 #[derive(Debug, Clone)]
@@ -18,6 +21,8 @@ pub struct Settings {
     /// Field managers to whom the fields of our objects are left that they set, besides everybody who sets a field by
     /// the subresource `scale`.
     pub yield_to: Vec<String>,
+    /// What stacks may have in this cluster.
+    pub environment: Arc<Environment>,
 }
 
 impl Default for Settings {
@@ -30,6 +35,7 @@ impl Default for Settings {
             max_in_flight: 32,
             retry_cap: Duration::from_mins(5),
             yield_to: Vec::new(),
+            environment: Arc::default(),
         }
     }
 }

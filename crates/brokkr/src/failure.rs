@@ -29,11 +29,18 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     terminal::say(&describe(&error));
     if error.downcast_ref::<Usage>().is_some() {
         ExitCode::from(2)
-    } else if let Some(brokkr_broker::StartError::Configuration(_)) = error.downcast_ref() {
+    } else if is_about_configuration(&error) {
         ExitCode::from(CONFIGURATION)
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// Whether another start would end the same.
+fn is_about_configuration(error: &anyhow::Error) -> bool {
+    let of_broker = error.downcast_ref();
+    matches!(of_broker, Some(brokkr_broker::StartError::Configuration(_)))
+        || error.is::<brokkr_agent::ConfigurationError>()
 }
 
 /// Whoever reads our output has seen enough (`brokkr events | head`).

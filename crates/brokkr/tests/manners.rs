@@ -38,6 +38,47 @@ fn who_has_not_signed_in_is_told_how() {
 }
 
 #[test]
+fn an_agent_does_not_begin_with_rules_that_cannot_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("agent.yaml");
+    for (text, said) in [
+        (
+            "kinds:\n  denied: [Secret]\n",
+            "agent.yaml:2:3: unknown field `denied`, expected one of allow, deny",
+        ),
+        (
+            "rules: [{name: a, expression: 'object.', message: b}]",
+            "agent.yaml:1:31: the expression cannot be read",
+        ),
+    ] {
+        fs::write(&file, text).unwrap();
+        let arguments = [
+            "agent",
+            "--broker",
+            NOBODY_LISTENS,
+            "--config",
+            "agent.yaml",
+        ];
+        let (_, stderr) = ends(&mut brokkr(folder.path(), &arguments), 78);
+        assert!(stderr.contains(said), "{stderr}");
+        let mut command = brokkr(folder.path(), &["agent", "--broker", NOBODY_LISTENS]);
+        ends(command.env("BROKKR_AGENT_CONFIG", &file), 78);
+    }
+    let arguments = [
+        "agent",
+        "--broker",
+        NOBODY_LISTENS,
+        "--config",
+        "nowhere.yaml",
+    ];
+    let (_, stderr) = ends(&mut brokkr(folder.path(), &arguments), 78);
+    assert!(
+        stderr.contains("nowhere.yaml: the configuration cannot be read"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn two_brokers_at_once_are_a_mistake_of_the_command() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = brokkr(folder.path(), &["status", "--context", "eu"]);

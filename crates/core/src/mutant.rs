@@ -12,6 +12,8 @@ pub enum Mutant {
     OtherHistoryAccepted,
     /// A content is applied whatever its digest is.
     DigestUnchecked,
+    /// The rules of the environment are not looked at.
+    RulesIgnored,
     /// Nothing is tried before it is written.
     DryRunSkipped,
     /// An object of the right name is ours, whatever its UID is.

@@ -18,6 +18,7 @@ pub struct AgentProcess {
     broker: String,
     kubeconfig: PathBuf,
     directory: PathBuf,
+    config: Option<PathBuf>,
     process: Option<Process>,
 }
 
@@ -53,8 +54,17 @@ impl AgentProcess {
             broker,
             kubeconfig: kubeconfig.to_owned(),
             directory: directory.to_owned(),
+            config: None,
             process: None,
         })
+    }
+
+    /// Gives it a configuration, which its process reads at its next start.
+    pub fn live_by(&mut self, rules: &str) -> Result<()> {
+        let file = self.directory.join(format!("{}.yaml", self.name));
+        std::fs::write(&file, rules)?;
+        self.config = Some(file);
+        Ok(())
     }
 
     /// Starts its process.
@@ -73,7 +83,10 @@ impl AgentProcess {
             ["--interval", interval],
             ["--wait", wait],
         ];
-        let arguments: Vec<&str> = ["agent"].into_iter().chain(arguments.concat()).collect();
+        let config = self.config.as_ref().map(|file| file.display().to_string());
+        let config = config.iter().flat_map(|file| ["--config", file.as_str()]);
+        let arguments = arguments.into_iter().flatten().chain(config);
+        let arguments: Vec<&str> = ["agent"].into_iter().chain(arguments).collect();
         self.process = Some(Process::brokkr(
             self.name.as_str(),
             &arguments,

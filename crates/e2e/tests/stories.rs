@@ -41,6 +41,7 @@ mod cli;
 mod conflict;
 mod disasters;
 mod doctor;
+mod environment;
 mod example;
 mod facts;
 mod finalizer;

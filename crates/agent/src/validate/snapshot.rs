@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use super::definition::Definitions;
 use super::needs;
 use super::own::OwnNamespace;
-use crate::Error;
 use crate::cluster::{Cluster, Kinds, Resource, Scope};
+use crate::{Environment, Error};
 
 /// Where objects go that name no namespace, in a stack that names none either; as `kubectl` does.
 const LAST_RESORT_NAMESPACE: &str = "default";
@@ -56,6 +56,7 @@ pub(crate) enum Served {
 pub(crate) async fn read(
     cluster: &Cluster,
     own: OwnNamespace<'_>,
+    environment: &Arc<Environment>,
     entry: &TargetStack,
     text: &Arc<str>,
 ) -> Result<Result<Snapshot, Vec<ObjectOutcome>>, Error> {
@@ -74,7 +75,10 @@ pub(crate) async fn read(
         creates_namespace: entry.create_namespace,
         stack: entry.stack.to_string(),
     };
-    Ok(resolver.resolve(manifests))
+    match resolver.resolve(manifests) {
+        Ok(snapshot) => environment.allow(entry, snapshot).await,
+        refused => Ok(refused),
+    }
 }
 
 async fn parse(text: &Arc<str>, namespace: Option<&str>) -> Result<Vec<Manifest>, Error> {

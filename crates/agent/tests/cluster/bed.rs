@@ -2,8 +2,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use brokkr_agent::Settings;
 use brokkr_agent::reconcile::{Attempt, Ending, Reconciler, Stack, Withheld};
+use brokkr_agent::{Environment, Settings};
 use brokkr_core::ambient::{Ambient, System};
 use brokkr_core::object::KeptKind;
 use brokkr_core::wire::{Approval, Health, ObjectResult, OnRemove, TargetRemoval, TargetStack};
@@ -74,6 +74,15 @@ impl Bed {
     pub async fn yield_to(&mut self, manager: &str) {
         let settings = Settings {
             yield_to: vec![manager.to_owned()],
+            ..settings(&self.records)
+        };
+        self.reconciler = reconciler(&self.client, settings).await;
+    }
+
+    /// An agent whose environment has these rules.
+    pub async fn live_by(&mut self, environment: Environment) {
+        let settings = Settings {
+            environment: Arc::new(environment),
             ..settings(&self.records)
         };
         self.reconciler = reconciler(&self.client, settings).await;

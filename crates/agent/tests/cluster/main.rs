@@ -8,6 +8,7 @@ mod bed;
 mod broker;
 mod ceding;
 mod crashes;
+mod environment;
 mod guard;
 mod kinds;
 mod ownership;

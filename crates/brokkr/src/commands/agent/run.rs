@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use brokkr_agent::Settings;
+use brokkr_agent::{Environment, Settings};
 use brokkr_client::Client;
 use brokkr_core::ambient::System;
 use brokkr_core::pak::Role;
@@ -64,6 +64,11 @@ pub struct Run {
     )]
     yield_to: Vec<String>,
 
+    /// What stacks may have in this cluster: a YAML file with rules, read at the start
+    /// (docs/how-to/guard-a-cluster.md); everything if left out
+    #[arg(long, env = "BROKKR_AGENT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
     #[command(flatten)]
     logging: Logging,
 }
@@ -71,6 +76,10 @@ pub struct Run {
 impl Run {
     pub async fn run(self) -> anyhow::Result<()> {
         self.logging.start()?;
+        let environment = match &self.config {
+            Some(file) => Environment::read(file)?,
+            None => Environment::default(),
+        };
         // `clap` asks for it, except where a subcommand is given.
         let broker = self.broker.unwrap_or_default();
         let key = given_key(self.key_file.as_deref())?
@@ -90,6 +99,7 @@ impl Run {
             interval: self.interval,
             wait: self.wait,
             yield_to: self.yield_to,
+            environment: Arc::new(environment),
             ..Settings::default()
         };
         let mut lifecycle = Lifecycle::new()?;
