@@ -15,6 +15,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::Error;
+use crate::brake::Brake;
 use crate::cluster::{Cluster, Write};
 use crate::inventory::Inventory;
 use crate::outcome;
@@ -57,26 +58,32 @@ impl From<ObjectOutcome> for Refused {
 pub(crate) struct Applied {
     pub objects: Vec<ObjectOutcome>,
     pub is_well: bool,
+    /// It was stopped between two objects.
+    pub is_stopped: bool,
 }
 
 /// Writes what the plan says and notes in the inventory what became ours.
-/// After a group in which something failed, nothing more is written.
+/// After a group in which something failed, or was stopped, nothing more is written.
 pub(crate) async fn apply(
     cluster: &Cluster,
+    brake: &Brake,
     judge: Judge<'_>,
     plan: &Plan<'_>,
     inventory: &mut Inventory,
 ) -> Result<Applied, Error> {
-    if let Some(name) = plan.namespace {
+    if let Some(name) = plan.namespace.filter(|_| !brake.is_pulled()) {
         create_namespace(cluster, name).await?;
     }
     let mut applied = Applied {
         objects: Vec::new(),
         is_well: true,
+        is_stopped: false,
     };
     for (&(phase, _), steps) in &plan.groups {
-        let outcomes = if applied.is_well {
-            let mut outcomes = group(cluster, judge, steps, inventory).await?;
+        applied.is_stopped |= brake.is_pulled();
+        let outcomes = if applied.is_well && !applied.is_stopped {
+            let (mut outcomes, is_stopped) = group(cluster, brake, judge, steps, inventory).await?;
+            applied.is_stopped |= is_stopped;
             if phase == Phase::Definitions && outcomes.iter().all(is_well) && plan.defines() {
                 let defined = plan.defined();
                 establish::definitions(cluster, steps, &defined, &mut outcomes).await?;
@@ -91,31 +98,45 @@ pub(crate) async fn apply(
     Ok(applied)
 }
 
+/// Also says whether it was stopped.
 async fn group(
     cluster: &Cluster,
+    brake: &Brake,
     judge: Judge<'_>,
     steps: &[Step<'_>],
     inventory: &mut Inventory,
-) -> Result<Vec<ObjectOutcome>, Error> {
+) -> Result<(Vec<ObjectOutcome>, bool), Error> {
     let tried = validate::dry_run(cluster, judge, inventory, steps, Trial::BeforeItsGroup).await;
     let refused: Vec<_> = tried.into_iter().map(|refused| refused.outcome).collect();
     if !refused.is_empty() {
         let is_refused = |step: &&Step<'_>| refused.iter().any(|r| r.object == step.object.key);
         let others = steps.iter().filter(|step| !is_refused(step)).map(skipped);
-        return Ok(others.chain(refused.clone()).collect());
+        return Ok((others.chain(refused.clone()).collect(), false));
     }
     let known = &*inventory;
     let writes: Vec<_> = steps
         .iter()
         .map(|step| {
             let ownership = known.get(&step.object.key);
-            let write = one(cluster, judge, step, ownership, Write::ForReal);
-            write.map(move |result| (step, result)).boxed()
+            let write = async move {
+                // What waits for its turn does not begin.
+                if brake.is_pulled() {
+                    return (step, None);
+                }
+                let result = one(cluster, judge, step, ownership, Write::ForReal).await;
+                (step, Some(result))
+            };
+            write.boxed()
         })
         .collect();
     let written = cluster.together(writes).await;
     let mut outcomes = Vec::with_capacity(written.len());
+    let is_stopped = written.iter().any(|(_, result)| result.is_none());
     for (step, result) in written {
+        let Some(result) = result else {
+            outcomes.push(skipped(step));
+            continue;
+        };
         outcomes.push(match result {
             Ok(None) => {
                 outcome::remarked(&step.object.key, ObjectResult::Unchanged, &left_of(step))
@@ -127,7 +148,7 @@ async fn group(
             Err(refused) => refused.outcome,
         });
     }
-    Ok(outcomes)
+    Ok((outcomes, is_stopped))
 }
 
 /// Writes one object if its verdict asks for it, and only in the state for which it does: when somebody

@@ -118,7 +118,8 @@ impl Fetcher<'_> {
 
     /// Judges a state; one that is accepted is on record before anybody acts upon it.
     async fn accept(&self, state: &TargetState) -> Result<bool, Error> {
-        match accept::judge(self.records.root.accepted().await.as_ref(), state) {
+        let before = self.records.root.accepted().await;
+        match accept::judge(before.as_ref(), state) {
             Judgement::Accept => {
                 let accepted = Accepted {
                     epoch: state.epoch,
@@ -126,7 +127,11 @@ impl Fetcher<'_> {
                     state_token: state.state_token.clone(),
                 };
                 self.records.root.change(Change::Accept(accepted)).await?;
-                self.reporter.end_hold();
+                if before.is_none_or(|before| before.epoch == state.epoch) {
+                    self.reporter.end_hold();
+                } else {
+                    self.reporter.begin_anew();
+                }
                 tracing::debug!(revision = state.revision, "target state accepted");
                 Ok(true)
             }

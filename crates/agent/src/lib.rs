@@ -7,6 +7,7 @@
 mod adopt;
 mod apply;
 mod backoff;
+mod brake;
 mod cluster;
 mod environment;
 mod error;

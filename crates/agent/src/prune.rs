@@ -12,6 +12,7 @@ use brokkr_core::wire::{ObjectOutcome, ObjectResult};
 use futures::FutureExt;
 
 use crate::Error;
+use crate::brake::Brake;
 use crate::cluster::{Absence, Cluster, Resource, Sight};
 use crate::guard::Gate;
 use crate::inventory::Inventory;
@@ -38,6 +39,8 @@ pub(crate) struct Pruned {
     /// What would go, and may not.
     pub held: Option<Held>,
     pub is_well: bool,
+    /// It was stopped before it was through.
+    pub is_stopped: bool,
 }
 
 impl Pruned {
@@ -48,6 +51,14 @@ impl Pruned {
             waits_for: None,
             held: None,
             is_well: true,
+            is_stopped: false,
+        }
+    }
+
+    fn stopped() -> Self {
+        Self {
+            is_stopped: true,
+            ..Self::nothing()
         }
     }
 }
@@ -58,6 +69,7 @@ pub(crate) struct Pruner<'a> {
     pub judge: Judge<'a>,
     pub consent: Consent<'a>,
     pub gate: &'a Gate,
+    pub brake: &'a Brake,
 }
 
 type Doomed = (ObjectKey, Resource, Incarnation);
@@ -74,6 +86,9 @@ impl Pruner<'_> {
         let mut dropped = self.dropped(inventory, wanted).await?;
         let mut pruned = Pruned::nothing();
         let sight = self.cluster.see(dropped.clone(), Absence::Asked).await?;
+        if self.brake.is_pulled() {
+            return Ok(Pruned::stopped());
+        }
         let doomed = self.settle(&mut dropped, &sight, inventory, &mut pruned);
         let clearance = self.clear(&doomed, inventory);
         let held = dropped.iter().filter(|(key, _)| clearance.is_held(key));
@@ -88,7 +103,9 @@ impl Pruner<'_> {
                 .into_iter()
                 .partition(|(key, _)| clearance.is_held(key));
             self.phase(free, &clearance, inventory, &mut pruned).await?;
-            if !held.is_empty() || pruned.waits_for.is_some() || !pruned.is_well {
+            pruned.is_stopped |= self.brake.is_pulled();
+            let goes_on = pruned.is_well && !pruned.is_stopped;
+            if !held.is_empty() || pruned.waits_for.is_some() || !goes_on {
                 break;
             }
         }
@@ -211,8 +228,14 @@ impl Pruner<'_> {
         let deletions: Vec<_> = doomed
             .iter()
             .map(|(key, resource, incarnation)| {
-                let deletion = self.cluster.delete(resource, key, incarnation);
-                deletion.map(move |result| (key, result)).boxed()
+                let deletion = async move {
+                    // What waits for its turn is not deleted.
+                    if self.brake.is_pulled() {
+                        return (key, Ok(()));
+                    }
+                    (key, self.cluster.delete(resource, key, incarnation).await)
+                };
+                deletion.boxed()
             })
             .collect();
         let mut failures = BTreeMap::new();

@@ -5,6 +5,7 @@
 //! the cluster and the inventory say.
 
 mod attempt;
+mod compare;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::sync::Semaphore;
 
 use crate::adopt;
 use crate::apply::{self, Refused};
+use crate::brake::Brake;
 use crate::cluster::Cluster;
 use crate::guard::Gate;
 use crate::inventory::{Applied, Inventory, Records};
@@ -49,6 +51,7 @@ const READERS: usize = 4;
 pub struct Stack {
     id: StackId,
     inventory: Option<Inventory>,
+    brake: Brake,
 }
 
 const LOST: &str = "the stack's inventory in the cluster is lost: what carries its marks was taken back, and nothing is deleted; to let its objects go, remove it with the policy `orphan`";
@@ -93,7 +96,10 @@ impl Reconciler {
             validate::read(&self.cluster, own, &self.environment, entry, text).await
         };
         let attempt = match snapshot {
-            Ok(Ok(snapshot)) => self.carry_out(entry, &snapshot, &mut inventory).await?,
+            Ok(Ok(snapshot)) => {
+                self.carry_out(entry, &snapshot, &mut inventory, &stack.brake)
+                    .await?
+            }
             Ok(Err(refused)) => Attempt::failed(refused),
             Err(error) => Attempt::error(&error),
         };
@@ -106,6 +112,7 @@ impl Reconciler {
         entry: &TargetStack,
         snapshot: &Snapshot,
         inventory: &mut Inventory,
+        brake: &Brake,
     ) -> Result<Attempt, Error> {
         let label = entry.stack.to_string();
         let judge = Judge::new(&label, inventory.memory).adopting(entry.adopt);
@@ -114,16 +121,23 @@ impl Reconciler {
         if let Some(refusal) = self.validate(&mut plan, judge, inventory).await {
             return Ok(refusal);
         }
+        if brake.is_pulled() {
+            return Ok(Attempt::done(Vec::new()).stopped());
+        }
         inventory.expect(&plan);
         if !Mutant::InventoryLate.is_on() {
             self.records.save(inventory).await?;
         }
-        let applied = apply::apply(&self.cluster, judge, &plan, inventory).await?;
+        let applied = apply::apply(&self.cluster, brake, judge, &plan, inventory).await?;
+        if applied.is_stopped {
+            self.records.save(inventory).await?;
+            return Ok(Attempt::done(applied.objects).stopped());
+        }
         if !applied.is_well && !Mutant::PruneInSpiteOfFailure.is_on() {
             self.records.save(inventory).await?;
             return Ok(Attempt::failed(applied.objects));
         }
-        let pruned = self.prune(judge, entry, snapshot, inventory).await?;
+        let pruned = self.prune(judge, entry, snapshot, inventory, brake).await?;
         let attempt = Attempt::of(applied.objects, pruned);
         let attempt = match inventory.memory {
             Memory::Whole => self.conclude(entry, inventory, attempt),
@@ -166,6 +180,7 @@ impl Reconciler {
         entry: &TargetStack,
         snapshot: &Snapshot,
         inventory: &mut Inventory,
+        brake: &Brake,
     ) -> Result<Pruned, Error> {
         if inventory.memory == Memory::Lost {
             return Ok(Pruned::nothing());
@@ -176,6 +191,7 @@ impl Reconciler {
             judge,
             consent: Consent::of(entry),
             gate: &self.gate,
+            brake,
         };
         pruner.prune(inventory, &wanted).await
     }
@@ -226,6 +242,10 @@ impl Reconciler {
             stack.inventory = Some(inventory);
             return Ok(Attempt::done(Vec::new()));
         }
+        if stack.brake.is_pulled() {
+            stack.inventory = Some(inventory);
+            return Ok(Attempt::done(Vec::new()).stopped());
+        }
         inventory.applied = None;
         let attempt = match removal.policy {
             OnRemove::Orphan => {
@@ -243,6 +263,7 @@ impl Reconciler {
                     judge: Judge::new(&label, inventory.memory),
                     consent: Consent::Removal(removal),
                     gate: &self.gate,
+                    brake: &stack.brake,
                 };
                 let result = pruner.prune(&mut inventory, &HashSet::new()).await?;
                 Attempt::of(Vec::new(), result)
@@ -296,11 +317,17 @@ impl From<&Applied> for FirstSuccess {
 
 impl Stack {
     /// A stack of which nothing has been read yet.
-    pub const fn new(id: StackId) -> Self {
+    pub fn new(id: StackId) -> Self {
         Self {
             id,
             inventory: None,
+            brake: Brake::default(),
         }
+    }
+
+    /// The same, whose attempts this brake stops.
+    pub(crate) fn under(self, brake: Brake) -> Self {
+        Self { brake, ..self }
     }
 
     /// Which stack it is.

@@ -77,6 +77,11 @@ impl Reporter {
         }
     }
 
+    /// Another history is followed from now on, and nothing is known yet of how stacks are doing in it.
+    pub(crate) fn begin_anew(&self) {
+        self.unsaid().outbox.begin_anew();
+    }
+
     /// Notes the outcome of an attempt.
     pub(crate) fn event(&self, stack: StackId, happened: Happened) {
         let mut unsaid = self.unsaid();

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brokkr_client::Client;
-use brokkr_core::StackId;
 use brokkr_core::ambient::Ambient;
 use brokkr_core::wire::TargetState;
+use brokkr_core::{Epoch, StackId};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -45,6 +45,8 @@ pub(crate) struct Supervisor {
     orders: BTreeMap<StackId, watch::Sender<Order>>,
     workers: JoinSet<()>,
     stacks: HashMap<Id, StackId>,
+    /// Whose orders these are.
+    history: Option<Epoch>,
 }
 
 impl Supervisor {
@@ -55,6 +57,7 @@ impl Supervisor {
             orders: BTreeMap::new(),
             workers: JoinSet::new(),
             stacks: HashMap::new(),
+            history: None,
         }
     }
 
@@ -85,11 +88,13 @@ impl Supervisor {
     /// Gives every stack its order. A stack that the state does not name is left as it is.
     fn assign(&mut self, state: &TargetState) {
         let mut orders = order::orders(state);
+        // The same sequence may mean another snapshot in another history: everybody looks again, and tells.
+        let is_another = self.history.replace(state.epoch) != Some(state.epoch);
         for (stack, sender) in &self.orders {
             let named = orders.remove(stack);
             sender.send_if_modified(|current| {
                 let order = named.unwrap_or_else(|| order::of_absence(current));
-                let is_new = *current != order;
+                let is_new = is_another || *current != order;
                 *current = order;
                 is_new
             });

@@ -249,6 +249,7 @@ impl Broker {
             revision: row.revision,
             labels: row.labels,
             annotations: row.annotations,
+            paused: row.paused,
             facts: row.facts,
             created_at: row.created_at,
             last_seen: heartbeat.map(|heartbeat| heartbeat.at),

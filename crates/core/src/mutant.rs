@@ -56,6 +56,8 @@ pub enum Mutant {
     TokenKept,
     /// A token of a history that the database does not have is taken for one that it has.
     LineageIgnored,
+    /// What is paused is changed as if it were not.
+    PauseIgnored,
     /// A change may take away whatever it likes without a plan.
     BrokerGuardOff,
     /// A change is made whatever its plan says.

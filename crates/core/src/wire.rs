@@ -12,6 +12,7 @@ mod explain;
 mod keys;
 mod page;
 mod patch;
+mod pause;
 mod problem;
 mod settings;
 mod stacks;
@@ -34,6 +35,7 @@ pub use explain::{
 pub use keys::{CreateKey, CreatedKey, Key, KeyOwner, KeyState, RotateKey, RotatedKey};
 pub use page::Page;
 pub use patch::PatchTraits;
+pub use pause::{PAUSE, Paused, TargetAgent};
 pub use problem::{Code, Problem};
 pub use settings::{
     Guard, GuardAgents, KeyLimit, Limits, PatchGuard, PatchLimits, PatchRetention, PatchSettings,
@@ -63,4 +65,4 @@ pub const STATE_HEADER: &str = "brokkr-state";
 /// The longest time that a poll may wait, in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 50;
 /// What this version understands in target state entries (`requires`).
-pub const FEATURES: &[&str] = &[];
+pub const FEATURES: &[&str] = &[PAUSE];

@@ -59,6 +59,7 @@ mod losses;
 mod network;
 mod one_history;
 mod orphan;
+mod pauses;
 mod poison;
 mod prune;
 mod raw_requests;

@@ -199,6 +199,7 @@ async fn a_snapshot_that_is_refused_goes_no_further() {
         approved_losses: Vec::new(),
         released: Vec::new(),
         adopt: brokkr_core::wire::Adopt::Never,
+        paused: false,
     };
     for (environment, is_through) in [
         ("", true),

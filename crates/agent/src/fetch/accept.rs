@@ -45,6 +45,7 @@ pub(super) fn judge(accepted: Option<&Accepted>, state: &TargetState) -> Judgeme
 #[cfg(test)]
 mod tests {
     use brokkr_core::ambient::System;
+    use brokkr_core::wire::TargetAgent;
 
     use super::*;
 
@@ -73,6 +74,7 @@ mod tests {
                 revision,
                 state_token: String::new(),
                 succeeds,
+                agent: TargetAgent::default(),
                 stacks: Vec::new(),
                 removals: Vec::new(),
             };

@@ -60,6 +60,9 @@ pub struct FirstSuccess {
     pub at: Timestamp,
 }
 
+/// Why an attempt went no further.
+const STOPPED: &str = "stopped between two objects, because it was paused, or the broker no longer names it; what was begun was finished";
+
 impl Attempt {
     fn new(ending: Ending, mut objects: Vec<ObjectOutcome>) -> Self {
         objects.sort_by(|a, b| a.object.cmp(&b.object));
@@ -94,6 +97,9 @@ impl Attempt {
     /// Everything was applied; how the pruning went decides.
     pub(crate) fn of(mut objects: Vec<ObjectOutcome>, pruned: Pruned) -> Self {
         objects.extend(pruned.objects);
+        if pruned.is_stopped && pruned.is_well {
+            return Self::done(objects).stopped();
+        }
         let attempt = match pruned.waits_for {
             _ if !pruned.is_well => Self::failed(objects),
             Some(reason) => Self::new(Ending::Waiting(reason), objects),
@@ -116,6 +122,11 @@ impl Attempt {
             self.ending = Ending::Held(reason.to_owned());
         }
         self
+    }
+
+    /// It did not come to its end.
+    pub(crate) fn stopped(self) -> Self {
+        self.held(STOPPED)
     }
 
     pub(crate) const fn with_success(mut self, success: Success) -> Self {

@@ -57,6 +57,13 @@ impl Outbox {
         is_news
     }
 
+    /// What was noted is about another history, whose sequences mean other snapshots: nothing is known any more.
+    pub(super) fn begin_anew(&mut self) {
+        self.holds = None;
+        self.statuses.clear();
+        self.unsaid.clear();
+    }
+
     /// What is to be said of a stack at present.
     fn saying(&self, stack: StackId) -> Option<StackStatus> {
         let mut status = self.statuses.get(&stack)?.clone();

@@ -2,6 +2,7 @@
 
 mod content;
 mod remove;
+mod rest;
 mod tell;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::Workshop;
 use super::order::Order;
 use crate::backoff::Backoff;
+use crate::brake::Brake;
 use crate::reconcile::{Attempt, Ending, Stack};
 use content::Content;
 use tell::Story;
@@ -64,8 +66,10 @@ impl Worker {
         workshop: Arc<Workshop>,
         shutdown: CancellationToken,
     ) -> Self {
+        let current = orders.clone();
+        let brake = Brake::when(move || !current.borrow().may_change());
         Self {
-            stack: Stack::new(stack),
+            stack: Stack::new(stack).under(brake),
             orders,
             shutdown,
             content: Content::default(),
@@ -90,6 +94,7 @@ impl Worker {
                 Order::Idle => return,
                 Order::Apply(entry) => self.follow(&entry).await,
                 Order::Remove(removal) => self.remove(&removal).await,
+                Order::Rest(entry, paused) => self.rest(&entry, paused).await,
                 Order::Hold(entry, reason) => self.hold(&entry, reason).await,
             }
         }

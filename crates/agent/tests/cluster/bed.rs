@@ -105,6 +105,7 @@ impl Bed {
             approved_losses: Vec::new(),
             released: Vec::new(),
             adopt: brokkr_core::wire::Adopt::Never,
+            paused: false,
         }
     }
 

@@ -7,7 +7,7 @@ use brokkr_core::ambient::System;
 use brokkr_core::targeting::Facts;
 use brokkr_core::wire::{
     AgentEvent, Confirmation, ConfirmationReport, EventReport, StackStatus, StatusReport,
-    TargetState,
+    TargetAgent, TargetState,
 };
 use brokkr_core::{DeploymentObjectId, Epoch, StackId};
 use serde_json::json;
@@ -47,6 +47,7 @@ pub fn state(epoch: Epoch, revision: u64) -> TargetState {
         revision,
         state_token: format!("token-{revision}"),
         succeeds: Vec::new(),
+        agent: TargetAgent::default(),
         stacks: Vec::new(),
         removals: Vec::new(),
     }

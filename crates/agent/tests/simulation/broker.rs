@@ -6,8 +6,8 @@ use brokkr_core::ambient::Ambient;
 use brokkr_core::object::KeptKind;
 use brokkr_core::wire::{
     Adopt, Approval, ConfirmationAnswer, ConfirmationReport, ConfirmationResult, Confirmations,
-    HeldLoss, LossCause, OnRemove, StackStatus, StatusReport, TargetRemoval, TargetStack,
-    TargetState,
+    HeldLoss, LossCause, OnRemove, PAUSE, StackStatus, StatusReport, TargetAgent, TargetRemoval,
+    TargetStack, TargetState,
 };
 use brokkr_core::{DeploymentObjectId, Digest, Epoch, ObjectKey, StackId};
 use jiff::Timestamp;
@@ -29,6 +29,8 @@ pub struct Broker {
     /// Every version there ever was.
     published: BTreeMap<DeploymentObjectId, Version>,
     pub statuses: BTreeMap<StackId, StackStatus>,
+    /// What is paused as a whole.
+    pub agent: TargetAgent,
     pub mood: Mood,
 }
 
@@ -41,6 +43,7 @@ pub struct Stack {
     pub approved: BTreeSet<ObjectKey>,
     pub released: BTreeSet<ObjectKey>,
     pub adopt: Adopt,
+    pub paused: bool,
 }
 
 /// A deployment object.
@@ -112,6 +115,7 @@ impl Broker {
             next_id: 0,
             published: BTreeMap::new(),
             statuses: BTreeMap::new(),
+            agent: TargetAgent::default(),
             mood: Mood::Well,
         };
         broker.remember();
@@ -197,14 +201,33 @@ impl Broker {
     /// What the agent should do.
     pub fn state(&self) -> TargetState {
         let mut state = self.short();
+        state.agent = self.agent;
         for (id, stack) in &self.stacks {
             match (&stack.target, stack.versions.last()) {
-                (Target::Runs, Some(version)) => state.stacks.push(stack.entry(*id, version)),
-                (Target::Leaves(removal), _) => state.removals.push(removal.clone()),
+                (Target::Runs, Some(version)) => {
+                    let mut entry = stack.entry(*id, version);
+                    if self.is_paused(stack) {
+                        entry.requires.push(PAUSE.to_owned());
+                    }
+                    state.stacks.push(entry);
+                }
+                (Target::Leaves(removal), _) if !self.is_paused(stack) => {
+                    state.removals.push(removal.clone());
+                }
                 _ => {}
             }
         }
         state
+    }
+
+    pub const fn is_paused(&self, stack: &Stack) -> bool {
+        stack.paused || self.agent.is_paused()
+    }
+
+    /// Pauses or resumes the whole agent.
+    pub fn set_agent(&mut self, agent: TargetAgent) {
+        self.agent = agent;
+        self.change(|_, _| {});
     }
 
     /// What a broker says that has lost its lists.
@@ -214,6 +237,7 @@ impl Broker {
             revision: self.past.revision(),
             state_token: self.past.token(),
             succeeds: self.past.succeeds.clone(),
+            agent: TargetAgent::default(),
             stacks: Vec::new(),
             removals: Vec::new(),
         }
@@ -340,6 +364,7 @@ impl Stack {
             approved: BTreeSet::new(),
             released: BTreeSet::new(),
             adopt,
+            paused: false,
         }
     }
 
@@ -375,6 +400,7 @@ impl Stack {
             approved_losses: version.approved.union(&self.approved).cloned().collect(),
             released: self.released.iter().cloned().collect(),
             adopt: self.adopt,
+            paused: self.paused,
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Tale {
 
 /// Drift is found at the next resync, and retries are minutes apart.
 const REST: Duration = Duration::from_mins(40);
+/// Longer than between two looks at a stack.
+const PAUSE: Duration = Duration::from_mins(6);
 const LOOK: Duration = Duration::from_secs(30);
 
 /// Plays a plot to its end; on a violation, the whole of it.
@@ -77,6 +79,7 @@ impl Stage {
     pub async fn come_to_rest(&self) -> Result<(), String> {
         self.shared.world().calm();
         self.shared.news.notify_waiters();
+        self.resume().await?;
         for _ in 0..REST.as_secs() / LOOK.as_secs() {
             sleep(LOOK).await;
             self.is_lawful()?;
@@ -94,6 +97,24 @@ impl Stage {
             .unrest()
             .or_else(|| world.orphan())
             .map_or(Ok(()), Err)
+    }
+
+    /// What is paused is said to be, stays as it is, and goes on.
+    async fn resume(&self) -> Result<(), String> {
+        if !self.shared.world().is_anything_paused() {
+            return Ok(());
+        }
+        // An agent that proves lost history is let go on first: what it holds, it holds for that reason.
+        sleep(PAUSE).await;
+        self.shared.world().accept_lost();
+        self.shared.news.notify_waiters();
+        sleep(PAUSE).await;
+        self.is_lawful()?;
+        let untold = self.shared.world().untold_pause();
+        untold.map_or(Ok(()), Err)?;
+        self.shared.world().resume_all();
+        self.shared.news.notify_waiters();
+        Ok(())
     }
 
     /// The agent begins a life with nothing but what is in the cluster.

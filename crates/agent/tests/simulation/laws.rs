@@ -15,6 +15,7 @@ use super::api::{Api, Deed, FIXED};
 use super::broker::{Target, Version, Wanted, approves, permits, permits_adoption, permits_remake};
 use super::object::{Fields, LABEL, Maker, Object, PRUNE, Place, RECREATE};
 use super::past::Past;
+use super::stillness::Stillness;
 use super::world::World;
 
 /// What the broker's contents never say.
@@ -24,6 +25,9 @@ pub const REFUSED: &str = "with a refused object";
 
 /// The namespace of the agent's records.
 pub const RECORDS: &str = "brokkr-system";
+
+/// What the agent accepted lies there.
+pub const RECORD: &str = "brokkr-agent";
 
 /// What the laws remember.
 #[derive(Default)]
@@ -47,6 +51,7 @@ pub struct Witness {
     /// How often it was said that a loss is held.
     pub holds: u64,
     pub adoptions: u64,
+    pub stillness: Stillness,
 }
 
 impl Witness {
@@ -58,6 +63,7 @@ impl Witness {
     pub fn begin_life(&mut self) {
         self.accepted.drain(..self.accepted.len().saturating_sub(1));
         self.lost.clear();
+        self.stillness.begin_life();
         self.named_at_most = self.named.values().sum();
     }
 
@@ -83,13 +89,14 @@ impl World {
                 | Deed::Deleted(place, object) => (place.clone(), object.clone()),
             };
             if place.namespace.as_deref() == Some(RECORDS) {
-                if place.name == "brokkr-agent" {
+                if place.name == RECORD {
                     self.witness_record(&object);
                 }
                 self.witness_inventory(&place);
                 continue;
             }
             self.witness.writes += 1;
+            self.witness_stillness(&place, &object);
             self.witness_content(&place, &object);
             match deed {
                 Deed::Created(..) => {}
@@ -100,6 +107,18 @@ impl World {
                 }
                 Deed::Deleted(_, before) => self.witness_deletion(&place, &before),
             }
+        }
+    }
+
+    /// What is paused or not named is left as it is.
+    fn witness_stillness(&mut self, place: &Place, object: &Object) {
+        let owner = maker(object);
+        if let Some(Maker::Stack(stack)) = owner
+            && !self.witness.stillness.permits(stack, place, self.age())
+        {
+            self.violated(format!(
+                "{place:?} of {stack} was touched while that was to be left alone"
+            ));
         }
     }
 
@@ -245,6 +264,7 @@ impl World {
             self.witness
                 .let_go
                 .extend(orphaned.map(|removal| removal.stack));
+            self.witness.stillness.saw_accepted(&state);
             self.witness.accepted.push(state);
         }
     }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::api::{Answer, Ask, refused};
 use super::broker::Mood;
-use super::laws::WRONG;
+use super::laws::{RECORD, WRONG};
 use super::world::{Fate, Shared, World};
 
 /// The way to the API server in one life of the agent.
@@ -45,6 +45,15 @@ async fn ask(
     };
     shared.point(life).await;
     let (fate, there, back) = chances(&mut shared.world());
+    let is_write = ask.method != "GET" && !ask.query.contains_key("dryRun");
+    let note = |world: &mut World| {
+        let now = world.age();
+        if is_write {
+            world.witness.stillness.saw_request(&ask.path, now);
+        }
+        now
+    };
+    note(&mut shared.world());
     sleep(there).await;
     shared.point(life).await;
     let answer = {
@@ -77,8 +86,14 @@ async fn ask(
     };
     shared.point(life).await;
     sleep(back).await;
+    let world = &mut *shared.world();
+    let now = note(world);
     if fate == Fate::Unheard {
         return Err("the connection broke".into());
+    }
+    if is_write && ask.path.ends_with(RECORD) && answer.status < 300 && world.life == life {
+        let stacks: Vec<_> = world.broker.stacks.keys().copied().collect();
+        world.witness.stillness.acts_upon(stacks.into_iter(), now);
     }
     let response = Response::builder()
         .status(answer.status)

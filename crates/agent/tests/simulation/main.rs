@@ -10,6 +10,7 @@ mod object;
 mod past;
 mod people;
 mod plots;
+mod stillness;
 mod world;
 
 use brokkr_client::{Client, PlainHttp};

@@ -25,7 +25,7 @@ pub enum Then {
     Remove,
 }
 
-const ACTS: usize = 20;
+const ACTS: usize = 25;
 /// An update takes less.
 const UPDATE: Duration = Duration::from_mins(2);
 

@@ -29,6 +29,7 @@ impl Mutation for CreateAgent {
             revision: change.revision,
             labels: self.labels.clone(),
             annotations: self.annotations.clone(),
+            paused: false,
             facts: None,
             created_at: change.now,
             heartbeat: None,
@@ -50,7 +51,7 @@ impl Mutation for CreateAgent {
     }
 }
 
-/// Changes an agent's labels and annotations, and with them what it runs.
+/// Changes an agent's labels and annotations, and with them what it runs; or whether it changes anything.
 pub(crate) struct ChangeAgent {
     pub(crate) agent: Reference,
     pub(crate) expected: IfMatch,
@@ -67,18 +68,25 @@ impl Mutation for ChangeAgent {
         let PatchAgent {
             labels,
             annotations,
+            paused,
         } = &self.patch;
         let labels = labels.applied_to(agent.labels);
         agent.labels = labels.map_err(|why| Error::invalid("/labels", why.to_string()))?;
         let annotations = annotations.applied_to(agent.annotations);
         agent.annotations =
             annotations.map_err(|why| Error::invalid("/annotations", why.to_string()))?;
+        let was_paused = agent.paused;
+        agent.paused = paused.unwrap_or(was_paused);
         if traits(&agent) == before {
             change.unchanged();
             return Ok(agent);
         }
         agent.revision = change.revision;
-        agents::set_traits(&agent, &mut change.tx).await?;
+        agents::update(&agent, &mut change.tx).await?;
+        if agent.paused != was_paused {
+            agents::mark_changed(agent.id, change.revision, &mut change.tx).await?;
+            change.touch(Touched::Agent(agent.id));
+        }
         anchors::set_agent(&agent, &mut change.tx).await?;
         settle_agent(&agent, change).await?;
         let after = traits(&agent);
@@ -153,7 +161,7 @@ fn named(agent: &AgentRow) -> (Uuid, Option<String>) {
 }
 
 fn traits(agent: &AgentRow) -> Value {
-    json!({"labels": &agent.labels, "annotations": &agent.annotations})
+    json!({"labels": &agent.labels, "annotations": &agent.annotations, "paused": agent.paused})
 }
 
 /// Facts without the kinds that others have too: an audit of all kinds at every change would be long.

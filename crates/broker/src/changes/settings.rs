@@ -3,13 +3,14 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::extract::IfMatch;
-use crate::store::settings;
+use crate::store::changes::Touched;
+use crate::store::settings::{self, FleetPause};
 use crate::writer::{Change, Mutation};
 
 /// What the audit calls the settings, which have no id.
 const NAME: &str = "settings";
 
-/// Changes the broker's settings. Nothing is touched: whoever obeys one reads it where it decides.
+/// Changes the broker's settings. Only a pause is touched: whoever obeys another one reads it where it decides.
 pub(crate) struct ChangeSettings {
     pub(crate) expected: IfMatch,
     pub(crate) patch: PatchSettings,
@@ -28,6 +29,14 @@ impl Mutation for ChangeSettings {
         }
         after.revision = change.revision;
         settings::write(&after, &mut change.tx).await?;
+        if after.paused != before.paused {
+            let pause = FleetPause {
+                paused: after.paused,
+                changed_revision: change.revision,
+            };
+            settings::set_fleet_pause(pause, &mut change.tx).await?;
+            change.touch(Touched::Pause);
+        }
         let subject = (Uuid::nil(), Some(NAME.to_owned()));
         change.audit(
             AuditAction::SettingsChange,

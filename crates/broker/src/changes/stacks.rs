@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::quota;
-use super::targeting::{end, settle_stack};
+use super::targeting::{end, mark, settle_stack};
 use crate::error::{Error, Result};
 use crate::extract::IfMatch;
 use crate::idempotency::Repeatable;
@@ -92,6 +92,9 @@ impl Mutation for ChangeStack {
                 held_facts::forget_rule(stack.id, RuleDigest::of(rule), &mut change.tx).await?;
             }
         }
+        if stack.options.paused != before.stack.options.paused {
+            mark_removals(stack.id, change).await?;
+        }
         change.touch(Touched::Stack(stack.id));
         let row = StackRow {
             stack,
@@ -102,6 +105,16 @@ impl Mutation for ChangeStack {
         change.audit(AuditAction::StackChange, named(&row.stack), before, after)?;
         Ok(row.stack)
     }
+}
+
+/// A pause takes the stack's removals out of what agents are told, and its end brings them back.
+async fn mark_removals(stack: StackId, change: &mut Change) -> Result<()> {
+    for open in agent_targets::of_stack(stack, &mut change.tx).await? {
+        if let OpenTarget::Removing(removal) = open {
+            mark(removal.agent, stack, change).await?;
+        }
+    }
+    Ok(())
 }
 
 fn patched(stack: Stack, patch: PatchStack) -> Result<Stack> {
@@ -139,6 +152,12 @@ impl Mutation for DeleteStack {
             .await?
             .stack;
         self.expected.check(stack.revision)?;
+        if stack.options.paused {
+            return Err(Error::InUse(format!(
+                "stack {} is paused, and nothing of it is removed until it is resumed: resume it first",
+                stack.name
+            )));
+        }
         let ending = Ending {
             policy: self.policy.unwrap_or(stack.options.on_remove),
             allow_delete: self.allow_delete.clone(),

@@ -2,7 +2,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use brokkr_core::wire::{TargetRemoval, TargetStack, TargetState};
+use brokkr_core::wire::{PAUSE, TargetAgent, TargetRemoval, TargetStack, TargetState};
 use brokkr_core::{AgentId, Epoch, GeneratorId, KeyId, Name, StackId};
 use uuid::Uuid;
 
@@ -18,6 +18,7 @@ use crate::store::broker::{self, Identity};
 use crate::store::changes::{self, Touched};
 use crate::store::epochs::{self, Place};
 use crate::store::keys::{self, Key};
+use crate::store::settings::{self, FleetPause};
 use crate::store::stack_entries::{self, StackEntry};
 use crate::store::{Tx, agents, generators};
 
@@ -32,6 +33,7 @@ pub(crate) struct Index {
     load_number: u64,
     revision: u64,
     lineage: Lineage,
+    pause: FleetPause,
     keys: Keyring,
     generators: HashMap<GeneratorId, Name>,
     agents: HashMap<AgentId, Agent>,
@@ -54,6 +56,7 @@ enum Link {
 #[derive(Default)]
 struct Stack {
     changed_revision: u64,
+    paused: bool,
     entry: Option<TargetStack>,
     /// The agents that run it, which a publish concerns.
     agents: HashSet<AgentId>,
@@ -65,6 +68,7 @@ pub(crate) struct Update {
     revision: u64,
     /// The ids of the revisions in between.
     lineage: Vec<Uuid>,
+    pause: Option<FleetPause>,
     keys: Vec<(KeyId, Option<Key>)>,
     generators: Vec<(GeneratorId, Option<Name>)>,
     agents: Vec<(AgentId, Option<AgentEntry>)>,
@@ -93,6 +97,7 @@ impl Update {
                     .push((id, generators::name(id, tx).await?)),
                 Touched::Agent(id) => update.agents.push((id, agents::entry(id, tx).await?)),
                 Touched::Stack(id) => update.stacks.push((id, stack_entries::find(id, tx).await?)),
+                Touched::Pause => update.pause = Some(settings::fleet_pause(tx).await?),
                 // The follower reads everything anew.
                 Touched::History => {}
                 Touched::Target(agent, stack) => {
@@ -119,6 +124,7 @@ impl Index {
             load_number: 0,
             revision,
             lineage: Lineage::new(first, changes::lineages(first, revision, tx).await?),
+            pause: settings::fleet_pause(tx).await?,
             keys: keys::all(tx).await?.into_iter().collect(),
             generators: generators::names(tx).await?.into_iter().collect(),
             agents: HashMap::new(),
@@ -209,12 +215,25 @@ impl Index {
     /// What an agent should do: a function of the history up to this revision, and of nothing else.
     pub(super) fn target_state(&self, id: AgentId) -> Option<TargetState> {
         let agent = self.agents.get(&id)?;
-        let mut revision = agent.entry.changed_revision;
+        let mut revision = agent
+            .entry
+            .changed_revision
+            .max(self.pause.changed_revision);
+        let whole = TargetAgent {
+            paused: agent.entry.paused,
+            fleet_paused: self.pause.paused,
+        };
         let mut running = Vec::new();
         let mut removals = Vec::new();
         for (stack, link) in &agent.links {
             match link {
-                Link::Removing(removal) => removals.push(removal.clone()),
+                Link::Removing(removal) => {
+                    // An agent of any version leaves alone what is absent.
+                    let stack = self.stacks.get(stack);
+                    if !whole.is_paused() && !stack.is_some_and(|stack| stack.paused) {
+                        removals.push(removal.clone());
+                    }
+                }
                 Link::Active(decided) => {
                     if let Some(stack) = self.stacks.get(stack) {
                         revision = revision.max(stack.changed_revision);
@@ -222,7 +241,8 @@ impl Index {
                             stack
                                 .entry
                                 .clone()
-                                .map(|entry| decide(entry, decided.as_deref())),
+                                .map(|entry| decide(entry, decided.as_deref()))
+                                .map(|entry| hold_if_paused(entry, whole)),
                         );
                     }
                 }
@@ -239,6 +259,7 @@ impl Index {
             revision,
             state_token: StateToken::new(token_key, id, place).text(),
             succeeds: self.succeeds.clone(),
+            agent: whole,
             stacks: running,
             removals,
         })
@@ -250,6 +271,10 @@ impl Index {
         self.lineage.extend(update.lineage);
         let mut affected = HashSet::new();
         let mut woken = Vec::new();
+        if let Some(pause) = update.pause {
+            self.pause = pause;
+            affected.extend(self.agents.keys());
+        }
         for (id, key) in update.keys {
             affected.extend(self.keys.put(id, key).map(AgentId::from));
         }
@@ -316,8 +341,9 @@ impl Index {
     fn put_stack(&mut self, id: StackId, row: Option<StackEntry>) {
         let stack = self.stacks.entry(id).or_default();
         // The agents of a stack that is gone are told by their removals, which the same revision made.
-        (stack.changed_revision, stack.entry) =
-            row.map_or((0, None), |row| (row.changed_revision, row.entry));
+        (stack.changed_revision, stack.paused, stack.entry) = row.map_or((0, false, None), |row| {
+            (row.changed_revision, row.paused, row.entry)
+        });
         self.drop_if_gone(id);
     }
 
@@ -373,6 +399,14 @@ fn decide(mut entry: TargetStack, decided: Option<&Decided>) -> TargetStack {
     if let Some(decided) = decided {
         entry.approved_losses.extend_from_slice(&decided.approved);
         entry.released.clone_from(&decided.released);
+    }
+    entry
+}
+
+/// What is paused requires that the agent knows pauses: one that does not, holds it.
+fn hold_if_paused(mut entry: TargetStack, agent: TargetAgent) -> TargetStack {
+    if entry.paused || agent.is_paused() {
+        entry.requires.push(PAUSE.to_owned());
     }
     entry
 }

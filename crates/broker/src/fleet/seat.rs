@@ -22,6 +22,7 @@ impl Etag {
         let told = (
             &state.epoch,
             &state.succeeds,
+            &state.agent,
             &state.stacks,
             &state.removals,
         );

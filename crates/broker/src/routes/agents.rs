@@ -60,7 +60,7 @@ pub(super) async fn create(
         .await
 }
 
-/// Changes an agent's labels and annotations (JSON Merge Patch), and with them which stacks it runs.
+/// Changes an agent (JSON Merge Patch): its labels and annotations, and with them which stacks it runs; whether it is paused.
 #[utoipa::path(patch, path = "/agents/{agent}", tag = "agents", request_body = PatchAgent,
     params(("agent" = String, Path, description = "Id or name"), Preview),
     responses((status = 200, body = MadeOrPlanned<Agent>)))]

@@ -16,7 +16,7 @@ use crate::scope::Scope;
 macro_rules! select_agents {
     ($rest:literal) => {
         concat!(
-            "select a.id, a.name, a.edited_revision, a.labels, a.annotations, a.facts, a.created_at,
+            "select a.id, a.name, a.edited_revision, a.labels, a.annotations, a.paused, a.facts, a.created_at,
                     a.last_seen, a.interval_seconds
              from agents a",
             " ",
@@ -34,6 +34,7 @@ pub(crate) struct AgentRow {
     pub(crate) revision: u64,
     pub(crate) labels: Labels,
     pub(crate) annotations: Annotations,
+    pub(crate) paused: bool,
     /// None until it has reported any.
     pub(crate) facts: Option<Facts>,
     pub(crate) created_at: Timestamp,
@@ -65,6 +66,7 @@ struct Row {
     edited_revision: i64,
     labels: Json<Labels>,
     annotations: Json<Annotations>,
+    paused: bool,
     facts: Option<Json<Facts>>,
     created_at: jiff_sqlx::Timestamp,
     last_seen: Option<jiff_sqlx::Timestamp>,
@@ -80,6 +82,7 @@ impl From<Row> for AgentRow {
             revision: number(row.edited_revision),
             labels: row.labels.0,
             annotations: row.annotations.0,
+            paused: row.paused,
             facts: row.facts.map(|Json(facts)| facts),
             created_at: row.created_at.to_jiff(),
             heartbeat: row.last_seen.map(|at| Heartbeat {
@@ -197,18 +200,21 @@ pub(crate) async fn itself(id: AgentId, tx: &mut Tx) -> Result<AgentRow> {
 pub(crate) struct AgentEntry {
     /// The last revision that changed its targets or removals.
     pub(crate) changed_revision: u64,
+    pub(crate) paused: bool,
 }
 
 #[derive(sqlx::FromRow)]
 struct EntryRow {
     id: Uuid,
     changed_revision: i64,
+    paused: bool,
 }
 
 impl From<EntryRow> for (AgentId, AgentEntry) {
     fn from(row: EntryRow) -> Self {
         let entry = AgentEntry {
             changed_revision: number(row.changed_revision),
+            paused: row.paused,
         };
         (row.id.into(), entry)
     }
@@ -217,7 +223,7 @@ impl From<EntryRow> for (AgentId, AgentEntry) {
 /// What the fleet index holds of one agent; nothing of one that was deleted.
 pub(crate) async fn entry(id: AgentId, tx: &mut Tx) -> Result<Option<AgentEntry>> {
     let row: Option<EntryRow> = on!(tx, |c| sqlx::query_as(
-        "select id, changed_revision from agents where id = $1 and deleted_at is null"
+        "select id, changed_revision, paused from agents where id = $1 and deleted_at is null"
     )
     .bind(id.uuid())
     .fetch_optional(c)
@@ -228,7 +234,7 @@ pub(crate) async fn entry(id: AgentId, tx: &mut Tx) -> Result<Option<AgentEntry>
 /// What the fleet index holds of every agent.
 pub(crate) async fn entries(tx: &mut Tx) -> Result<Vec<(AgentId, AgentEntry)>> {
     let rows: Vec<EntryRow> = on!(tx, |c| sqlx::query_as(
-        "select id, changed_revision from agents where deleted_at is null"
+        "select id, changed_revision, paused from agents where deleted_at is null"
     )
     .fetch_all(c)
     .await)?;
@@ -247,17 +253,21 @@ pub(crate) async fn delete(id: AgentId, now: Timestamp, tx: &mut Tx) -> Result<(
     Ok(())
 }
 
-pub(crate) async fn set_traits(agent: &AgentRow, tx: &mut Tx) -> Result<()> {
-    on!(tx, |c| sqlx::query(
-        "update agents set labels = $2, annotations = $3, edited_revision = $4 where id = $1"
+/// Replaces all that people may change of an agent.
+pub(crate) async fn update(agent: &AgentRow, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| {
+        sqlx::query(
+        "update agents set labels = $2, annotations = $3, edited_revision = $4, paused = $5 where id = $1"
     )
     .bind(agent.id.uuid())
     .bind(Json(&agent.labels))
     .bind(Json(&agent.annotations))
     .bind(sql(agent.revision))
+    .bind(agent.paused)
     .execute(c)
     .await
-    .map(drop))?;
+    .map(drop)
+    })?;
     Ok(())
 }
 

@@ -19,6 +19,8 @@ pub(crate) enum Touched {
     /// Which histories this one continues.
     History,
     Key(KeyId),
+    /// Whether all agents are paused.
+    Pause,
     /// The stack itself, not its targets.
     Stack(StackId),
     /// What links this agent to this stack.

@@ -25,6 +25,7 @@ macro_rules! select_entries {
 pub(crate) struct StackEntry {
     pub(crate) id: StackId,
     pub(crate) changed_revision: u64,
+    pub(crate) paused: bool,
     /// What agents that run the stack are told; none before the first publish.
     pub(crate) entry: Option<TargetStack>,
 }
@@ -64,12 +65,14 @@ impl TryFrom<IndexColumns> for StackEntry {
                 approved_losses: row.approved_losses.map_or_else(Vec::new, |keys| keys.0),
                 released: Vec::new(),
                 adopt: row.options.0.adopt,
+                paused: row.options.0.paused,
             }),
             _ => None,
         };
         Ok(Self {
             id,
             changed_revision: number(row.changed_revision),
+            paused: row.options.0.paused,
             entry,
         })
     }

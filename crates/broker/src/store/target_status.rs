@@ -1,4 +1,6 @@
-use brokkr_core::wire::{Health, Held, HeldLoss, LossCause, StackStatus, Sync, TargetStatus};
+use brokkr_core::wire::{
+    Health, Held, HeldLoss, LossCause, Paused, StackOptions, StackStatus, Sync, TargetStatus,
+};
 use brokkr_core::{AgentId, Name, StackId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -36,6 +38,9 @@ struct Row {
     removal_revision: Option<i64>,
     last_seen: Option<jiff_sqlx::Timestamp>,
     interval_seconds: i64,
+    options: Json<StackOptions>,
+    agent_paused: bool,
+    fleet_paused: bool,
 }
 
 impl From<Row> for StatusRow {
@@ -63,6 +68,11 @@ impl From<Row> for StatusRow {
             sync,
             health: row.health.map_or(Health::Unknown, |health| health.0),
             ineligible: row.ineligible && !is_removing,
+            paused: Paused {
+                stack: row.options.0.paused,
+                agent: row.agent_paused,
+                fleet: row.fleet_paused,
+            },
             reason: row.reason.filter(|_| is_removing || is_of_head),
             held: held.filter(|held| held.cause == cause),
             observed_at: None,
@@ -172,7 +182,8 @@ pub(crate) async fn of_stack(
     let rows: Vec<Row> = on!(tx, |c| {
         sqlx::query_as(
         "select t.id as target, t.agent_id, a.name as agent_name, t.state, t.ineligible, s.head_sequence,
-                r.seen, r.applied, r.sync, r.health, r.reason, r.held_shown, t.removal_revision, a.last_seen, a.interval_seconds
+                r.seen, r.applied, r.sync, r.health, r.reason, r.held_shown, t.removal_revision, a.last_seen, a.interval_seconds,
+                s.options, a.paused as agent_paused, coalesce((select paused from settings where id = 1), false) as fleet_paused
          from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
               left join target_status r on r.agent_id = t.agent_id and r.stack_id = t.stack_id
          where t.stack_id = $1 and t.state in ('active', 'removing') and t.id > $2

@@ -10,6 +10,7 @@ mod keys;
 mod lost_history;
 mod model;
 mod openapi;
+mod pauses;
 mod permissions;
 mod plans;
 mod polls;

@@ -8,6 +8,7 @@ use crate::connection::Connection;
 use crate::output::{Cell, Output, Row};
 use crate::terminal::{Confirmation, say};
 
+mod pause;
 pub mod run;
 mod set;
 
@@ -34,6 +35,8 @@ enum Registry {
     List(List),
     Get(Get),
     Set(set::Set),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
     Delete(Delete),
 }
 
@@ -100,6 +103,8 @@ impl Agent {
             Some(Registry::List(list)) => list.run().await,
             Some(Registry::Get(get)) => get.run().await,
             Some(Registry::Set(set)) => set.run().await,
+            Some(Registry::Pause(pause)) => pause.run().await,
+            Some(Registry::Resume(resume)) => resume.run().await,
             Some(Registry::Delete(delete)) => delete.run().await,
             None => self.run.run().await,
         }
@@ -161,9 +166,10 @@ impl Row for wire::Agent {
             Some(_) if self.silent => "silent",
             Some(_) => "polling",
         };
+        let paused = if self.paused { ", paused" } else { "" };
         let mut cells = vec![
             Cell::text("NAME", &self.name),
-            Cell::text("STATE", state),
+            Cell::text("STATE", format!("{state}{paused}")),
             Cell::time("SEEN", self.last_seen),
             Cell::time("CREATED", self.created_at),
             Cell::text("LABELS", &self.labels).wide(),

@@ -7,8 +7,8 @@ use crate::output::{Cell, Output, Row};
 
 mod set;
 
-/// Show or change what holds for the whole broker: how long events are kept, how much anybody may have, and how much
-/// one change may take away
+/// Show or change what holds for the whole broker: how long events are kept, how much anybody may have, how much
+/// one change may take away, and whether all agents are paused
 ///
 /// Without a subcommand it shows the settings; `-o wide` has their defaults too.
 #[derive(Args)]
@@ -81,6 +81,7 @@ fn rows(settings: &wire::Settings) -> Vec<Setting> {
         setting("guard.agents_percent", |of| {
             of.guard.agents_percent.to_string()
         }),
+        setting("paused", |of| of.paused.to_string()),
     ]
 }
 
@@ -129,6 +130,7 @@ mod tests {
         limits.default_quota.publishes_per_minute 600 (600)
         guard.agents 10 (10)
         guard.agents_percent 10 (10)
+        paused false (false)
         ");
     }
 }

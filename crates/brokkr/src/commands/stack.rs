@@ -10,6 +10,7 @@ mod delete;
 mod exclude;
 mod options;
 mod parts;
+mod pause;
 mod rule;
 mod set;
 mod target;
@@ -34,6 +35,8 @@ enum Action {
     List(List),
     Get(Get),
     Set(set::Set),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
     Delete(delete::Delete),
     Undelete(undelete::Undelete),
     Rule(rule::RuleList),
@@ -79,6 +82,8 @@ impl Stack {
             Action::List(list) => list.run().await,
             Action::Get(get) => get.run().await,
             Action::Set(set) => set.run().await,
+            Action::Pause(pause) => pause.run().await,
+            Action::Resume(resume) => resume.run().await,
             Action::Delete(delete) => delete.run().await,
             Action::Undelete(undelete) => undelete.run().await,
             Action::Rule(list) => list.run().await,
@@ -137,6 +142,7 @@ impl Row for wire::Stack {
             Cell::optional("HEAD", head.map(|head| head.sequence)),
             Cell::optional("NAMESPACE", self.options.default_namespace.as_ref()),
             Cell::text("ON-REMOVE", on_remove),
+            Cell::text("PAUSED", if self.options.paused { "yes" } else { "no" }),
             Cell::time("CREATED", self.created_at),
             Cell::text("LABELS", &self.labels).wide(),
             Cell::text("ANNOTATIONS", &self.annotations).wide(),

@@ -70,13 +70,19 @@ fn trouble(statuses: &[TargetStatus]) -> String {
     let needs_a_look = |status: &&TargetStatus| {
         matches!(sync(status), Sync::Failed | Sync::Held | Sync::Unknown)
             || status.sync != Sync::Removing && status.health == Health::Degraded
+            || status.paused.is_paused()
     };
     let agents: Vec<String> = statuses
         .iter()
         .filter(needs_a_look)
         .map(|status| {
             let reason = status.reason.as_deref().unwrap_or_default();
-            format!("{} {:?} {reason}", status.agent_name, sync(status))
+            let paused = if status.paused.is_paused() && !reason.starts_with("paused") {
+                "paused "
+            } else {
+                ""
+            };
+            format!("{} {:?} {paused}{reason}", status.agent_name, sync(status))
         })
         .collect();
     agents.join("; ")
@@ -117,8 +123,13 @@ impl Row for TargetStatus {
     fn cells(&self) -> Vec<Cell> {
         let ineligible = "ineligible: the facts that the rule asks for hold no more";
         let ineligible = self.ineligible.then_some(ineligible);
+        // What the agent says of it names what differs; until it does, or if it cannot, this is known.
+        let reason = self.reason.as_deref().unwrap_or_default();
+        let paused = self.paused.is_paused() && !reason.starts_with("paused");
+        let paused = paused.then(|| self.paused.told("STACK", &self.agent_name).to_string());
         let reasons: Vec<&str> = ineligible
             .into_iter()
+            .chain(paused.as_deref())
             .chain(self.reason.as_deref())
             .collect();
         vec![

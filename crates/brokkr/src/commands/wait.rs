@@ -63,6 +63,9 @@ impl Wait {
                 Verdict::Superseded(newer) => bail!(
                     "sequence {newer} was published before every agent had {sequence} — `brokkr history {name}` shows by whom"
                 ),
+                Verdict::Paused(told) => bail!(
+                    "sequence {sequence} of stack {name} is published, and {told} — it goes on by itself then"
+                ),
                 Verdict::InTrouble(trouble) => {
                     let since = in_trouble_since.get_or_insert_with(Instant::now);
                     if since.elapsed() > GRACE {
@@ -89,7 +92,8 @@ async fn look(
     match client.stack_status(&Reference::Id(stack.id.uuid())).await {
         Ok(statuses) => {
             progress.show(&statuses);
-            Ok(Verdict::of(&statuses, sequence))
+            let name = Reference::of(stack.generator.as_ref(), &stack.name).to_string();
+            Ok(Verdict::of(&statuses, sequence, &name))
         }
         // A broker that restarts is no failed deployment.
         Err(Error::Unreachable { .. }) => Ok(Verdict::Going),

@@ -28,6 +28,9 @@ pub struct Agent {
     /// What it reports of its cluster itself. Only where one agent is asked for: it can be long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Facts>,
+    /// Whether it only looks, and changes nothing in its cluster.
+    #[serde(default)]
+    pub paused: bool,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it polled last; absent if never.
@@ -62,7 +65,7 @@ impl CreateAgent {
     }
 }
 
-/// Changes an agent's labels and annotations: JSON Merge Patch (RFC 7396).
+/// Changes an agent: JSON Merge Patch (RFC 7396).
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PatchAgent {
@@ -70,6 +73,9 @@ pub struct PatchAgent {
     pub labels: PatchTraits<LabelValue>,
     /// The annotations to change.
     pub annotations: PatchTraits<AnnotationValue>,
+    /// Whether it is paused from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
 }
 
 /// A new agent with its key, which is shown this once.

@@ -26,6 +26,9 @@ pub struct Settings {
     /// How much one change may take away without a plan.
     #[serde(default)]
     pub guard: Guard,
+    /// Whether all agents only look, and change nothing in their clusters.
+    #[serde(default)]
+    pub paused: bool,
 }
 
 /// How long what is kept.
@@ -117,6 +120,10 @@ pub struct PatchSettings {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<PatchGuard>)]
     pub guard: Option<Option<PatchGuard>>,
+    /// Whether all agents are paused.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<bool>)]
+    pub paused: Option<Option<bool>>,
 }
 
 /// How long what is kept from now on.
@@ -165,6 +172,7 @@ impl PatchSettings {
             retention,
             limits,
             guard,
+            paused,
         } = settings;
         Settings {
             revision,
@@ -177,6 +185,7 @@ impl PatchSettings {
             guard: self.guard.map_or(guard, |patch| {
                 patch.map_or_else(Guard::default, |patch| patch.applied_to(guard))
             }),
+            paused: self.paused.map_or(paused, Option::unwrap_or_default),
         }
     }
 }

@@ -54,6 +54,8 @@ pub struct StackOptions {
     pub on_remove: OnRemove,
     /// What becomes of objects that exist already, as somebody else's.
     pub adopt: Adopt,
+    /// Whether agents only look, and change nothing.
+    pub paused: bool,
 }
 
 /// A named collection of Kubernetes objects that are managed as a unit.
@@ -176,6 +178,9 @@ pub struct PatchStackOptions {
     /// From now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adopt: Option<Adopt>,
+    /// From now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
 }
 
 impl PatchStackOptions {
@@ -186,6 +191,7 @@ impl PatchStackOptions {
             create_namespace: self.create_namespace.unwrap_or(options.create_namespace),
             on_remove: self.on_remove.unwrap_or(options.on_remove),
             adopt: self.adopt.unwrap_or(options.adopt),
+            paused: self.paused.unwrap_or(options.paused),
         }
     }
 }

@@ -2,6 +2,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::pause::TargetAgent;
 use super::stacks::{Adopt, OnRemove};
 use crate::digest::Digest;
 use crate::id::{DeploymentObjectId, Epoch, StackId};
@@ -21,9 +22,12 @@ pub struct TargetState {
     pub state_token: String,
     /// Epochs whose history this one continues, accepted by an operator.
     pub succeeds: Vec<Epoch>,
+    /// How the agent as a whole is to behave.
+    #[serde(default, skip_serializing_if = "TargetAgent::is_usual")]
+    pub agent: TargetAgent,
     /// What should run.
     pub stacks: Vec<TargetStack>,
-    /// What should go.
+    /// What should go. What is paused is not in it, and goes when it is resumed.
     pub removals: Vec<TargetRemoval>,
 }
 
@@ -60,6 +64,9 @@ pub struct TargetStack {
     /// What becomes of objects that the snapshot has and that exist already, as somebody else's.
     #[serde(default, skip_serializing_if = "Adopt::is_never")]
     pub adopt: Adopt,
+    /// Whether the stack is paused; the agent may be, too. What is paused requires `pause`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// What an agent must understand to handle this entry; one that does not, holds the stack and says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,

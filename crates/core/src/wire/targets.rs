@@ -2,6 +2,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::pause::Paused;
 use super::stacks::OnRemove;
 use super::target_state::Approval;
 use crate::id::{AgentId, AgentTargetId, StackId};
@@ -135,6 +136,9 @@ pub struct TargetStatus {
     /// Whether the agent no longer reports the facts that the stack's rule asks for.
     #[serde(default)]
     pub ineligible: bool,
+    /// By what it is paused, if it is: nothing of it is changed until that is resumed.
+    #[serde(default, skip_serializing_if = "Paused::is_nothing")]
+    pub paused: Paused,
     /// Why, if there is something to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -37,6 +37,7 @@ impl Set {
         let patch = PatchAgent {
             labels: self.traits.labels()?,
             annotations: self.traits.annotations()?,
+            paused: None,
         };
         let client = self.connection.client()?;
         let plan = client.plan_agent(&self.agent, &patch).await?;

@@ -27,12 +27,14 @@ pub const FOREVER: &str = "forever";
     "publishes_per_minute",
     "guard_agents",
     "guard_agents_percent",
+    "paused",
 ])))]
 #[command(after_help = "Example:
   brokkr settings set --agent-events-days 90 --yes
   brokkr settings set --agent-events-days forever
   brokkr settings set --keys-per-identity 5 --default-stacks 50 --default-publishes-per-minute 60
-  brokkr settings set --guard-agents 5 --guard-agents-percent 5")]
+  brokkr settings set --guard-agents 5 --guard-agents-percent 5
+  brokkr settings set --paused true")]
 pub struct Set {
     /// How many days agent events are kept after the broker heard of them last, 1 to 3650, or `forever`
     #[arg(long, value_name = "DAYS")]
@@ -49,6 +51,10 @@ pub struct Set {
     /// Which part of a stack's agents may, if that is more: 0 to 100
     #[arg(long, value_name = "PERCENT")]
     guard_agents_percent: Option<Percent>,
+
+    /// Whether all agents are paused: they change nothing in their clusters, and say what differs
+    #[arg(long, value_name = "BOOL")]
+    paused: Option<bool>,
 
     #[command(flatten)]
     quota: DefaultQuota,
@@ -130,6 +136,7 @@ impl Set {
             retention: Some(Some(retention)),
             limits: Some(Some(limits)),
             guard: Some(Some(guard)),
+            paused: self.paused.map(Some),
         }
     }
 }

@@ -52,6 +52,7 @@ impl Create {
                 create_namespace: self.make_namespace,
                 on_remove: self.on_remove.into(),
                 adopt: self.adopt.into(),
+                ..StackOptions::default()
             },
             ..CreateStack::named(self.name)
         };

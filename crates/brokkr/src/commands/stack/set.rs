@@ -73,6 +73,7 @@ impl Set {
                 create_namespace: self.create_namespace,
                 on_remove: self.on_remove.map(Into::into),
                 adopt: self.adopt.map(Into::into),
+                paused: None,
             },
             ..PatchStack::default()
         };

@@ -9,6 +9,8 @@ pub enum Verdict {
     Done,
     /// Some agent is on its way.
     Going,
+    /// Some agent will not begin before somebody resumes it.
+    Paused(String),
     /// Some agent failed, or cannot go on, or runs it badly.
     InTrouble(String),
     /// Somebody published again.
@@ -19,7 +21,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// Judges the newest states of a stack at its agents.
-    pub fn of(statuses: &[TargetStatus], sequence: u64) -> Self {
+    pub fn of(statuses: &[TargetStatus], sequence: u64, stack: &str) -> Self {
         let mut running = statuses
             .iter()
             .filter(|status| status.sync != Sync::Removing)
@@ -31,6 +33,11 @@ impl Verdict {
         for status in running {
             if let Some(newer) = status.desired.filter(|&desired| desired > sequence) {
                 return Self::Superseded(newer);
+            }
+            let has_it = status.applied == Some(sequence) && status.sync == Sync::Synced;
+            if status.paused.is_paused() && !has_it {
+                let paused = status.paused.told(stack, &status.agent_name);
+                return Self::Paused(format!("agent {} waits: {paused}", status.agent_name));
             }
             if let Some(trouble) = trouble(status) {
                 return Self::InTrouble(trouble);
@@ -68,6 +75,7 @@ fn trouble(status: &TargetStatus) -> Option<String> {
 mod tests {
     use brokkr_core::ambient::System;
     use brokkr_core::id::AgentId;
+    use brokkr_core::wire::Paused;
 
     use super::*;
 
@@ -80,6 +88,7 @@ mod tests {
             sync,
             health,
             ineligible: false,
+            paused: Paused::default(),
             reason: Some("because".to_owned()),
             held: None,
             observed_at: None,
@@ -89,14 +98,14 @@ mod tests {
     #[test]
     fn done_is_when_every_agent_has_it_and_it_runs_well() {
         let done = || status(2, 2, Sync::Synced, Health::Current);
-        assert_eq!(Verdict::of(&[done(), done()], 2), Verdict::Done);
+        assert_eq!(Verdict::of(&[done(), done()], 2, "shop"), Verdict::Done);
         for other in [
             status(2, 1, Sync::Synced, Health::Current),
             status(2, 2, Sync::Synced, Health::Progressing),
             status(2, 2, Sync::Unknown, Health::Current),
             status(2, 1, Sync::Applying, Health::Degraded),
         ] {
-            assert_eq!(Verdict::of(&[done(), other], 2), Verdict::Going);
+            assert_eq!(Verdict::of(&[done(), other], 2, "shop"), Verdict::Going);
         }
     }
 
@@ -104,7 +113,7 @@ mod tests {
     fn trouble_names_the_agent_and_its_reason() {
         let failed = status(2, 1, Sync::Failed, Health::Current);
         assert_eq!(
-            Verdict::of(&[failed], 2),
+            Verdict::of(&[failed], 2, "shop"),
             Verdict::InTrouble("agent eu-1 cannot apply it: because".to_owned())
         );
     }
@@ -112,14 +121,32 @@ mod tests {
     #[test]
     fn what_is_being_removed_is_not_waited_for() {
         let removing = || status(2, 2, Sync::Removing, Health::Unknown);
-        assert_eq!(Verdict::of(&[removing()], 2), Verdict::Nobody);
+        assert_eq!(Verdict::of(&[removing()], 2, "shop"), Verdict::Nobody);
         let done = status(2, 2, Sync::Synced, Health::Current);
-        assert_eq!(Verdict::of(&[removing(), done], 2), Verdict::Done);
+        assert_eq!(Verdict::of(&[removing(), done], 2, "shop"), Verdict::Done);
     }
 
     #[test]
     fn a_newer_publish_ends_the_wait() {
         let newer = status(3, 2, Sync::Pending, Health::Current);
-        assert_eq!(Verdict::of(&[newer], 2), Verdict::Superseded(3));
+        assert_eq!(Verdict::of(&[newer], 2, "shop"), Verdict::Superseded(3));
+    }
+
+    #[test]
+    fn a_pause_ends_the_wait_and_says_how_to_go_on() {
+        let paused = |sync| TargetStatus {
+            paused: Paused {
+                agent: true,
+                ..Paused::default()
+            },
+            ..status(2, 1, sync, Health::Current)
+        };
+        for sync in [Sync::Held, Sync::Pending, Sync::Unknown] {
+            let verdict = Verdict::of(&[paused(sync)], 2, "shop");
+            let Verdict::Paused(told) = verdict else {
+                panic!("{verdict:?}");
+            };
+            assert!(told.contains("brokkr agent resume eu-1"), "{told}");
+        }
     }
 }

@@ -1,0 +1,52 @@
+use brokkr_core::wire::{Paused, Sync, TargetStack};
+use tokio::time::Instant;
+
+use super::{Pause, Woken, Worker};
+use crate::Error;
+
+/// What the agent does not know, and a person does.
+const SOME_AGENT: &str = "AGENT";
+
+impl Worker {
+    /// Looks at what is paused and says what differs, until there is another order.
+    pub(super) async fn rest(&mut self, entry: &TargetStack, paused: Paused) {
+        let why = paused.told(&entry.name, SOME_AGENT).to_string();
+        self.say(Some(entry.sequence), Sync::Held, Some(why.clone()));
+        loop {
+            let compared = self.compare(entry).await;
+            let look = self.next_look().await;
+            let (said, wait) = match compared {
+                Ok(said) => {
+                    self.retry.reset();
+                    (said, self.workshop.settings.resync)
+                }
+                Err(error) => (
+                    format!("what differs cannot be seen: {error}"),
+                    self.retry.next(&*self.workshop.ambient),
+                ),
+            };
+            let reason = format!("{why}: {said}; nothing is changed");
+            self.say(Some(entry.sequence), Sync::Held, Some(reason));
+            let mut pause = Pause {
+                attempt: Instant::now() + wait,
+                look,
+            };
+            loop {
+                match self.wait(&pause).await {
+                    Woken::Order => return,
+                    Woken::Attempt => break,
+                    Woken::Look => {
+                        pause.look = self.next_look().await;
+                        self.report_status();
+                    }
+                }
+            }
+        }
+    }
+
+    async fn compare(&mut self, entry: &TargetStack) -> Result<String, Error> {
+        let text = self.content.of(entry, &self.workshop).await?;
+        let reconciler = &self.workshop.reconciler;
+        reconciler.compare(&mut self.stack, entry, &text).await
+    }
+}
