@@ -71,7 +71,13 @@ async fn claim_of_difference(
     if seen.and_then(Value::as_str) != Some(&adoption.incarnation.resource_version) {
         return Ok(Some(Claim::Busy));
     }
-    let (body, _) = apply::body(step, &step.verdict, step.ceded(), Write::ForReal);
+    let (body, _) = apply::body(
+        step,
+        &step.verdict,
+        step.ceded(),
+        Some(&before),
+        Write::ForReal,
+    );
     let claim = match cluster.preview(resource, key, &body).await {
         Ok(after) => {
             let paths = differences(&before, &after);

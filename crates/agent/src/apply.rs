@@ -181,8 +181,10 @@ pub(crate) async fn one(
                 ceded = Cow::Borrowed(&[]);
                 continue;
             }
-            Verdict::Create | Verdict::Update(_) | Verdict::Adopt(_) => {
-                body(step, &verdict, &ceded, write)
+            Verdict::Create => body(step, &verdict, &ceded, None, write),
+            Verdict::Update(_) | Verdict::Adopt(_) => {
+                let live = whole(cluster, step).await?;
+                body(step, &verdict, &ceded, live.as_ref(), write)
             }
         };
         match cluster
@@ -243,15 +245,31 @@ fn refused(judge: Judge<'_>, step: &Step<'_>, verdict: &Verdict, error: &Error) 
     }
 }
 
+/// The whole object as it is now, where that matters. Should it be another one by the time it is written, the server
+/// refuses the write.
+async fn whole(cluster: &Cluster, step: &Step<'_>) -> Result<Option<Value>, Refused> {
+    if step.object.ignored.is_none() {
+        return Ok(None);
+    }
+    let key = &step.object.key;
+    let live = cluster.get(&step.object.resource, key).await;
+    live.map_err(|error| outcome::failed(key, &error).into())
+}
+
 /// The object without what is left to others, and with the precondition of its verdict; and what is left to whom.
 /// A dry run leaves out the version, because the status of a busy object changes all the time.
 pub(crate) fn body(
     step: &Step<'_>,
     verdict: &Verdict,
     ceded: &[Cession],
+    live: Option<&Value>,
     write: Write,
 ) -> (Map<String, Value>, Vec<String>) {
-    let (mut body, left) = leave_out(&step.object.body, ceded);
+    let (mut body, left) = match verdict {
+        // At its creation it has all that its manifest says.
+        Verdict::Create => (step.object.body.clone(), Vec::new()),
+        _ => leave_out(step.object, ceded, live),
+    };
     if Mutant::PreconditionsLeftOut.is_on() {
         return (body, left);
     }
@@ -273,14 +291,29 @@ pub(crate) fn body(
     (body, left)
 }
 
-fn leave_out(whole: &Map<String, Value>, ceded: &[Cession]) -> (Map<String, Value>, Vec<String>) {
-    let mut body = whole.clone();
+/// The object without what others set, and with what is ignored only as far as it would be deleted otherwise; and what is
+/// left to whom.
+fn leave_out(
+    object: &Object,
+    ceded: &[Cession],
+    live: Option<&Value>,
+) -> (Map<String, Value>, Vec<String>) {
+    let mut body = object.body.clone();
     let mut left = Vec::new();
-    for cession in ceded {
-        let paths = cession.leave_out(&mut body);
+    let mut leave = |cession: &Cession, body: &mut Map<String, Value>| {
+        let paths = cession.leave_out(body);
         if !paths.is_empty() {
             left.push(format!("left to {}: {}", cession.to, paths.join(", ")));
         }
+    };
+    if let Some(ignored) = &object.ignored {
+        leave(ignored.cession(), &mut body);
+        if let Some(live) = live {
+            ignored.keep(live, &mut body);
+        }
+    }
+    for cession in ceded {
+        leave(cession, &mut body);
     }
     (body, left)
 }
@@ -288,10 +321,10 @@ fn leave_out(whole: &Map<String, Value>, ceded: &[Cession]) -> (Map<String, Valu
 /// What tells whether an object was sent as it would be now. What is left to others is no part of it, so that it is
 /// noticed when it is theirs no longer.
 pub(crate) fn fingerprint(object: &Object, ceded: &[Cession]) -> Fingerprint {
-    if ceded.is_empty() {
+    if ceded.is_empty() && object.ignored.is_none() {
         return object.fingerprint;
     }
-    let (body, left) = leave_out(&object.body, ceded);
+    let (body, left) = leave_out(object, ceded, None);
     if left.is_empty() {
         return object.fingerprint;
     }
@@ -300,10 +333,10 @@ pub(crate) fn fingerprint(object: &Object, ceded: &[Cession]) -> Fingerprint {
 
 /// What is left to others of an object that is not written.
 fn left_of(step: &Step<'_>) -> Vec<String> {
-    if step.ceded().is_empty() {
+    if step.ceded().is_empty() && step.object.ignored.is_none() {
         return Vec::new();
     }
-    leave_out(&step.object.body, step.ceded()).1
+    leave_out(step.object, step.ceded(), None).1
 }
 
 /// From whom an object came to us, if it did.

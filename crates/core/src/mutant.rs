@@ -30,6 +30,8 @@ pub enum Mutant {
     DifferenceIgnored,
     /// An object that cannot be changed is deleted and created anew although its manifest does not allow it.
     RecreateUnasked,
+    /// What is ours of ignored fields is left out of what is applied.
+    IgnoredForgotten,
     /// The inventory is written behind the objects.
     InventoryLate,
     /// The inventory does not say that a change is under way.

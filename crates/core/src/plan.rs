@@ -7,6 +7,7 @@
 mod fields;
 mod fingerprint;
 mod guard;
+mod ignore;
 mod phase;
 mod remake;
 mod resemblance;
@@ -20,6 +21,7 @@ use crate::wire::Adopt;
 pub use fields::Cession;
 pub use fingerprint::Fingerprint;
 pub use guard::{Guard, LOSS_WINDOW, Ruling};
+pub use ignore::{IGNORE_ANNOTATION, Ignored};
 pub use phase::Phase;
 pub use remake::{Obstacle, RECREATE_ANNOTATION, Wishes};
 pub use resemblance::differences;

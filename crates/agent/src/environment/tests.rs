@@ -29,6 +29,7 @@ fn snapshot(text: &str) -> Snapshot {
         body: manifest.object,
         needs: Vec::new(),
         served: Served::Already,
+        ignored: None,
     });
     Snapshot {
         objects: objects.collect(),

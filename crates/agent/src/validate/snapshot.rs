@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use brokkr_core::ObjectKey;
 use brokkr_core::manifest::{self, Manifest};
-use brokkr_core::plan::{Fingerprint, Phase, STACK_LABEL};
+use brokkr_core::plan::{Fingerprint, Ignored, Phase, STACK_LABEL};
 use brokkr_core::wire::{ObjectOutcome, ObjectResult, TargetStack};
 use serde_json::{Map, Value, json};
 
@@ -42,6 +42,8 @@ pub(crate) struct Object {
     /// The objects that must be there first, as far as a server refuses this one without them.
     pub needs: Vec<ObjectKey>,
     pub served: Served,
+    /// What is left as it is once the object was created.
+    pub ignored: Option<Ignored>,
 }
 
 /// Whether the cluster serves the object's kind.
@@ -161,6 +163,7 @@ impl Resolver<'_> {
         };
         manifest.namespace.clone_from(&namespace);
         let key = manifest.key(None);
+        let ignored = Ignored::of(&manifest.object)?;
         let mut body = manifest.object;
         mark(&mut body, &self.stack, namespace);
         let needs = needs::of(&key, &body, self.definitions);
@@ -172,6 +175,7 @@ impl Resolver<'_> {
             body,
             needs,
             served,
+            ignored,
         })
     }
 

@@ -27,7 +27,7 @@ impl Cession {
 }
 
 /// A key of `fieldsV1`, which is a step of a path.
-enum Step<'a> {
+pub(super) enum Step<'a> {
     Field(&'a str),
     /// The item of a list that has these fields.
     Item(Map<String, Value>),
@@ -37,7 +37,7 @@ enum Step<'a> {
 
 impl<'a> Step<'a> {
     /// Reads a step; none for what names the place itself, and for indices, which say nothing about another list.
-    fn of(key: &'a str) -> Option<Self> {
+    pub(super) fn of(key: &'a str) -> Option<Self> {
         match key.split_once(':')? {
             ("f", name) => Some(Self::Field(name)),
             ("k", keys) => serde_json::from_str(keys).ok().map(Self::Item),
@@ -138,7 +138,7 @@ fn is_empty(value: &Value) -> bool {
 
 /// Whether an item of a manifest is the one with these keys. A port of a container or a service has a protocol also where
 /// none is written.
-fn is_item(item: &Map<String, Value>, keys: &Map<String, Value>) -> bool {
+pub(super) fn is_item(item: &Map<String, Value>, keys: &Map<String, Value>) -> bool {
     let is_protocol = |key: &str, value: &Value| key == "protocol" && value == "TCP";
     keys.iter().all(|(key, value)| match item.get(key) {
         Some(has) => has == value,
