@@ -84,15 +84,16 @@ impl Expression {
                 "the expression gives {}, neither true nor false",
                 other.type_of()
             )),
-            Err(error) => Err(said(&error)),
+            Err(error) => Err(said(&error, &self.program.source_info().source)),
         }
     }
 }
 
 /// Why an expression failed. Most of the library's own words quote values, which may be secret.
-fn said(error: &ExecutionError) -> String {
+fn said(error: &ExecutionError, source: &str) -> String {
     match error {
-        ExecutionError::NoSuchKey(field) => {
+        // A key may also be computed from a value.
+        ExecutionError::NoSuchKey(field) if source.contains(field.as_str()) => {
             format!(
                 "the object has no field `{field}`; ask `has(…)` first, if it need not be there"
             )

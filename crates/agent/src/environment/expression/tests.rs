@@ -94,6 +94,15 @@ fn what_fails_says_why_and_quotes_no_value() {
 }
 
 #[test]
+fn a_computed_key_is_not_told() {
+    let object = json!({"data": {"x": "hunter2"}});
+    let facts = Facts::of("checkout", object.as_object().expect("a map"));
+    let expression = Expression::compile("object.data[object.data.x] == 'a'").expect("a condition");
+    let said = expression.holds(&facts).expect_err("no such key");
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_before_there_is_an_object() {
     let nested = |open: &str, close: &str, depth| {
         format!("{}true{}", open.repeat(depth), close.repeat(depth))
