@@ -73,6 +73,12 @@ pub(crate) enum Error {
     LastAdminKey,
     #[error("{0}")]
     KeyEnded(&'static str),
+    #[error(
+        "this session is over, because a newer one of the same agent has begun: another process acts for it, or did since; whoever goes on takes the agent's lease first, and then opens a session with `POST /agent/session`"
+    )]
+    SessionSuperseded,
+    #[error("{0}")]
+    ClusterConflict(String),
     #[error("{0}")]
     QuotaExceeded(String),
     #[error("{0}")]
@@ -136,6 +142,8 @@ impl Error {
             Self::PlanRequired(_) => (StatusCode::CONFLICT, Code::PlanRequired),
             Self::PlanChanged => (StatusCode::CONFLICT, Code::PlanChanged),
             Self::NothingHeld(_) => (StatusCode::CONFLICT, Code::NothingHeld),
+            Self::SessionSuperseded => (StatusCode::CONFLICT, Code::SessionSuperseded),
+            Self::ClusterConflict(_) => (StatusCode::CONFLICT, Code::ClusterConflict),
             Self::QuotaExceeded(_) => (StatusCode::UNPROCESSABLE_ENTITY, Code::QuotaExceeded),
             Self::LastAdminKey => (StatusCode::CONFLICT, Code::LastAdminKey),
             Self::KeyEnded(_) => (StatusCode::CONFLICT, Code::KeyEnded),

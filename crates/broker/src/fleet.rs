@@ -12,6 +12,7 @@ mod token;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use brokkr_core::mutant::Mutant;
 use brokkr_core::pak::{Pak, Role};
 use brokkr_core::wire::TargetState;
 use brokkr_core::{AgentId, Epoch, KeyId};
@@ -25,7 +26,9 @@ pub(crate) use index::{Index, Update};
 pub(crate) use seat::{Etag, Seat};
 pub(crate) use token::StateToken;
 
+use crate::error::{Error, Result};
 use crate::scope::{Caller, Identity, Origin};
+use crate::session::Session;
 
 /// What memory can tell of a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -134,6 +137,17 @@ impl Fleet {
         index
             .key(caller.key)
             .is_some_and(|key| key.life.is_good(now))
+    }
+
+    /// Refuses what an agent asks in a session that is over.
+    pub(crate) fn is_of_latest_session(&self, caller: &Caller, session: Session) -> Result<()> {
+        let Identity::Agent(agent) = caller.identity else {
+            return Ok(());
+        };
+        if session.is_before(self.read().latest_session(agent)) && !Mutant::SessionIgnored.is_on() {
+            return Err(Error::SessionSuperseded);
+        }
+        Ok(())
     }
 
     /// When a key was used last at this replica.

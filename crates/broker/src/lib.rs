@@ -25,6 +25,7 @@ mod rights;
 mod rotation;
 mod routes;
 mod scope;
+mod session;
 mod snapshot;
 mod store;
 mod targeting;
@@ -251,6 +252,9 @@ impl Broker {
             annotations: row.annotations,
             paused: row.paused,
             facts: row.facts,
+            cluster: row.bond.cluster,
+            refused_clusters: row.bond.refused,
+            version: row.bond.version,
             created_at: row.created_at,
             last_seen: heartbeat.map(|heartbeat| heartbeat.at),
             silent: self.is_silent(heartbeat),

@@ -13,6 +13,7 @@ mod keys;
 mod me;
 mod preview;
 mod probes;
+mod sessions;
 mod settings;
 mod stacks;
 mod targets;
@@ -93,6 +94,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
         // operators
         .routes(routes!(agents::list, agents::create))
         .routes(routes!(agents::get, agents::patch, agents::delete))
+        .routes(routes!(sessions::rebind))
         .routes(routes!(generators::list, generators::create))
         .routes(routes!(
             generators::get,
@@ -120,6 +122,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
         // operators, generators, and agents that run the stack
         .routes(routes!(deployment_objects::manifests))
         // the agent itself
+        .routes(routes!(sessions::open))
         .routes(routes!(agent::target_state))
         .routes(routes!(agent::confirm_removals))
         .routes(routes!(agent::report_facts))

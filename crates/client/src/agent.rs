@@ -3,8 +3,8 @@ use std::time::Duration;
 use brokkr_core::id::DeploymentObjectId;
 use brokkr_core::targeting::Facts;
 use brokkr_core::wire::{
-    AgentEvent, Confirmation, ConfirmationReport, Confirmations, EventReport, STATE_HEADER,
-    StackStatus, StatusReport, TargetState,
+    AgentEvent, Confirmation, ConfirmationReport, Confirmations, EventReport, OpenSession,
+    OpenedSession, STATE_HEADER, StackStatus, StatusReport, TargetState,
 };
 use reqwest::header::{ETAG, IF_NONE_MATCH};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -30,6 +30,11 @@ const POLL_GRACE: Duration = Duration::from_secs(20);
 
 /// What an agent asks and says.
 impl Client {
+    /// Begins a session, which ends the one before. Requests of [`Client::in_session`] belong to it.
+    pub async fn open_session(&self, open: &OpenSession) -> Result<OpenedSession> {
+        self.post(&["agent", "session"], open).await
+    }
+
     /// Asks for the target state. With `wait`, the broker answers at the next change or when the wait is over;
     /// `interval` is how soon the next poll will come, by which the broker tells a silent agent.
     pub async fn target_state(

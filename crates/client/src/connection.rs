@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brokkr_core::pak::Pak;
-use brokkr_core::wire::{PLAN_HEADER, Page, Plan};
+use brokkr_core::wire::{OpenedSession, PLAN_HEADER, Page, Plan, SESSION_HEADER};
 use brokkr_core::{Digest, Epoch};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, Response, Url};
@@ -26,6 +26,8 @@ pub struct Client {
     agreed: Option<Digest>,
     /// What polls return of the state that was accepted last.
     pub(crate) accepted: Option<String>,
+    /// The session that requests belong to.
+    session: Option<u64>,
 }
 
 /// Whether a key may travel unencrypted beyond this machine.
@@ -67,6 +69,7 @@ impl Client {
             key: Key::new(pak),
             agreed: None,
             accepted: None,
+            session: None,
         })
     }
 
@@ -95,6 +98,15 @@ impl Client {
         }
     }
 
+    /// The same connection, whose requests belong to this session of the agent.
+    #[must_use]
+    pub fn in_session(&self, session: OpenedSession) -> Self {
+        Self {
+            session: Some(session.session),
+            ..self.clone()
+        }
+    }
+
     /// The broker's address.
     pub fn server(&self) -> &Url {
         &self.server
@@ -111,6 +123,10 @@ impl Client {
             .timeout(REQUEST_TIMEOUT)
             .bearer_auth(self.key.current().expose())
             .header(ACCEPT, "application/json");
+        let request = match self.session {
+            Some(session) => request.header(SESSION_HEADER, session),
+            None => request,
+        };
         match &self.agreed {
             Some(plan) => request.header(PLAN_HEADER, plan.to_string()),
             None => request,

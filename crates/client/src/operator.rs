@@ -56,6 +56,12 @@ impl Client {
         self.get(&["agents", &agent.to_string()]).await
     }
 
+    /// Lets the next session bind an agent to the cluster that it comes from, and ends the present one.
+    pub async fn rebind_agent(&self, agent: &Reference) -> Result<Agent> {
+        let path = ["agents", &agent.to_string(), "rebind"];
+        self.json(self.request(Method::POST, &path)).await
+    }
+
     /// Deletes an agent that has nothing left to run or to remove.
     pub async fn delete_agent(&self, agent: &Reference) -> Result<()> {
         self.send(self.request(Method::DELETE, &["agents", &agent.to_string()]))

@@ -4,6 +4,7 @@
 
 pub mod ambient;
 pub mod bounded;
+pub mod cluster_uid;
 pub mod digest;
 pub mod id;
 pub mod labels;
@@ -18,6 +19,7 @@ pub mod targeting;
 pub mod wire;
 
 pub use bounded::Bounded;
+pub use cluster_uid::ClusterUid;
 pub use digest::Digest;
 pub use id::{
     AgentId, AgentTargetId, DeploymentObjectId, Epoch, EventId, GeneratorId, KeyId, StackId,

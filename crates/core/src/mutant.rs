@@ -64,6 +64,10 @@ pub enum Mutant {
     BrokerGuardOff,
     /// A change is made whatever its plan says.
     PlanUnchecked,
+    /// A process writes although its lease ran out.
+    LeaseIgnored,
+    /// Requests of a session that was superseded are served.
+    SessionIgnored,
 }
 
 impl Mutant {

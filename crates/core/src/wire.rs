@@ -14,6 +14,7 @@ mod page;
 mod patch;
 mod pause;
 mod problem;
+mod sessions;
 mod settings;
 mod stacks;
 mod target_state;
@@ -37,6 +38,7 @@ pub use page::Page;
 pub use patch::PatchTraits;
 pub use pause::{PAUSE, Paused, TargetAgent};
 pub use problem::{Code, Problem};
+pub use sessions::{OpenSession, OpenedSession};
 pub use settings::{
     Guard, GuardAgents, KeyLimit, Limits, PatchGuard, PatchLimits, PatchRetention, PatchSettings,
     Percent, Retention, RetentionDays, Settings,
@@ -62,6 +64,8 @@ pub const REQUEST_ID_HEADER: &str = "brokkr-request-id";
 pub const PLAN_HEADER: &str = "brokkr-plan";
 /// Request header of a poll: the epoch and the token of the state that the agent accepted last, as `EPOCH.TOKEN`.
 pub const STATE_HEADER: &str = "brokkr-state";
+/// Request header: the session that a request of an agent belongs to.
+pub const SESSION_HEADER: &str = "brokkr-session";
 /// The longest time that a poll may wait, in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 50;
 /// What this version understands in target state entries (`requires`).

@@ -13,9 +13,10 @@ use crate::extract::IfMatch;
 use crate::idempotency::Repeatable;
 use crate::scope::Scope;
 use crate::store::agent_targets::{self, OpenTarget};
-use crate::store::agents::{self, AgentRow};
+use crate::store::agents::{self, AgentRow, named};
 use crate::store::anchors;
 use crate::store::changes::Touched;
+use crate::store::sessions::Bond;
 use crate::writer::{Change, Mutation};
 
 /// Registers an agent and gives it a key.
@@ -33,6 +34,7 @@ impl Mutation for CreateAgent {
             facts: None,
             created_at: change.now,
             heartbeat: None,
+            bond: Bond::default(),
         };
         agents::insert(&agent, &mut change.tx).await?;
         let pak = keys::issue(Role::Agent, agent.id.uuid(), change).await?;
@@ -154,10 +156,6 @@ impl Mutation for DeleteAgent {
             None::<&()>,
         )
     }
-}
-
-fn named(agent: &AgentRow) -> (Uuid, Option<String>) {
-    (agent.id.uuid(), Some(agent.name.to_string()))
 }
 
 fn traits(agent: &AgentRow) -> Value {

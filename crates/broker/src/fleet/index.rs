@@ -202,6 +202,12 @@ impl Index {
             .collect()
     }
 
+    /// The number of an agent's last session; 0 if it never opened one.
+    pub(super) fn latest_session(&self, agent: AgentId) -> u64 {
+        let agent = self.agents.get(&agent);
+        agent.map_or(0, |agent| agent.entry.session)
+    }
+
     pub(super) fn runs(&self, agent: AgentId, stack: StackId) -> bool {
         self.stacks
             .get(&stack)

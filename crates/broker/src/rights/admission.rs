@@ -10,12 +10,14 @@ use uuid::Uuid;
 use super::Reach;
 use crate::error::{Error, Result};
 use crate::scope::{Caller, Identity, Scope};
+use crate::session::Session;
 
 /// Who was let through to an operation, and how far.
 #[derive(Debug, Clone)]
 pub(super) struct Admission {
     pub(super) caller: Caller,
     pub(super) reach: Reach,
+    pub(super) session: Session,
 }
 
 impl Admission {
@@ -96,6 +98,14 @@ impl<S: Sync> FromRequestParts<S> for Itself {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         admission(parts)?.agent().map(Self)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Session {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        Ok(admission(parts)?.session)
     }
 }
 

@@ -17,6 +17,7 @@ use crate::auth::authenticate;
 use crate::error::{Error, Result};
 use crate::limits::{Kind, Permit, Permitted};
 use crate::scope::{Caller, Origin};
+use crate::session::Session;
 
 /// What agents ask all the time.
 const POLL: &str = "/agent/target-state";
@@ -63,7 +64,16 @@ impl Guard {
         let permit = limits.permit(caller.key, kind)?;
         match right.reach(caller.role()) {
             Reach::Nothing => Err(Error::Forbidden(refusal(right, &caller))),
-            reach => Ok((Admission { caller, reach }, permit)),
+            reach => {
+                let session = Session::read(request.headers())?;
+                self.broker.fleet.is_of_latest_session(&caller, session)?;
+                let admission = Admission {
+                    caller,
+                    reach,
+                    session,
+                };
+                Ok((admission, permit))
+            }
         }
     }
 }

@@ -40,6 +40,7 @@ pub(super) static TABLE: &[Right] = &[
     right(POST,   "/agents",                             All,     Nothing, Nothing),
     right(DELETE, "/agents/{agent}",                     All,     Nothing, Nothing),
     right(PATCH,  "/agents/{agent}",                     All,     Nothing, Nothing),
+    right(POST,   "/agents/{agent}/rebind",              All,     Nothing, Nothing),
     right(GET,    "/generators",                         All,     Nothing, Nothing),
     right(POST,   "/generators",                         All,     Nothing, Nothing),
     right(GET,    "/generators/{generator}",             All,     Nothing, Nothing),
@@ -75,6 +76,7 @@ pub(super) static TABLE: &[Right] = &[
     // operators, generators, and agents that run the stack
     right(GET,    "/deployment-objects/{id}/manifests",  All,     Own,     Own),
     // the agent itself
+    right(POST,   "/agent/session",                      Nothing, Nothing, Own),
     right(GET,    "/agent/target-state",                 Nothing, Nothing, Own),
     right(POST,   "/agent/removals",                     Nothing, Nothing, Own),
     right(POST,   "/agent/events",                       Nothing, Nothing, Own),

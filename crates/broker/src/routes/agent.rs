@@ -27,6 +27,7 @@ use crate::extract::{Json, Query};
 use crate::fleet::{Etag, Freshness, Seat, StateToken};
 use crate::rights::Itself;
 use crate::scope::Caller;
+use crate::session::Session;
 use crate::store::agents;
 
 /// How an agent polls.
@@ -50,6 +51,7 @@ pub(super) async fn target_state(
     State(broker): State<Arc<Broker>>,
     Itself(agent): Itself,
     caller: Caller,
+    session: Session,
     Query(poll): Query<Poll>,
     headers: HeaderMap,
 ) -> Result<Response> {
@@ -68,7 +70,8 @@ pub(super) async fn target_state(
             broker.recognise(&caller, agent, &seat, token).await?;
         }
         if poll.wait > 0 {
-            wait_for_news(&broker, &caller, agent, &seat, known, &poll, deadline).await?;
+            let who = (&caller, session);
+            wait_for_news(&broker, who, agent, &seat, known, &poll, deadline).await?;
         }
         let answer = answer(&broker, agent, &seat, known)?;
         // What was loaded anew meanwhile may be another history.
@@ -95,10 +98,10 @@ fn answer(broker: &Broker, agent: AgentId, seat: &Seat, known: Option<Etag>) -> 
 }
 
 /// Returns when the agent's state is not the one that it knows, or when waiting is over. The end of a key wakes
-/// the agent's polls, and ends those that came with it.
+/// the agent's polls, and ends those that came with it; so does the end of a session.
 async fn wait_for_news(
     broker: &Broker,
-    caller: &Caller,
+    (caller, session): (&Caller, Session),
     agent: AgentId,
     seat: &Seat,
     known: Option<Etag>,
@@ -112,6 +115,7 @@ async fn wait_for_news(
         if !broker.fleet.is_key_good(caller, broker.ambient.now()) {
             return Err(Error::Unauthenticated);
         }
+        broker.fleet.is_of_latest_session(caller, session)?;
         if broker.fleet.etag(agent, seat) != known {
             return Ok(());
         }

@@ -7,6 +7,7 @@ use jiff_sqlx::ToSqlx;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::sessions::{Bond, BondRow};
 use super::{Tx, Word, generators, number, on, sql};
 use crate::error::{Error, Result, name_taken};
 use crate::page::Window;
@@ -17,7 +18,8 @@ macro_rules! select_agents {
     ($rest:literal) => {
         concat!(
             "select a.id, a.name, a.edited_revision, a.labels, a.annotations, a.paused, a.facts, a.created_at,
-                    a.last_seen, a.interval_seconds
+                    a.last_seen, a.interval_seconds,
+                    a.session, a.version, a.cluster, a.refused_clusters
              from agents a",
             " ",
             $rest
@@ -39,6 +41,7 @@ pub(crate) struct AgentRow {
     pub(crate) facts: Option<Facts>,
     pub(crate) created_at: Timestamp,
     pub(crate) heartbeat: Option<Heartbeat>,
+    pub(crate) bond: Bond,
 }
 
 impl AgentRow {
@@ -71,6 +74,8 @@ struct Row {
     created_at: jiff_sqlx::Timestamp,
     last_seen: Option<jiff_sqlx::Timestamp>,
     interval_seconds: i64,
+    #[sqlx(flatten)]
+    bond: BondRow,
 }
 
 impl From<Row> for AgentRow {
@@ -89,6 +94,7 @@ impl From<Row> for AgentRow {
                 at: at.to_jiff(),
                 interval_seconds,
             }),
+            bond: row.bond.into(),
         }
     }
 }
@@ -201,6 +207,8 @@ pub(crate) struct AgentEntry {
     /// The last revision that changed its targets or removals.
     pub(crate) changed_revision: u64,
     pub(crate) paused: bool,
+    /// Its last session: requests of an older one are refused.
+    pub(crate) session: u64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -208,6 +216,7 @@ struct EntryRow {
     id: Uuid,
     changed_revision: i64,
     paused: bool,
+    session: i64,
 }
 
 impl From<EntryRow> for (AgentId, AgentEntry) {
@@ -215,6 +224,7 @@ impl From<EntryRow> for (AgentId, AgentEntry) {
         let entry = AgentEntry {
             changed_revision: number(row.changed_revision),
             paused: row.paused,
+            session: number(row.session),
         };
         (row.id.into(), entry)
     }
@@ -222,23 +232,30 @@ impl From<EntryRow> for (AgentId, AgentEntry) {
 
 /// What the fleet index holds of one agent; nothing of one that was deleted.
 pub(crate) async fn entry(id: AgentId, tx: &mut Tx) -> Result<Option<AgentEntry>> {
-    let row: Option<EntryRow> = on!(tx, |c| sqlx::query_as(
-        "select id, changed_revision, paused from agents where id = $1 and deleted_at is null"
+    let row: Option<EntryRow> = on!(tx, |c| {
+        sqlx::query_as(
+        "select id, changed_revision, paused, session from agents where id = $1 and deleted_at is null"
     )
     .bind(id.uuid())
     .fetch_optional(c)
-    .await)?;
+    .await
+    })?;
     Ok(row.map(|row| <(AgentId, AgentEntry)>::from(row).1))
 }
 
 /// What the fleet index holds of every agent.
 pub(crate) async fn entries(tx: &mut Tx) -> Result<Vec<(AgentId, AgentEntry)>> {
     let rows: Vec<EntryRow> = on!(tx, |c| sqlx::query_as(
-        "select id, changed_revision, paused from agents where deleted_at is null"
+        "select id, changed_revision, paused, session from agents where deleted_at is null"
     )
     .fetch_all(c)
     .await)?;
     Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// How the audit names it.
+pub(crate) fn named(agent: &AgentRow) -> (Uuid, Option<String>) {
+    (agent.id.uuid(), Some(agent.name.to_string()))
 }
 
 pub(crate) async fn delete(id: AgentId, now: Timestamp, tx: &mut Tx) -> Result<()> {

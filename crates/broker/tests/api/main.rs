@@ -20,6 +20,7 @@ mod publishing;
 mod repeating;
 mod request_ids;
 mod rules;
+mod sessions;
 mod settings;
 mod status;
 mod targeting;

@@ -4,6 +4,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::patch::{PatchTraits, present};
+use crate::cluster_uid::ClusterUid;
 use crate::id::{AgentId, GeneratorId, KeyId};
 use crate::labels::{AnnotationValue, Annotations, LabelValue, Labels};
 use crate::name::Name;
@@ -31,6 +32,16 @@ pub struct Agent {
     /// Whether it only looks, and changes nothing in its cluster.
     #[serde(default)]
     pub paused: bool,
+    /// The cluster that its sessions are bound to: the UID of the namespace `kube-system`. Absent before the first
+    /// session, and after a rebinding until the next one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterUid>,
+    /// Other clusters for which its key was used, and refused, the last one at the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_clusters: Vec<ClusterUid>,
+    /// The version that opened its last session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it polled last; absent if never.

@@ -103,6 +103,12 @@ pub enum AuditAction {
     AgentChange,
     /// It reported new facts of its cluster.
     AgentFacts,
+    /// A process began to act for it, which ended the session before.
+    AgentSession,
+    /// Its key was used for another cluster than its own, and refused. Told once of each cluster.
+    AgentConflict,
+    /// Its next session may be of any cluster.
+    AgentRebind,
     /// It was deleted.
     AgentDelete,
     /// A generator was registered.

@@ -39,6 +39,10 @@ pub enum Code {
     PlanChanged,
     /// There is no loss to decide about.
     NothingHeld,
+    /// The request belongs to a session that ended when a newer one of the agent began.
+    SessionSuperseded,
+    /// The agent's sessions are bound to another cluster.
+    ClusterConflict,
     /// The generator has as much as it may have.
     QuotaExceeded,
     /// Without this key nobody could administer the broker.
