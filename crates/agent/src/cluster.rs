@@ -11,8 +11,10 @@ mod objects;
 mod resource;
 mod see;
 mod send;
+mod tenure;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use brokkr_core::ambient::Ambient;
 use futures::future::BoxFuture;
@@ -25,6 +27,7 @@ pub(crate) use kinds::{Kinds, Scope};
 pub(crate) use objects::Write;
 pub(crate) use resource::Resource;
 pub(crate) use see::{Absence, Sight};
+pub(crate) use tenure::{Moment, Tenure};
 
 /// A cluster, as its agent sees it.
 pub(crate) struct Cluster {
@@ -37,6 +40,10 @@ pub(crate) struct Cluster {
     kinds: Mutex<Option<kinds::Known>>,
     other_kinds: Notify,
     ambient: Arc<dyn Ambient>,
+    /// How long a request may take, with all its tries.
+    patience: Duration,
+    /// For how long may be written; none where nobody asks.
+    tenure: Option<Tenure>,
 }
 
 impl Cluster {
@@ -54,6 +61,21 @@ impl Cluster {
             kinds: Mutex::new(None),
             other_kinds: Notify::new(),
             ambient,
+            patience: send::TIMEOUT,
+            tenure: None,
+        }
+    }
+
+    /// Gives up sooner.
+    pub(crate) fn patient_for(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Writes only in this tenure.
+    pub(crate) fn during(self, tenure: &Tenure) -> Self {
+        Self {
+            tenure: Some(tenure.clone()),
+            ..self
         }
     }
 

@@ -19,6 +19,11 @@ pub enum Error {
     /// The API server's answer, or the way to ask, makes no sense.
     #[error("the API server's answer cannot be read: {0}")]
     Unreadable(String),
+    /// A write that the agent's lease does not cover.
+    #[error(
+        "the agent's lease ends too soon for this write: nothing is written until it is renewed"
+    )]
+    NotAlone,
     /// What the broker sent is not what its digest names.
     #[error("the content received has the digest {received}, but {expected} was announced")]
     WrongContent {

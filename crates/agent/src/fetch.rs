@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::inventory::{Accepted, Change, Records};
 use crate::report::Reporter;
+use crate::session::is_superseded;
 use crate::{Error, Settings};
 use accept::Judgement;
 
@@ -39,6 +40,15 @@ pub(crate) struct Fetcher<'a> {
     pub accepted: &'a watch::Sender<Option<Arc<TargetState>>>,
 }
 
+/// Why polling ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fetched {
+    /// It was to end.
+    Told,
+    /// Another process acts for the agent.
+    Superseded,
+}
+
 /// How a poll ended.
 enum Polled {
     New,
@@ -48,8 +58,8 @@ enum Polled {
 }
 
 impl Fetcher<'_> {
-    /// Polls until `shutdown`.
-    pub(crate) async fn run(&self, shutdown: &CancellationToken) {
+    /// Polls until `shutdown`, or until the broker serves another process.
+    pub(crate) async fn run(&self, shutdown: &CancellationToken) -> Fetched {
         let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
         let mut etag = None;
         let mut is_connected = false;
@@ -58,7 +68,7 @@ impl Fetcher<'_> {
             let polled = tokio::select! {
                 biased;
                 polled = self.poll(&mut etag) => polled,
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => break,
             };
             if polled.is_ok() && !std::mem::replace(&mut is_connected, true) {
                 tracing::info!("connected to the broker");
@@ -74,6 +84,7 @@ impl Fetcher<'_> {
                 {
                     LEAST_INTERVAL
                 }
+                Err(error) if is_superseded(&error) => return Fetched::Superseded,
                 Err(error) => {
                     is_connected = false;
                     tracing::warn!(%error, "no target state: carrying on with the last one");
@@ -86,6 +97,7 @@ impl Fetcher<'_> {
                 () = shutdown.cancelled() => {}
             }
         }
+        Fetched::Told
     }
 
     /// One poll. An answer that is not acted upon does not become what the next poll compares with.

@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use crate::adopt;
 use crate::apply::{self, Refused};
 use crate::brake::Brake;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Tenure};
 use crate::guard::Gate;
 use crate::inventory::{Applied, Inventory, Records};
 use crate::observe;
@@ -57,9 +57,24 @@ pub struct Stack {
 const LOST: &str = "the stack's inventory in the cluster is lost: what carries its marks was taken back, and nothing is deleted; to let its objects go, remove it with the policy `orphan`";
 
 impl Reconciler {
-    /// Prepares for attempts; nothing is sent yet.
+    /// Prepares for attempts of whoever is alone in a cluster; nothing is sent yet.
     pub fn new(client: kube::Client, settings: &Settings, ambient: Arc<dyn Ambient>) -> Self {
         let cluster = Cluster::new(client, settings.max_in_flight, ambient.clone());
+        Self::with(cluster, settings, ambient)
+    }
+
+    /// Prepares for attempts of a process that holds the agent's lease.
+    pub(crate) fn during(
+        tenure: &Tenure,
+        client: kube::Client,
+        settings: &Settings,
+        ambient: Arc<dyn Ambient>,
+    ) -> Self {
+        let cluster = Cluster::new(client, settings.max_in_flight, ambient.clone());
+        Self::with(cluster.during(tenure), settings, ambient)
+    }
+
+    fn with(cluster: Cluster, settings: &Settings, ambient: Arc<dyn Ambient>) -> Self {
         let cluster = Arc::new(cluster.yielding_to(settings.yield_to.clone()));
         Self {
             records: Records::new(cluster.clone(), settings.namespace.clone()),

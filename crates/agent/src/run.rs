@@ -4,24 +4,31 @@ use std::time::Duration;
 use brokkr_client::Client;
 use brokkr_core::ambient::Ambient;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
+use crate::cluster::Tenure;
 use crate::facts::FactFinder;
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetched, Fetcher};
+use crate::lease::Lease;
 use crate::reconcile::Reconciler;
 use crate::report::Reporter;
+use crate::session;
 use crate::stacks::{Supervisor, Workshop};
 use crate::{Error, Settings};
 
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_mins(1);
+/// A term that lasted for so long was no quarrel about who acts for the agent.
+const QUIET: Duration = Duration::from_mins(10);
 /// How many contents are fetched at the same time.
 const DOWNLOADS: usize = 8;
 /// How long the last reports may take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Runs an agent until `shutdown`, and then until the steps in hand are done, at most ten seconds.
+/// Runs an agent until `shutdown`, and then until the steps in hand are done, at most ten seconds. It acts in terms: each
+/// begins with the lease and a session, as after a start, and nothing of an earlier one survives.
 ///
 /// # Errors
 /// Only what waiting does not cure.
@@ -32,19 +39,104 @@ pub async fn run(
     ambient: Arc<dyn Ambient>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let workshop = Arc::new(Workshop {
-        reconciler: Reconciler::new(cluster, &settings, ambient.clone()),
-        reporter: Reporter::new(broker.clone(), ambient.clone()),
-        settings,
-        broker,
-        ambient,
-        downloads: Semaphore::new(DOWNLOADS),
-    });
+    let lease = Lease::new(cluster.clone(), &settings, ambient.clone());
+    let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
+    while let Some(mut held) = until(&shutdown, lease.take()).await {
+        tracing::debug!("the lease is taken");
+        let begun = Instant::now();
+        let term = Term {
+            settings: settings.clone(),
+            broker: broker.clone(),
+            cluster: cluster.clone(),
+            ambient: ambient.clone(),
+            tenure: held.tenure.clone(),
+            ending: shutdown.child_token(),
+        };
+        let ending = term.ending.clone();
+        let keep = async {
+            lease.keep(&mut held).await;
+            ending.cancel();
+            std::future::pending().await
+        };
+        let ended = tokio::select! {
+            biased;
+            ended = Box::pin(term.serve()) => ended,
+            ended = keep => ended,
+        };
+        lease.release(held).await;
+        if ended == Ended::Superseded {
+            tracing::error!(
+                "another process uses this agent's key: stopped, and beginning anew; if it happens again, see who does: brokkr audit --action agent_session"
+            );
+            if begun.elapsed() > QUIET {
+                backoff.reset();
+            }
+            until(&shutdown, sleep(backoff.next(&*ambient))).await;
+        }
+    }
+    Ok(())
+}
+
+/// What a future comes to, unless the end comes before.
+async fn until<T>(ending: &CancellationToken, future: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
-        () = prepare(&workshop) => {}
-        () = shutdown.cancelled() => return Ok(()),
+        () = ending.cancelled() => None,
+        outcome = future => Some(outcome),
     }
+}
+
+/// The time from taking the lease to its end.
+struct Term {
+    settings: Settings,
+    broker: Client,
+    cluster: kube::Client,
+    ambient: Arc<dyn Ambient>,
+    tenure: Tenure,
+    ending: CancellationToken,
+}
+
+/// Why a term ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ended {
+    /// The agent stops, or the lease is lost.
+    Over,
+    /// The broker serves another process.
+    Superseded,
+}
+
+impl Term {
+    async fn serve(self) -> Ended {
+        let Self {
+            settings,
+            broker,
+            cluster,
+            ambient,
+            tenure,
+            ending,
+        } = self;
+        let reconciler = Reconciler::during(&tenure, cluster, &settings, ambient.clone());
+        let begin = async {
+            let broker = session::open(&broker, &reconciler.cluster, &*ambient).await;
+            prepare(&reconciler, &*ambient).await;
+            broker
+        };
+        let Some(broker) = until(&ending, begin).await else {
+            return Ended::Over;
+        };
+        let workshop = Arc::new(Workshop {
+            reconciler,
+            reporter: Reporter::new(broker.clone(), ambient.clone()),
+            settings,
+            broker,
+            ambient,
+            downloads: Semaphore::new(DOWNLOADS),
+        });
+        work(&workshop, &tenure, &ending).await
+    }
+}
+
+async fn work(workshop: &Arc<Workshop>, tenure: &Tenure, ending: &CancellationToken) -> Ended {
     let (accepted, states) = watch::channel(None);
     let fetcher = Fetcher {
         broker: &workshop.broker,
@@ -54,24 +146,36 @@ pub async fn run(
         settings: &workshop.settings,
         accepted: &accepted,
     };
+    let fetch = async {
+        let end = fetcher.run(ending).await;
+        if end == Fetched::Superseded {
+            tenure.end();
+            ending.cancel();
+        }
+        end
+    };
     let silence = CancellationToken::new();
     let work = async {
-        let supervisor = Supervisor::new(workshop.clone(), shutdown.clone());
-        tokio::join!(fetcher.run(&shutdown), supervisor.run(states));
+        let supervisor = Supervisor::new(workshop.clone(), ending.clone());
+        let (end, ()) = tokio::join!(fetch, supervisor.run(states));
         silence.cancel();
+        end
     };
-    let facts = FactFinder::new(&workshop);
-    tokio::join!(work, workshop.reporter.run(&silence), facts.run(&shutdown));
+    let facts = FactFinder::new(workshop);
+    let (end, (), ()) = tokio::join!(work, workshop.reporter.run(&silence), facts.run(ending));
+    if end == Fetched::Superseded {
+        return Ended::Superseded;
+    }
     // What cannot be said now is said after the next start, as far as it still holds.
     let _ = tokio::time::timeout(LAST_WORDS, workshop.reporter.deliver()).await;
-    Ok(())
+    Ended::Over
 }
 
 /// Waits for the API server. Without the root record nothing may be accepted, so nothing else begins.
-async fn prepare(workshop: &Workshop) {
+async fn prepare(reconciler: &Reconciler, ambient: &dyn Ambient) {
     let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
-    while let Err(error) = workshop.reconciler.prepare().await {
+    while let Err(error) = reconciler.prepare().await {
         tracing::warn!(%error, "the cluster cannot be used yet");
-        tokio::time::sleep(backoff.next(&*workshop.ambient)).await;
+        sleep(backoff.next(ambient)).await;
     }
 }

@@ -8,6 +8,8 @@ use crate::Environment;
 pub struct Settings {
     /// The namespace in which the agent keeps its records; made if missing.
     pub namespace: String,
+    /// How long the agent's lease lasts after its last renewal. A write may take two thirds of it, and a minute at most.
+    pub lease: Duration,
     /// The time between polls that do not wait, and the least between polls after an error.
     pub interval: Duration,
     /// How long a poll waits at the broker for a change, at most 50 s; zero polls at `interval`.
@@ -25,10 +27,16 @@ pub struct Settings {
     pub environment: Arc<Environment>,
 }
 
+impl Settings {
+    /// What is shorter would be lost for a slow answer.
+    pub const SHORTEST_LEASE: Duration = Duration::from_secs(3);
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             namespace: "brokkr-system".to_owned(),
+            lease: Duration::from_secs(90),
             interval: Duration::from_secs(10),
             wait: Duration::from_secs(50),
             resync: Duration::from_mins(5),

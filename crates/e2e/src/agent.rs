@@ -1,13 +1,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use brokkr_client::Client;
 use brokkr_core::id::AgentId;
 use brokkr_core::wire::CreateAgent;
 use brokkr_core::{Name, Reference};
 
-use crate::Process;
+use crate::{Cluster, PATIENCE, Process, eventually};
 
 /// An agent with its key and its namespace, whose process comes and goes.
 pub struct AgentProcess {
@@ -19,6 +19,8 @@ pub struct AgentProcess {
     kubeconfig: PathBuf,
     directory: PathBuf,
     config: Option<PathBuf>,
+    lease: &'static str,
+    log: String,
     process: Option<Process>,
 }
 
@@ -48,6 +50,8 @@ impl AgentProcess {
         tokio::fs::write(&key_file, &created.pak).await?;
         Ok(Self {
             id: created.agent.id,
+            lease: "90s",
+            log: name.to_string(),
             name,
             key: created.pak,
             key_file,
@@ -67,6 +71,40 @@ impl AgentProcess {
         Ok(())
     }
 
+    /// A second process with the same key, for the same cluster and namespace; nothing of it runs yet.
+    #[must_use]
+    pub fn copy(&self, log: &str) -> Self {
+        Self {
+            id: self.id,
+            name: self.name.clone(),
+            key: self.key.clone(),
+            key_file: self.key_file.clone(),
+            broker: self.broker.clone(),
+            kubeconfig: self.kubeconfig.clone(),
+            directory: self.directory.clone(),
+            config: self.config.clone(),
+            lease: self.lease,
+            log: format!("{}-{log}", self.name),
+            process: None,
+        }
+    }
+
+    /// How long its lease lasts, from its next start on.
+    pub const fn set_lease(&mut self, lease: &'static str) {
+        self.lease = lease;
+    }
+
+    /// Waits until its log has these words.
+    pub async fn says(&self, words: &str) -> Result<()> {
+        let log = self.directory.join(format!("{}.log", self.log));
+        eventually("the agent's log", PATIENCE, async || {
+            let said = tokio::fs::read_to_string(&log).await?;
+            ensure!(said.contains(words), "no `{words}` in {said}");
+            Ok(())
+        })
+        .await
+    }
+
     /// Starts its process.
     pub fn start(&mut self, pace: Pace) -> Result<()> {
         let (interval, wait) = match pace {
@@ -82,21 +120,24 @@ impl AgentProcess {
             ["--namespace", self.namespace()],
             ["--interval", interval],
             ["--wait", wait],
+            ["--lease", self.lease],
         ];
         let config = self.config.as_ref().map(|file| file.display().to_string());
         let config = config.iter().flat_map(|file| ["--config", file.as_str()]);
         let arguments = arguments.into_iter().flatten().chain(config);
         let arguments: Vec<&str> = ["agent"].into_iter().chain(arguments).collect();
-        self.process = Some(Process::brokkr(
-            self.name.as_str(),
-            &arguments,
-            &self.directory,
-        )?);
+        self.process = Some(Process::brokkr(&self.log, &arguments, &self.directory)?);
         Ok(())
     }
 
-    /// `kill -9`.
+    /// `kill -9`; then its lease is taken away, as somebody may who knows that it is dead, and the next one need not wait.
     pub async fn kill(&mut self) -> Result<()> {
+        self.crash().await?;
+        Cluster::connect().await?.free_lease(self.namespace()).await
+    }
+
+    /// `kill -9`, and nobody knows.
+    pub async fn crash(&mut self) -> Result<()> {
         self.running()?.kill().await?;
         self.process = None;
         Ok(())

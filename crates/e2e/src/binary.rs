@@ -117,10 +117,27 @@ impl Process {
             .with_context(|| format!("killing {}", self.name))
     }
 
+    /// Stops it in the middle of whatever it does, as a machine that is overloaded or asleep.
+    pub fn suspend(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let id = i32::try_from(self.id()?)?;
+        Ok(kill_process(
+            Pid::from_raw(id).context("a process id")?,
+            signal,
+        )?)
+    }
+
     /// Asks it to end, and waits until it has.
     pub async fn terminate(&mut self) -> Result<ExitStatus> {
-        let id = i32::try_from(self.id()?)?;
-        kill_process(Pid::from_raw(id).context("a process id")?, Signal::TERM)?;
+        self.signal(Signal::TERM)?;
         let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
         ended
             .with_context(|| format!("{} did not end on SIGTERM", self.name))?

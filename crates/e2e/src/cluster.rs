@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use brokkr_core::ObjectKey;
 use brokkr_core::manifest::{self, Manifest};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{
     Api, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
@@ -14,6 +15,9 @@ use kube::{Client, Config, ResourceExt};
 use serde_json::json;
 
 use crate::{bystanders, manifests, why_not_ready};
+
+/// What agents call their lease.
+const LEASE: &str = "brokkr-agent";
 
 /// The tests' own view of the cluster, past the product.
 #[derive(Clone)]
@@ -54,6 +58,22 @@ impl Cluster {
     /// The connection.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// Takes an agent's lease away, if there is one.
+    pub async fn free_lease(&self, namespace: &str) -> Result<()> {
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), namespace);
+        match leases.delete(LEASE, &DeleteParams::default()).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            deleted => Ok(deleted.map(drop)?),
+        }
+    }
+
+    /// Who holds an agent's lease.
+    pub async fn holder(&self, namespace: &str) -> Result<Option<String>> {
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), namespace);
+        let spec = leases.get(LEASE).await?.spec;
+        Ok(spec.and_then(|spec| spec.holder_identity))
     }
 
     /// Those objects of a snapshot that exist.

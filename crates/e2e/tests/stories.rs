@@ -48,6 +48,7 @@ mod finalizer;
 mod foreign_history;
 mod foreign_rows;
 mod health;
+mod identity;
 mod injection;
 mod isolation;
 mod kept;

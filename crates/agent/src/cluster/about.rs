@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use brokkr_core::cluster_uid::{ClusterUid, NoClusterUid};
 use serde::Deserialize;
 
 use super::Cluster;
@@ -49,7 +50,25 @@ impl Node {
     }
 }
 
+#[derive(Deserialize)]
+struct Identified {
+    metadata: Identity,
+}
+
+#[derive(Deserialize)]
+struct Identity {
+    uid: String,
+}
+
 impl Cluster {
+    /// What tells the cluster from all others: the UID of the namespace that is as old as it.
+    pub(crate) async fn uid(&self) -> Result<ClusterUid, Error> {
+        let namespace = self.ask("/api/v1/namespaces/kube-system", JSON).await?;
+        let Identified { metadata } = read(&namespace)?;
+        let uid = metadata.uid.try_into();
+        uid.map_err(|error: NoClusterUid| Error::Unreadable(error.to_string()))
+    }
+
     /// The version of the API server, such as `v1.33.2`.
     pub(crate) async fn version(&self) -> Result<String, Error> {
         let version: Version = read(&self.ask("/version", JSON).await?)?;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header::RETRY_AFTER};
+use http::{Method, Request, StatusCode, header::RETRY_AFTER};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use crate::backoff::Backoff;
 use crate::error::{Error, Refusal};
 
 /// For one request, with all its tries. Admission webhooks may take 30 s, and the server may ask several.
-const TIMEOUT: Duration = Duration::from_mins(1);
+pub(super) const TIMEOUT: Duration = Duration::from_mins(1);
 /// A server that refuses every third request for a while still gets a thousand objects.
 const TRIES: u32 = 6;
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -29,9 +29,16 @@ impl Cluster {
     /// Sends a request, again if the server was only busy. Repeating is safe: every write carries
     /// the state of the object that it was decided on.
     pub(super) async fn send(&self, request: Request<Vec<u8>>) -> Result<Bytes, Error> {
-        tokio::time::timeout(TIMEOUT, self.send_patiently(request))
+        let patience = match &self.tenure {
+            Some(tenure) if is_write(&request) => tenure.patience(self.patience),
+            _ => self.patience,
+        };
+        tokio::time::timeout(patience, self.send_patiently(request))
             .await
-            .unwrap_or_else(|_| Err(Error::Unreachable("no answer in a minute".to_owned())))
+            .unwrap_or_else(|_| {
+                let seconds = patience.as_secs_f32();
+                Err(Error::Unreachable(format!("no answer in {seconds} s")))
+            })
     }
 
     async fn send_patiently(&self, request: Request<Vec<u8>>) -> Result<Bytes, Error> {
@@ -52,6 +59,13 @@ impl Cluster {
     async fn send_once(&self, request: Request<Vec<u8>>) -> Result<Answer, Error> {
         let unreachable = |error: &dyn std::error::Error| Error::Unreachable(root_cause(error));
         let _permit = self.permits.acquire().await.map_err(|e| unreachable(&e))?;
+        // As late as can be: whoever was stopped and goes on knows of nothing but the clock.
+        if let Some(tenure) = &self.tenure
+            && is_write(&request)
+            && !tenure.permits(self.patience)
+        {
+            return Err(Error::NotAlone);
+        }
         let response = self
             .client
             .send(request.map(Body::from))
@@ -67,6 +81,11 @@ impl Cluster {
             body: body.map_err(|e| unreachable(&e))?.to_bytes(),
         })
     }
+}
+
+/// Everything but reading; a dry run is treated as what it rehearses.
+fn is_write(request: &Request<Vec<u8>>) -> bool {
+    request.method() != Method::GET
 }
 
 /// Whether the server could not, but will. Not 500: that is also what a broken webhook makes of a

@@ -151,6 +151,15 @@ impl Broker {
             let body = problem.to_string();
             return (status, "application/problem+json", String::new(), body);
         }
+        if path.contains("/agent/session") {
+            // As a broker of version 0.1.0 answers.
+            let problem = json!({
+                "type": "urn:brokkr:problem:not_found", "title": "", "status": 404,
+                "code": "not_found", "detail": "no",
+            });
+            let body = problem.to_string();
+            return (404, "application/problem+json", String::new(), body);
+        }
         if path.contains("/agent/events") {
             let report: EventReport = serde_json::from_str(body).expect("events");
             told.events.extend(report.events);

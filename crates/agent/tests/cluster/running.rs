@@ -26,6 +26,7 @@ impl Agent {
     fn start(bed: &Bed, broker: &Broker) -> Self {
         let settings = Settings {
             namespace: bed.records_namespace().to_owned(),
+            lease: Duration::from_secs(3),
             interval: Duration::from_millis(50),
             wait: Duration::ZERO,
             resync: Duration::from_millis(300),

@@ -38,7 +38,8 @@ pub struct Api {
     version: u64,
 }
 
-const NAMESPACED: [(&str, &str, &str); 3] = [
+const NAMESPACED: [(&str, &str, &str); 4] = [
+    ("coordination.k8s.io/v1", "leases", "Lease"),
     ("v1", "configmaps", "ConfigMap"),
     ("v1", "serviceaccounts", "ServiceAccount"),
     ("v1", "persistentvolumeclaims", "PersistentVolumeClaim"),

@@ -32,6 +32,8 @@ pub struct Broker {
     /// What is paused as a whole.
     pub agent: TargetAgent,
     pub mood: Mood,
+    /// The number of the agent's last session.
+    session: u64,
 }
 
 #[derive(Clone)]
@@ -117,9 +119,20 @@ impl Broker {
             statuses: BTreeMap::new(),
             agent: TargetAgent::default(),
             mood: Mood::Well,
+            session: 0,
         };
         broker.remember();
         broker
+    }
+
+    /// Begins a session of the agent, which ends the one before.
+    pub const fn open_session(&mut self) -> u64 {
+        self.session += 1;
+        self.session
+    }
+
+    pub fn is_over(&self, session: Option<u64>) -> bool {
+        session.is_some_and(|session| session < self.session)
     }
 
     /// Makes a change of what is desired.

@@ -6,9 +6,10 @@ use std::time::Duration;
 use brokkr_agent::Settings;
 use brokkr_client::Client;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::copies;
 use super::lines::{ToBroker, to_cluster};
 use super::plots::Plot;
 use super::world::Shared;
@@ -20,6 +21,9 @@ pub struct Tale {
     pub adoptions: u64,
     pub deaths: u64,
     pub holds: u64,
+    /// How often a second copy of the agent began, and one was stopped and went on.
+    pub rivals: u64,
+    pub stops: u64,
     /// Every line of what happened.
     pub log: Vec<String>,
 }
@@ -53,8 +57,10 @@ pub fn play(seed: u64, client: &Client, plot: Plot) -> Result<Tale, String> {
                 writes: world.witness.writes,
                 deletions: world.witness.deletions,
                 adoptions: world.witness.adoptions,
-                deaths: world.life,
+                deaths: world.copies.deaths,
                 holds: world.witness.holds,
+                rivals: world.copies.rivals,
+                stops: world.copies.stops,
                 log,
             }),
             Err(law) => Err(format!("seed {seed}, {plot:?}: {law}\n{}", log.join("\n"))),
@@ -78,6 +84,7 @@ impl Stage {
     /// Ends all trouble, and waits until all is as it should be.
     pub async fn come_to_rest(&self) -> Result<(), String> {
         self.shared.world().calm();
+        self.shared.thawed.notify_waiters();
         self.shared.news.notify_waiters();
         self.resume().await?;
         for _ in 0..REST.as_secs() / LOOK.as_secs() {
@@ -119,14 +126,16 @@ impl Stage {
 
     /// The agent begins a life with nothing but what is in the cluster.
     pub fn begin(&self) -> Agent {
-        let (life, wait) = {
+        let (life, wait, lease) = {
             let mut world = self.shared.world();
-            world.witness.begin_life();
-            world.note("the agent begins");
-            (world.life, if world.random.bool() { 50 } else { 0 })
+            let life = world.copies.begins();
+            world.note(format!("copy {life} of the agent begins"));
+            let wait = if world.random.bool() { 50 } else { 0 };
+            (life, wait, world.lease)
         };
         let settings = Settings {
             wait: Duration::from_secs(wait),
+            lease,
             ..Settings::default()
         };
         let way = ToBroker {
@@ -136,19 +145,35 @@ impl Stage {
         let broker = self.client.clone().over(Arc::new(way));
         let cluster = to_cluster(&self.shared, life);
         let ambient = self.shared.ambient.clone();
-        Agent(tokio::spawn(async move {
-            let shutdown = CancellationToken::new();
-            let ended = brokkr_agent::run(settings, broker, cluster, ambient, shutdown).await;
-            ended.expect("an agent that goes on");
-        }))
+        let shutdown = CancellationToken::new();
+        let run = brokkr_agent::run(settings, broker, cluster, ambient, shutdown.clone());
+        let run = copies::stopping(self.shared.clone(), life, Box::pin(run));
+        Agent {
+            life,
+            shutdown,
+            task: tokio::spawn(async move { run.await.expect("an agent that goes on") }),
+        }
     }
 }
 
-/// A life of the agent, which ends when this is dropped.
-pub struct Agent(JoinHandle<()>);
+/// A copy of the agent, whose life ends when this is dropped.
+pub struct Agent {
+    pub life: u64,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Agent {
+    /// Stops it as a rollout does, and waits for its end.
+    pub async fn end(mut self) {
+        self.shutdown.cancel();
+        // A copy that died meanwhile has no end.
+        let _ = timeout(Duration::from_mins(1), &mut self.task).await;
+    }
+}
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }

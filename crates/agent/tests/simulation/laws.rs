@@ -11,8 +11,9 @@ use brokkr_core::{Epoch, ObjectKey, StackId};
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::Value;
 
-use super::api::{Api, Deed, FIXED};
+use super::api::{Api, Ask, Deed, FIXED};
 use super::broker::{Target, Version, Wanted, approves, permits, permits_adoption, permits_remake};
+use super::copies::Asked;
 use super::object::{Fields, LABEL, Maker, Object, PRUNE, Place, RECREATE};
 use super::past::Past;
 use super::stillness::Stillness;
@@ -74,7 +75,7 @@ impl Witness {
 }
 
 impl World {
-    fn violated(&mut self, law: impl Into<String>) {
+    pub fn violated(&mut self, law: impl Into<String>) {
         let law = law.into();
         self.note(format!("VIOLATION: {law}"));
         self.witness.violation.get_or_insert(law);
@@ -88,6 +89,10 @@ impl World {
                 | Deed::Changed(place, _, object)
                 | Deed::Deleted(place, object) => (place.clone(), object.clone()),
             };
+            if place.plural == "leases" {
+                self.witness_lease(&deed);
+                continue;
+            }
             if place.namespace.as_deref() == Some(RECORDS) {
                 if place.name == RECORD {
                     self.witness_record(&object);
@@ -120,6 +125,33 @@ impl World {
                 "{place:?} of {stack} was touched while that was to be left alone"
             ));
         }
+    }
+
+    /// Who takes the lease begins anew: with what is on record, and nothing else.
+    fn witness_lease(&mut self, deed: &Deed) {
+        let taken = |object: &Object| object.fields.get("/spec/acquireTime").cloned();
+        let is_taken = match deed {
+            Deed::Created(..) => true,
+            Deed::Changed(_, before, after) => taken(before) != taken(after),
+            Deed::Deleted(..) => false,
+        };
+        if is_taken {
+            self.witness.begin_life();
+        }
+    }
+
+    /// Nobody writes without the lease: neither a copy that waits for it, nor one whose lease ran out.
+    pub fn witness_writer(&mut self, life: u64, ask: &Ask, asked: &Asked) {
+        let is_reading = ask.method == "GET" || ask.query.contains_key("dryRun");
+        // The lease lies in a namespace that must be there before.
+        let is_before = ask.method == "POST" && ask.path == "/api/v1/namespaces";
+        if is_reading || is_before || ask.is_about_lease() || self.copies.holds_since(life, asked) {
+            return;
+        }
+        let (method, path) = (&ask.method, &ask.path);
+        self.violated(format!(
+            "copy {life} sent {method} {path} without the lease"
+        ));
     }
 
     /// Nothing is written that was never published, nor a part of what the server refuses as a whole.

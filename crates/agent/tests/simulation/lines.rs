@@ -43,6 +43,7 @@ async fn ask(
         query: query.split('&').filter_map(pair).collect(),
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     };
+    let asked = shared.world().copies.asks(life);
     shared.point(life).await;
     let (fate, there, back) = chances(&mut shared.world());
     let is_write = ask.method != "GET" && !ask.query.contains_key("dryRun");
@@ -70,8 +71,12 @@ async fn ask(
                 status: 200,
                 body: json!({ "metadata": {}, "items": [] }),
             },
-            _ => world.api.answer(&ask),
+            _ => {
+                world.witness_writer(life, &ask, &asked);
+                world.api.answer(&ask)
+            }
         };
+        world.copies.heard_of_lease(life, &ask, &answer);
         let is_dry = if ask.query.contains_key("dryRun") {
             " dry"
         } else {
@@ -91,7 +96,8 @@ async fn ask(
     if fate == Fate::Unheard {
         return Err("the connection broke".into());
     }
-    if is_write && ask.path.ends_with(RECORD) && answer.status < 300 && world.life == life {
+    let is_record = ask.path.ends_with(RECORD) && !ask.is_about_lease();
+    if is_write && is_record && answer.status < 300 && world.copies.holds(life) {
         let stacks: Vec<_> = world.broker.stacks.keys().copied().collect();
         world.witness.stillness.acts_upon(stacks.into_iter(), now);
     }
@@ -134,11 +140,13 @@ impl Transport for ToBroker {
             sleep(there).await;
             self.shared.point(self.life).await;
             let mood = self.shared.world().broker.mood;
+            let session = session(&request);
             if fate == Fate::Lost || mood == Mood::Unreachable {
                 return Err(broken());
             }
             let (status, kind, etag, body) = match fate {
                 Fate::Refused(status) => problem(status),
+                _ if self.shared.world().broker.is_over(session) => problem(409),
                 _ => self.reply(&request).await,
             };
             if status != 304 {
@@ -183,6 +191,14 @@ impl ToBroker {
             .body()
             .and_then(reqwest::Body::as_bytes)
             .unwrap_or_default();
+        if path.ends_with("/agent/session") {
+            let session = self.shared.world().broker.open_session();
+            self.shared.news.notify_waiters();
+            return ok(
+                "application/json",
+                json!({ "session": session }).to_string(),
+            );
+        }
         if path.ends_with("/target-state") {
             return self.poll(request).await;
         }
@@ -232,6 +248,10 @@ impl ToBroker {
         let restored = self.shared.world().broker.restored;
         loop {
             let news = self.shared.news.notified();
+            let is_over = self.shared.world().broker.is_over(session(request));
+            if is_over {
+                return problem(409);
+            }
             if self.shared.world().broker.restored != restored {
                 return problem(503);
             }
@@ -279,6 +299,11 @@ impl ToBroker {
     }
 }
 
+fn session(request: &reqwest::Request) -> Option<u64> {
+    let session = request.headers().get("brokkr-session")?;
+    session.to_str().ok()?.parse().ok()
+}
+
 fn ok(kind: &'static str, body: String) -> Reply {
     (200, kind, None, body)
 }
@@ -288,6 +313,7 @@ fn problem(status: u16) -> Reply {
         401 => "unauthenticated",
         403 => "forbidden",
         404 => "not_found",
+        409 => "session_superseded",
         422 => "invalid",
         429 => "too_many",
         _ => "internal",

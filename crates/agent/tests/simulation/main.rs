@@ -3,6 +3,7 @@
 
 mod api;
 mod broker;
+mod copies;
 mod history;
 mod laws;
 mod lines;
@@ -52,9 +53,10 @@ fn no_history_breaks_a_law() {
     });
     let sum = |of: fn(&Telling) -> u64| all.iter().map(of).sum::<u64>();
     let (writes, deletions, deaths) = (sum(|t| t.writes), sum(|t| t.deletions), sum(|t| t.deaths));
+    let (rivals, stops) = (sum(|t| t.rivals), sum(|t| t.stops));
     let (adoptions, holds) = (sum(|t| t.adoptions), sum(|t| t.holds));
     println!(
-        "{writes} writes, {deletions} deletions, {adoptions} adoptions, {deaths} deaths, {holds} losses held"
+        "{writes} writes, {deletions} deletions, {adoptions} adoptions, {deaths} deaths, {holds} losses held, {rivals} second copies, {stops} copies stopped for a while"
     );
     let broken: Vec<_> = all.iter().flat_map(|telling| &telling.broken).collect();
     let laws: Vec<_> = broken
@@ -68,7 +70,9 @@ fn no_history_breaks_a_law() {
         && deletions > played
         && deaths > played
         && 10 * adoptions > played
-        && 10 * holds > played;
+        && 10 * holds > played
+        && rivals > played / 2
+        && stops > played / 2;
     assert!(played < 100 || is_eventful, "too little happened");
 }
 
@@ -80,6 +84,8 @@ struct Telling {
     adoptions: u64,
     deaths: u64,
     holds: u64,
+    rivals: u64,
+    stops: u64,
     broken: Vec<String>,
 }
 
@@ -94,6 +100,8 @@ impl Telling {
                     telling.adoptions += tale.adoptions;
                     telling.deaths += tale.deaths;
                     telling.holds += tale.holds;
+                    telling.rivals += tale.rivals;
+                    telling.stops += tale.stops;
                 }
                 Err(story) => telling.broken.push(story),
             }

@@ -74,6 +74,7 @@ impl World {
         self.weather = super::world::Weather::default();
         self.broker.mood = Mood::Well;
         self.points_to_live = None;
+        self.copies.thaw_all();
         let ending: Vec<_> = self
             .api
             .objects

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::broker::Target;
-use super::history::Stage;
+use super::history::{Agent, Stage};
 use super::world::Weather;
 
 /// What a history is about.
@@ -35,27 +35,62 @@ impl Stage {
             let mut world = self.shared.world();
             world.is_attended = world.chance(700);
         }
-        let mut agent = self.begin();
+        let mut agents = vec![self.begin()];
         for _ in 0..ACTS {
             let pause = {
                 let mut world = self.shared.world();
                 world.act(&*self.shared.ambient);
+                world.stop_some();
                 if world.chance(400) {
                     world.points_to_live = Some(world.random.u32(0..120));
                 }
                 let longest = [300, 2_000, 40_000][world.random.usize(0..3)];
                 Duration::from_millis(world.random.u64(0..longest))
             };
+            self.shared.thawed.notify_waiters();
             self.shared.news.notify_waiters();
+            self.roll_over(&mut agents).await;
             if timeout(pause, self.shared.died.notified()).await.is_ok() {
-                drop(agent);
+                agents.retain(|agent| self.shared.world().copies.is_alive(agent.life));
                 let pause = Duration::from_millis(self.shared.world().random.u64(0..30_000));
                 sleep(pause).await;
-                agent = self.begin();
+                if agents.is_empty() {
+                    self.shared.world().free_lease();
+                    agents.push(self.begin());
+                }
             }
             self.is_lawful()?;
         }
         self.come_to_rest().await
+    }
+
+    /// Begins a second copy at times, and ends one of two: at once, or as a rollout does.
+    async fn roll_over(&self, agents: &mut Vec<Agent>) {
+        let (begins, ends, kindly, which) = {
+            let mut world = self.shared.world();
+            let random = [world.chance(120), world.chance(250), world.chance(500)];
+            let which = world.random.usize(0..2);
+            (random[0], random[1], random[2], which)
+        };
+        if agents.len() == 1 && begins {
+            self.shared.world().copies.rivals += 1;
+            agents.push(self.begin());
+        } else if agents.len() == 2 && ends {
+            let agent = agents.remove(which);
+            {
+                let mut world = self.shared.world();
+                world.note(format!("copy {} of the agent is ended", agent.life));
+                if kindly {
+                    world.copies.thaw(agent.life);
+                } else {
+                    world.copies.dies(agent.life);
+                }
+            }
+            if kindly {
+                self.shared.thawed.notify_waiters();
+                agent.end().await;
+            }
+        }
     }
 
     /// An agent that dies anywhere goes on where it was, back, or away; what it left behind is taken up.
@@ -63,6 +98,7 @@ impl Stage {
         let stack = {
             let mut world = self.shared.world();
             world.weather = Weather::default();
+            world.lease = Duration::from_secs(90);
             world.publish_to(0, &*self.shared.ambient)
         };
         let mut agent = self.begin();
@@ -88,7 +124,7 @@ impl Stage {
         let is_gone = self.shared.world().broker.stacks[&stack].target == Target::Absent;
         drop(agent);
         match then {
-            Then::Remove if self.shared.world().life > 0 && !is_gone => {
+            Then::Remove if self.shared.world().copies.deaths > 0 && !is_gone => {
                 Err("the removal is open".into())
             }
             _ => Ok(()),

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::api::{Api, namespace};
 use super::broker::Broker;
+use super::copies::Copies;
 use super::laws::Witness;
 use super::object::{Fields, Maker};
 
@@ -23,6 +24,8 @@ pub struct Shared {
     pub died: Arc<Notify>,
     /// The broker has something new.
     pub news: Arc<Notify>,
+    /// A copy that was stopped goes on.
+    pub thawed: Arc<Notify>,
 }
 
 pub struct World {
@@ -31,8 +34,10 @@ pub struct World {
     pub broker: Broker,
     pub weather: Weather,
     pub witness: Witness,
-    /// Which life of the agent is the present one; requests of earlier ones go nowhere.
-    pub life: u64,
+    /// The copies of the agent; requests of those that are dead go nowhere.
+    pub copies: Copies,
+    /// How long the agent's lease lasts.
+    pub lease: Duration,
     /// After so many more points at which it might, the agent dies.
     pub points_to_live: Option<u32>,
     /// Whether anybody decides about what is held.
@@ -110,7 +115,8 @@ impl Shared {
             broker: Broker::new(&*ambient),
             weather: Weather::any(&mut random),
             witness: Witness::default(),
-            life: 0,
+            copies: Copies::default(),
+            lease: Duration::from_secs([9, 30, 90][random.usize(0..3)]),
             points_to_live: None,
             is_attended: true,
             begun,
@@ -122,6 +128,7 @@ impl Shared {
             ambient,
             died: Arc::default(),
             news: Arc::default(),
+            thawed: Arc::default(),
         }
     }
 
@@ -129,11 +136,11 @@ impl Shared {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A point at which the agent may die; the dead go no further.
+    /// A point at which the agent may die; the dead go no further, and those that are stopped not now.
     pub async fn point(&self, life: u64) {
         let is_dead = {
             let mut world = self.world();
-            let dies_now = world.life == life
+            let dies_now = world.copies.is_alive(life)
                 && match &mut world.points_to_live {
                     Some(0) => true,
                     Some(points) => {
@@ -144,14 +151,21 @@ impl Shared {
                 };
             if dies_now {
                 world.note("the agent dies");
-                world.life += 1;
+                world.copies.dies(life);
                 world.points_to_live = None;
                 self.died.notify_one();
             }
-            world.life != life
+            !world.copies.is_alive(life)
         };
         if is_dead {
             std::future::pending::<()>().await;
+        }
+        loop {
+            let thawed = self.thawed.notified();
+            if !self.world().copies.is_cut_off(life) {
+                return;
+            }
+            thawed.await;
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::output::{Cell, Output, Row};
 use crate::terminal::{Confirmation, say};
 
 mod pause;
+mod rebind;
 pub mod run;
 mod set;
 
@@ -37,6 +38,7 @@ enum Registry {
     Set(set::Set),
     Pause(pause::Pause),
     Resume(pause::Resume),
+    Rebind(rebind::Rebind),
     Delete(Delete),
 }
 
@@ -105,6 +107,7 @@ impl Agent {
             Some(Registry::Set(set)) => set.run().await,
             Some(Registry::Pause(pause)) => pause.run().await,
             Some(Registry::Resume(resume)) => resume.run().await,
+            Some(Registry::Rebind(rebind)) => rebind.run().await,
             Some(Registry::Delete(delete)) => delete.run().await,
             None => self.run.run().await,
         }
@@ -175,6 +178,10 @@ impl Row for wire::Agent {
             Cell::text("LABELS", &self.labels).wide(),
             Cell::text("ANNOTATIONS", &self.annotations).wide(),
         ];
+        cells.extend([
+            Cell::optional("CLUSTER", self.cluster.as_ref()).wide(),
+            Cell::optional("VERSION", self.version.as_ref()).wide(),
+        ]);
         // A list has no facts, so it has no columns of them either.
         if let Some(facts) = &self.facts {
             cells.extend([

@@ -46,6 +46,11 @@ pub struct Run {
     #[arg(long, env = "BROKKR_NAMESPACE", value_name = "NAME", default_value_t = Settings::default().namespace)]
     namespace: String,
 
+    /// How long other copies of this agent wait when it ends without a word, until one of them goes on; at least 3s.
+    /// A request to the API server may take two thirds of it, and a minute at most
+    #[arg(long, env = "BROKKR_LEASE", value_name = "DURATION", default_value = "90s", value_parser = lease)]
+    lease: Duration,
+
     /// How long to rest between polls
     #[arg(long, env = "BROKKR_INTERVAL", value_name = "DURATION", default_value = "10s", value_parser = duration::positive)]
     interval: Duration,
@@ -98,6 +103,7 @@ impl Run {
             namespace: self.namespace,
             interval: self.interval,
             wait: self.wait,
+            lease: self.lease,
             yield_to: self.yield_to,
             environment: Arc::new(environment),
             ..Settings::default()
@@ -114,6 +120,14 @@ pub fn start(lifecycle: &mut Lifecycle, settings: Settings, client: Client, clus
     lifecycle.spawn("agent", async move {
         Ok(brokkr_agent::run(settings, client, cluster, Arc::new(System), shutdown).await?)
     });
+}
+
+fn lease(text: &str) -> Result<Duration, String> {
+    let lease = duration::parse(text)?;
+    if lease < Settings::SHORTEST_LEASE {
+        return Err("a lease has at least 3s: it is renewed every ninth part of it".to_owned());
+    }
+    Ok(lease)
 }
 
 /// An admin's key would be refused for ever: better said at once. A broker that is away says
