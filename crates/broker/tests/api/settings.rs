@@ -68,6 +68,7 @@ async fn settings_are_edited_like_everything_else(engine: Engine) {
             "default_quota": {"stacks": 1_000, "bytes": 10_737_418_240_u64, "publishes_per_minute": 600},
         },
         "guard": {"agents": 10, "agents_percent": 10},
+        "paused": false,
     });
     assert_eq!(read.json::<Value>().await.expect("settings"), usual);
 
