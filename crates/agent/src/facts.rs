@@ -80,6 +80,9 @@ impl<'a> FactFinder<'a> {
     }
 
     async fn look(&self, said: &mut Option<Facts>) -> Result<(), Error> {
+        if self.reporter.is_hushed() {
+            return Ok(());
+        }
         let version = self.cluster.version().await?;
         let kinds = self.cluster.kinds(KINDS_AGE).await?;
         let facts = facts(version, &kinds, &self.cluster.nodes().await?);

@@ -3,6 +3,7 @@
 //! Whatever goes wrong here means: carry on with what was accepted last.
 
 mod accept;
+mod farewell;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::report::Reporter;
 use crate::session::is_superseded;
 use crate::{Error, Settings};
 use accept::Judgement;
+use farewell::{Consequence, Farewell};
 
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_mins(1);
@@ -63,6 +65,7 @@ impl Fetcher<'_> {
         let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
         let mut etag = None;
         let mut is_connected = false;
+        let mut farewell = Farewell::default();
         while !shutdown.is_cancelled() {
             let begun = Instant::now();
             let polled = tokio::select! {
@@ -70,9 +73,16 @@ impl Fetcher<'_> {
                 polled = self.poll(&mut etag) => polled,
                 () = shutdown.cancelled() => break,
             };
+            if polled.is_ok() && farewell.welcome() {
+                tracing::info!("the broker has answered again: going on");
+                self.reporter.hush(false);
+            }
             if polled.is_ok() && !std::mem::replace(&mut is_connected, true) {
                 tracing::info!("connected to the broker");
                 self.reporter.say_all_again();
+            }
+            if polled.is_ok() {
+                self.learn(&mut farewell).await;
             }
             let pause = match polled {
                 Ok(polled) => {
@@ -87,8 +97,22 @@ impl Fetcher<'_> {
                 Err(error) if is_superseded(&error) => return Fetched::Superseded,
                 Err(error) => {
                     is_connected = false;
-                    tracing::warn!(%error, "no target state: carrying on with the last one");
-                    backoff.next(self.ambient)
+                    match farewell.hear(&error, Instant::now()) {
+                        Consequence::CarryOn => {
+                            tracing::warn!(%error, "no target state: carrying on with the last one");
+                            backoff.next(self.ambient)
+                        }
+                        Consequence::LetGo => {
+                            tracing::error!(%error, "this agent was retired: nothing is changed and nothing deleted any more");
+                            self.let_go();
+                            etag = None;
+                            Farewell::ASKING
+                        }
+                        Consequence::StayAway => {
+                            tracing::info!(%error, "this agent was retired");
+                            Farewell::ASKING
+                        }
+                    }
                 }
             };
             tokio::select! {
@@ -98,6 +122,23 @@ impl Fetcher<'_> {
             }
         }
         Fetched::Told
+    }
+
+    /// Asks who this agent is, which it must know to believe that it was retired.
+    async fn learn(&self, farewell: &mut Farewell) {
+        if farewell.knows_itself() {
+            return;
+        }
+        match self.broker.me().await {
+            Ok(me) => farewell.learn(me.id.map(Into::into)),
+            Err(error) => tracing::debug!(%error, "the broker does not say who this is"),
+        }
+    }
+
+    /// Takes all orders back: what is in the cluster stays as it is, the records with it.
+    fn let_go(&self) {
+        self.accepted.send_replace(None);
+        self.reporter.hush(true);
     }
 
     /// One poll. An answer that is not acted upon does not become what the next poll compares with.

@@ -3,6 +3,7 @@
 mod fold;
 mod outbox;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub(crate) struct Reporter {
     speaking: tokio::sync::Mutex<()>,
     news: Notify,
     afresh: Notify,
+    is_hushed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -48,6 +50,7 @@ impl Reporter {
             speaking: tokio::sync::Mutex::default(),
             news: Notify::new(),
             afresh: Notify::new(),
+            is_hushed: AtomicBool::new(false),
         }
     }
 
@@ -98,6 +101,15 @@ impl Reporter {
         self.afresh.notify_one();
     }
 
+    /// Says nothing more, or speaks again: nobody listens to an agent that was retired.
+    pub(crate) fn hush(&self, is_hushed: bool) {
+        self.is_hushed.store(is_hushed, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_hushed(&self) -> bool {
+        self.is_hushed.load(Ordering::Relaxed)
+    }
+
     /// Waits until everything is to be said again, which is so after the first connection too.
     pub(crate) async fn afresh(&self) {
         self.afresh.notified().await;
@@ -113,6 +125,9 @@ impl Reporter {
     /// Says everything that is unsaid.
     pub(crate) async fn deliver(&self) -> Result<(), brokkr_client::Error> {
         let _turn = self.speaking.lock().await;
+        if self.is_hushed() {
+            return Ok(());
+        }
         loop {
             let statuses = self.unsaid().outbox.statuses();
             if statuses.is_empty() {

@@ -70,8 +70,9 @@ impl Supervisor {
                 Some(ended) = self.workers.join_next_with_id() => self.ended(&ended),
                 Ok(()) = accepted.changed() => {
                     let state = accepted.borrow_and_update().clone();
-                    if let Some(state) = state {
-                        self.assign(&state);
+                    match state {
+                        Some(state) => self.assign(&state),
+                        None => self.rest(),
                     }
                 }
             }
@@ -102,6 +103,13 @@ impl Supervisor {
         for (stack, order) in orders {
             self.orders.insert(stack, watch::Sender::new(order));
             self.employ(stack, Duration::ZERO);
+        }
+    }
+
+    /// Leaves every stack as it is.
+    fn rest(&self) {
+        for order in self.orders.values() {
+            order.send_replace(Order::Idle);
         }
     }
 

@@ -14,6 +14,7 @@ mod quota;
 pub(crate) mod removals;
 pub(crate) mod reports;
 pub(crate) mod retention;
+pub(crate) mod retire;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod stacks;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
+use brokkr_core::AgentId;
 use brokkr_core::manifest::ManifestError;
 use brokkr_core::wire::{Code, Problem};
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -26,6 +27,11 @@ pub(crate) enum Error {
         "a valid key is needed: send it as `Authorization: Bearer <key>`; keys are made by `brokkr agent create`, `brokkr generator create`, and the broker's first start"
     )]
     Unauthenticated,
+    /// Only who has its very key learns this.
+    #[error(
+        "agent {0} was retired: stop its process; what it left in its cluster stays as it is; to run an agent there again, register one with `brokkr agent create`"
+    )]
+    AgentRetired(AgentId),
     #[error("{0}")]
     Forbidden(String),
     /// What is foreign and what is missing read the same.
@@ -126,6 +132,7 @@ impl Error {
             Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, Code::Invalid),
             Self::Manifests(_) => (StatusCode::UNPROCESSABLE_ENTITY, Code::InvalidManifests),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, Code::Unauthenticated),
+            Self::AgentRetired(_) => (StatusCode::GONE, Code::AgentRetired),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, Code::Forbidden),
             Self::NotFound(_) | Self::NoRoute => (StatusCode::NOT_FOUND, Code::NotFound),
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed),
@@ -175,6 +182,7 @@ impl Error {
             status: status.as_u16(),
             code,
             detail: shortened(&self.to_string()),
+            agent: None,
             pointer: None,
             document: None,
             line: None,
@@ -182,6 +190,7 @@ impl Error {
             request_id: None,
         };
         match self {
+            Self::AgentRetired(agent) => problem.agent = Some(*agent),
             Self::Invalid { pointer, .. } => problem.pointer = Some(shortened(pointer)),
             Self::Manifests(error) => {
                 problem.pointer.clone_from(&error.pointer);

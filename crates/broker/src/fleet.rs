@@ -150,6 +150,11 @@ impl Fleet {
         Ok(())
     }
 
+    /// Whether an agent was retired.
+    pub(crate) fn is_retired(&self, agent: AgentId) -> bool {
+        self.read().is_retired(agent)
+    }
+
     /// When a key was used last at this replica.
     pub(crate) fn last_use(&self, key: KeyId) -> Option<Timestamp> {
         self.read().key(key)?.used.at()

@@ -251,6 +251,7 @@ impl Broker {
             labels: row.labels,
             annotations: row.annotations,
             paused: row.paused,
+            retiring: row.retiring,
             facts: row.facts,
             cluster: row.bond.cluster,
             refused_clusters: row.bond.refused,

@@ -33,6 +33,8 @@ pub(crate) struct Decision {
 /// What keeps an agent out of a stack whatever its rules say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Barrier {
+    /// The agent is retiring.
+    Retiring,
     /// The owner's scope does not reach the agent.
     Scope,
     /// An exclusion of the stack matches the agent.
@@ -41,6 +43,9 @@ pub(crate) enum Barrier {
 
 /// What keeps the agent out, if something does.
 pub(crate) fn barrier(agent: &AgentRow, stack: &StackRow) -> Option<Barrier> {
+    if agent.retiring.is_some() {
+        return Some(Barrier::Retiring);
+    }
     let scope = stack.scope.as_ref();
     if scope.is_some_and(|scope| !scope.reaches(&agent.labels, &agent.annotations)) {
         return Some(Barrier::Scope);

@@ -102,6 +102,7 @@ mod tests {
             status: 400,
             code,
             detail: detail.to_owned(),
+            agent: None,
             pointer: Some("/name".to_owned()),
             document: None,
             line: None,

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brokkr_core::pak::Pak;
-use brokkr_core::wire::{OpenedSession, PLAN_HEADER, Page, Plan, SESSION_HEADER};
+use brokkr_core::wire::{Code, OpenedSession, PLAN_HEADER, Page, Plan, Problem, SESSION_HEADER};
 use brokkr_core::{Digest, Epoch};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, Response, Url};
@@ -158,8 +158,12 @@ impl Client {
             return Err(not_a_broker);
         }
         let body = self.body(response).await?;
-        Err(serde_json::from_slice(&body)
-            .map_or(not_a_broker, |problem| Error::Refused(Box::new(problem))))
+        let problem = serde_json::from_slice(&body).ok();
+        // An agent lets go for this one: nothing of it may be wrong.
+        let problem = problem.filter(|problem: &Problem| {
+            problem.code != Code::AgentRetired || status == reqwest::StatusCode::GONE
+        });
+        Err(problem.map_or(not_a_broker, |problem| Error::Refused(Box::new(problem))))
     }
 
     /// Reads an answer whole, as long as it is not longer than any answer should be.

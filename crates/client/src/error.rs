@@ -1,3 +1,4 @@
+use brokkr_core::id::AgentId;
 use brokkr_core::wire::{Code, Problem};
 
 /// Why a request did not come to an answer that counts.
@@ -52,6 +53,14 @@ impl Error {
     pub fn code(&self) -> Option<Code> {
         match self {
             Self::Refused(problem) => Some(problem.code),
+            _ => None,
+        }
+    }
+
+    /// The agent that was retired, if the broker says so, and not somebody in between.
+    pub fn retired_agent(&self) -> Option<AgentId> {
+        match self {
+            Self::Refused(problem) if problem.code == Code::AgentRetired => problem.agent,
             _ => None,
         }
     }

@@ -19,7 +19,7 @@ pub use connection::{Client, PlainHttp};
 pub use error::Error;
 pub use fault::Fault;
 pub use keys::KeyFilter;
-pub use operator::EventFilter;
+pub use operator::{EventFilter, Retirement};
 pub use probe::{Probe, Seen};
 pub use transport::Transport;
 

@@ -5,14 +5,14 @@ use brokkr_core::wire::{
     Agent, AgentTarget, ChainedEntry, CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack,
     CreatedAgent, CreatedGenerator, DeploymentObject, Explanation, Generator, Me, OnRemove, Page,
     PatchAgent, PatchGenerator, PatchStack, Plan, Publish, Published, RecordedEvent, Removal,
-    Rollback, Stack, TargetStatus,
+    Rollback, Stack, TargetStatus, Workloads,
 };
-use reqwest::Method;
 use reqwest::header::IF_MATCH;
+use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Client, Result};
+use crate::{Client, Error, Result};
 
 /// Which events to list; absent fields do not restrict.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,25 @@ pub struct EventFilter {
     pub stack: Option<Reference>,
     /// Of this agent.
     pub agent: Option<Reference>,
+}
+
+/// What becomes of an agent that has something in its cluster.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Retirement {
+    /// It finishes, and is retired then.
+    Finish(Workloads),
+    /// It is abandoned.
+    Force,
+}
+
+impl Retirement {
+    const fn query(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Finish(Workloads::Remove) => ("workloads", "remove"),
+            Self::Finish(Workloads::Keep) => ("workloads", "keep"),
+            Self::Force => ("force", "true"),
+        }
+    }
 }
 
 /// What operators and generators do.
@@ -67,6 +86,36 @@ impl Client {
         self.send(self.request(Method::DELETE, &["agents", &agent.to_string()]))
             .await
             .map(drop)
+    }
+
+    /// Lets an agent finish and go; answers it, unless it had nothing left.
+    pub async fn retire_agent(
+        &self,
+        agent: &Reference,
+        retirement: Retirement,
+    ) -> Result<Option<Agent>> {
+        let request = self.request(Method::DELETE, &["agents", &agent.to_string()]);
+        let response = self.send(request.query(&[retirement.query()])).await?;
+        let status = response.status();
+        if status == StatusCode::NO_CONTENT {
+            return Ok(None);
+        }
+        let body = self.body(response).await?;
+        let status = status.as_u16();
+        serde_json::from_slice(&body)
+            .map(Some)
+            .map_err(|_| Error::NotABroker { status })
+    }
+
+    /// What [`Client::retire_agent`] would end.
+    pub async fn plan_retire_agent(
+        &self,
+        agent: &Reference,
+        retirement: Retirement,
+    ) -> Result<Plan> {
+        let request = self.request(Method::DELETE, &["agents", &agent.to_string()]);
+        self.json(request.query(&[retirement.query(), PLAN_ONLY]))
+            .await
     }
 
     /// What [`Client::delete_agent`] would end.

@@ -60,6 +60,8 @@ pub enum Mutant {
     LineageIgnored,
     /// What is paused is changed as if it were not.
     PauseIgnored,
+    /// Any 410 tells an agent that it was retired.
+    AnyGoneLetsGo,
     /// A change may take away whatever it likes without a plan.
     BrokerGuardOff,
     /// A change is made whatever its plan says.

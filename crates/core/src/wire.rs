@@ -14,6 +14,7 @@ mod page;
 mod patch;
 mod pause;
 mod problem;
+mod retire;
 mod sessions;
 mod settings;
 mod stacks;
@@ -38,6 +39,7 @@ pub use page::Page;
 pub use patch::PatchTraits;
 pub use pause::{PAUSE, Paused, TargetAgent};
 pub use problem::{Code, Problem};
+pub use retire::Workloads;
 pub use sessions::{OpenSession, OpenedSession};
 pub use settings::{
     Guard, GuardAgents, KeyLimit, Limits, PatchGuard, PatchLimits, PatchRetention, PatchSettings,

@@ -149,9 +149,21 @@ async fn the_key_of_what_was_deleted_opens_nothing(stage: &Stage) -> Result<()> 
     let agent = broker.new_agent("edge").await?;
     let generator = broker.new_generator("ci").await?;
     let admin = Raw::admin(&broker)?;
-    for (path, key, reads) in [
-        ("/agents/edge", agent, "/agent/target-state?wait=0"),
-        ("/generators/ci", generator, "/stacks"),
+    for (path, key, reads, status, code) in [
+        (
+            "/agents/edge",
+            agent,
+            "/agent/target-state?wait=0",
+            410,
+            Code::AgentRetired,
+        ),
+        (
+            "/generators/ci",
+            generator,
+            "/stacks",
+            401,
+            Code::Unauthenticated,
+        ),
     ] {
         let holder = Raw::with_authorization(&broker, Some(format!("Bearer {key}")))?;
         let before = holder.get(reads).await?;
@@ -162,8 +174,14 @@ async fn the_key_of_what_was_deleted_opens_nothing(stage: &Stage) -> Result<()> 
         ensure!(deleted.status == 204, "{deleted:?}");
         for path in [reads, "/me"] {
             let after = holder.get(path).await?;
-            after.refuses(401, Code::Unauthenticated).context(path)?;
+            after.refuses(status, code).context(path)?;
         }
+        // Whoever has not the very key learns nothing.
+        let other = Pak::generate(Role::Agent, &System).expose().to_owned();
+        let changed = key.replace(&key[40..60], &other[40..60]);
+        let stranger = Raw::with_authorization(&broker, Some(format!("Bearer {changed}")))?;
+        let answer = stranger.get(reads).await?;
+        answer.refuses(401, Code::Unauthenticated)?;
     }
     Ok(())
 }

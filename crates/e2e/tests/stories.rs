@@ -68,6 +68,7 @@ mod removal;
 mod replicas;
 mod reports;
 mod retarget;
+mod retiring;
 mod retry;
 mod roles;
 mod settings;

@@ -9,7 +9,7 @@ use brokkr_core::wire::{
     HeldLoss, LossCause, OnRemove, PAUSE, StackStatus, StatusReport, TargetAgent, TargetRemoval,
     TargetStack, TargetState,
 };
-use brokkr_core::{DeploymentObjectId, Digest, Epoch, ObjectKey, StackId};
+use brokkr_core::{AgentId, DeploymentObjectId, Digest, Epoch, ObjectKey, StackId};
 use jiff::Timestamp;
 
 use super::api::FIXED;
@@ -17,6 +17,8 @@ use super::object::{Fields, Object, Place, RECREATE};
 use super::past::Past;
 
 pub struct Broker {
+    /// The agent, as it is told who it is.
+    pub me: AgentId,
     pub past: Past,
     pub stacks: BTreeMap<StackId, Stack>,
     /// Every state that it ever had to say, by epoch and token, with what came before it.
@@ -90,6 +92,12 @@ pub enum Mood {
     Unreachable,
     /// Somebody in between answers with a page.
     Page,
+    /// The agent was retired.
+    Retired,
+    /// Somebody else was.
+    OtherRetired,
+    /// Somebody in between says that all is gone.
+    GonePage,
     /// A problem with this status.
     Refuses(u16),
     /// The answer ends in the middle.
@@ -109,6 +117,7 @@ pub const NAMESPACE: &str = "shop";
 impl Broker {
     pub fn new(ambient: &dyn Ambient) -> Self {
         let mut broker = Self {
+            me: AgentId::generate(ambient),
             past: Past::new(ambient),
             stacks: BTreeMap::new(),
             said: BTreeMap::new(),

@@ -24,6 +24,7 @@ pub struct Tale {
     /// How often a second copy of the agent began, and one was stopped and went on.
     pub rivals: u64,
     pub stops: u64,
+    pub farewells: u64,
     /// Every line of what happened.
     pub log: Vec<String>,
 }
@@ -32,6 +33,8 @@ pub struct Tale {
 const REST: Duration = Duration::from_mins(40);
 /// Longer than between two looks at a stack.
 const PAUSE: Duration = Duration::from_mins(6);
+/// And a little more.
+const HOUR: Duration = Duration::from_mins(65);
 const LOOK: Duration = Duration::from_secs(30);
 
 /// Plays a plot to its end; on a violation, the whole of it.
@@ -61,6 +64,7 @@ pub fn play(seed: u64, client: &Client, plot: Plot) -> Result<Tale, String> {
                 holds: world.witness.holds,
                 rivals: world.copies.rivals,
                 stops: world.copies.stops,
+                farewells: world.witness.farewells,
                 log,
             }),
             Err(law) => Err(format!("seed {seed}, {plot:?}: {law}\n{}", log.join("\n"))),
@@ -86,6 +90,11 @@ impl Stage {
         self.shared.world().calm();
         self.shared.thawed.notify_waiters();
         self.shared.news.notify_waiters();
+        if self.shared.world().witness.farewell.may_have_let_go {
+            // It asks once an hour.
+            sleep(HOUR).await;
+            self.is_lawful()?;
+        }
         self.resume().await?;
         for _ in 0..REST.as_secs() / LOOK.as_secs() {
             sleep(LOOK).await;

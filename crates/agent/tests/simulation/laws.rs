@@ -16,7 +16,7 @@ use super::broker::{Target, Version, Wanted, approves, permits, permits_adoption
 use super::copies::Asked;
 use super::object::{Fields, LABEL, Maker, Object, PRUNE, Place, RECREATE};
 use super::past::Past;
-use super::stillness::Stillness;
+use super::stillness::{Farewell, Stillness};
 use super::world::World;
 
 /// What the broker's contents never say.
@@ -52,7 +52,9 @@ pub struct Witness {
     /// How often it was said that a loss is held.
     pub holds: u64,
     pub adoptions: u64,
+    pub farewells: u64,
     pub stillness: Stillness,
+    pub farewell: Farewell,
 }
 
 impl Witness {
@@ -65,7 +67,15 @@ impl Witness {
         self.accepted.drain(..self.accepted.len().saturating_sub(1));
         self.lost.clear();
         self.stillness.begin_life();
+        self.farewell = Farewell::default();
         self.named_at_most = self.named.values().sum();
+    }
+
+    /// The agent acts again upon the state that is on record.
+    pub fn recall_accepted(&mut self) {
+        if let Some(state) = self.accepted.last() {
+            self.stillness.saw_accepted(state);
+        }
     }
 
     pub fn saw_refusal(&mut self, stack: StackId, objects: &[ObjectKey]) {

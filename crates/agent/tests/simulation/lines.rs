@@ -5,7 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use brokkr_client::{Fault, Transport};
-use brokkr_core::wire::{ConfirmationReport, STATE_HEADER, StatusReport, TargetState};
+use brokkr_core::pak::Role;
+use brokkr_core::wire::{ConfirmationReport, Me, STATE_HEADER, StatusReport, TargetState};
+use brokkr_core::{AgentId, KeyId};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{Request, Response};
@@ -160,6 +162,13 @@ impl Transport for ToBroker {
             if fate == Fate::Unheard {
                 return Err(broken());
             }
+            if request.url().path().ends_with("/target-state") {
+                let is_meant = status == 410 && mood == Mood::Retired;
+                self.shared.world().witness_farewell(is_meant, status);
+            }
+            if request.url().path().ends_with("/me") && status == 200 && mood != Mood::Page {
+                self.shared.world().witness.farewell.knows_itself = true;
+            }
             let mut response = Response::builder()
                 .status(status)
                 .header("content-type", kind);
@@ -183,10 +192,22 @@ impl ToBroker {
         let mood = self.shared.world().broker.mood;
         match mood {
             Mood::Page => return (200, "text/html", Some("\"page\"".into()), "<html>".into()),
+            Mood::GonePage => return (410, "text/html", None, "<html>".into()),
+            Mood::Retired => return retired(self.shared.world().broker.me),
+            Mood::OtherRetired => return retired(AgentId::generate(&*self.shared.ambient)),
             Mood::Refuses(status) => return problem(status),
             _ => {}
         }
         let path = request.url().path();
+        if path.ends_with("/me") {
+            let me = Me {
+                role: Role::Agent,
+                id: Some(self.shared.world().broker.me.uuid()),
+                name: None,
+                key: KeyId::generate(&*self.shared.ambient),
+            };
+            return ok("application/json", json!(me).to_string());
+        }
         let body = request
             .body()
             .and_then(reqwest::Body::as_bytes)
@@ -302,6 +323,14 @@ impl ToBroker {
 fn session(request: &reqwest::Request) -> Option<u64> {
     let session = request.headers().get("brokkr-session")?;
     session.to_str().ok()?.parse().ok()
+}
+
+fn retired(agent: AgentId) -> Reply {
+    let body = json!({
+        "type": "urn:brokkr:problem:agent_retired", "title": "Gone", "status": 410,
+        "code": "agent_retired", "detail": "retired", "agent": agent,
+    });
+    (410, "application/problem+json", None, body.to_string())
 }
 
 fn ok(kind: &'static str, body: String) -> Reply {

@@ -55,8 +55,9 @@ fn no_history_breaks_a_law() {
     let (writes, deletions, deaths) = (sum(|t| t.writes), sum(|t| t.deletions), sum(|t| t.deaths));
     let (rivals, stops) = (sum(|t| t.rivals), sum(|t| t.stops));
     let (adoptions, holds) = (sum(|t| t.adoptions), sum(|t| t.holds));
+    let farewells = sum(|t| t.farewells);
     println!(
-        "{writes} writes, {deletions} deletions, {adoptions} adoptions, {deaths} deaths, {holds} losses held, {rivals} second copies, {stops} copies stopped for a while"
+        "{writes} writes, {deletions} deletions, {adoptions} adoptions, {deaths} deaths, {holds} losses held, {rivals} second copies, {stops} copies stopped for a while, {farewells} farewells"
     );
     let broken: Vec<_> = all.iter().flat_map(|telling| &telling.broken).collect();
     let laws: Vec<_> = broken
@@ -72,7 +73,8 @@ fn no_history_breaks_a_law() {
         && 10 * adoptions > played
         && 10 * holds > played
         && rivals > played / 2
-        && stops > played / 2;
+        && stops > played / 2
+        && 50 * farewells > played;
     assert!(played < 100 || is_eventful, "too little happened");
 }
 
@@ -86,6 +88,7 @@ struct Telling {
     holds: u64,
     rivals: u64,
     stops: u64,
+    farewells: u64,
     broken: Vec<String>,
 }
 
@@ -102,6 +105,7 @@ impl Telling {
                     telling.holds += tale.holds;
                     telling.rivals += tale.rivals;
                     telling.stops += tale.stops;
+                    telling.farewells += tale.farewells;
                 }
                 Err(story) => telling.broken.push(story),
             }

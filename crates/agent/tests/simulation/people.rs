@@ -314,6 +314,10 @@ impl World {
         let moods = [
             Mood::Unreachable,
             Mood::Page,
+            Mood::Retired,
+            Mood::Retired,
+            Mood::OtherRetired,
+            Mood::GonePage,
             Mood::Refuses([401, 403, 404, 410, 500, 503][self.random.usize(0..6)]),
             Mood::Cut,
             Mood::Behind,

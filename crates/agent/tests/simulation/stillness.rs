@@ -15,6 +15,22 @@ const HEARING: Duration = Duration::from_secs(30);
 /// Between two requests about an object that is in hand, for example while it ends and is to be made anew.
 const BREATH: Duration = Duration::from_secs(30);
 
+/// Two such answers count in any case.
+const TWICE: Duration = Duration::from_secs(20);
+/// Two that are closer are one.
+const ECHO: Duration = Duration::from_secs(8);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// What the agent was told of its own end.
+#[derive(Default)]
+pub struct Farewell {
+    first: Option<Duration>,
+    /// The broker has told it who it is.
+    pub knows_itself: bool,
+    pub may_have_let_go: bool,
+    has_let_go: bool,
+}
+
 /// When the agent was told to leave which stacks alone, and what it had in hand.
 #[derive(Default)]
 pub struct Stillness {
@@ -92,6 +108,38 @@ fn path(place: &Place) -> String {
 }
 
 impl World {
+    /// An agent that was told twice that it is no more lets go: from then on it changes nothing, until a state comes.
+    pub fn witness_farewell(&mut self, is_meant: bool, status: u16) {
+        let now = self.age();
+        let farewell = &mut self.witness.farewell;
+        match (is_meant && farewell.knows_itself, status) {
+            (true, _) => {
+                let first = *farewell.first.get_or_insert(now);
+                let since = now.saturating_sub(first);
+                farewell.may_have_let_go |= since > ECHO;
+                if since > HOUR {
+                    farewell.first = Some(now);
+                } else if since > TWICE && !farewell.has_let_go {
+                    farewell.has_let_go = true;
+                    self.witness.farewells += 1;
+                    self.note("told twice that it is retired");
+                    let stacks: Vec<_> = self.broker.stacks.keys().copied().collect();
+                    self.witness.stillness.lively = Some(BTreeSet::new());
+                    self.witness.stillness.acts_upon(stacks.into_iter(), now);
+                }
+            }
+            (false, 200 | 304) => {
+                let knows_itself = farewell.knows_itself;
+                *farewell = Farewell {
+                    knows_itself,
+                    ..Farewell::default()
+                };
+                self.witness.recall_accepted();
+            }
+            _ => {}
+        }
+    }
+
     /// People pause a stack, the agent or all agents, or go on.
     pub fn pause_or_resume(&mut self) {
         let ids: Vec<_> = self.broker.stacks.keys().copied().collect();

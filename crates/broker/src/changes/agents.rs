@@ -12,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::extract::IfMatch;
 use crate::idempotency::Repeatable;
 use crate::scope::Scope;
-use crate::store::agent_targets::{self, OpenTarget};
 use crate::store::agents::{self, AgentRow, named};
 use crate::store::anchors;
 use crate::store::changes::Touched;
@@ -31,6 +30,7 @@ impl Mutation for CreateAgent {
             labels: self.labels.clone(),
             annotations: self.annotations.clone(),
             paused: false,
+            retiring: None,
             facts: None,
             created_at: change.now,
             heartbeat: None,
@@ -130,35 +130,7 @@ impl Mutation for ReportFacts {
     }
 }
 
-/// Deletes an agent that has nothing left to run or to remove.
-pub(crate) struct DeleteAgent {
-    pub(crate) agent: Reference,
-    pub(crate) expected: IfMatch,
-}
-
-impl Mutation for DeleteAgent {
-    type Output = ();
-
-    async fn apply(&self, change: &mut Change) -> Result<()> {
-        let agent = agents::find(&self.agent, &Scope::All, &mut change.tx).await?;
-        self.expected.check(agent.revision)?;
-        if let Some(target) = agent_targets::any_of(agent.id, &mut change.tx).await? {
-            return Err(in_use(&agent, &target));
-        }
-        keys::revoke_all_of(agent.id.uuid(), change).await?;
-        anchors::forget_agent(agent.id, &mut change.tx).await?;
-        agents::delete(agent.id, change.now, &mut change.tx).await?;
-        change.touch(Touched::Agent(agent.id));
-        change.audit(
-            AuditAction::AgentDelete,
-            named(&agent),
-            Some(&traits(&agent)),
-            None::<&()>,
-        )
-    }
-}
-
-fn traits(agent: &AgentRow) -> Value {
+pub(super) fn traits(agent: &AgentRow) -> Value {
     json!({"labels": &agent.labels, "annotations": &agent.annotations, "paused": agent.paused})
 }
 
@@ -168,29 +140,6 @@ fn differing(facts: &Facts, others: &Facts) -> Facts {
         kinds: facts.kinds.difference(&others.kinds).cloned().collect(),
         ..facts.clone()
     }
-}
-
-fn in_use(agent: &AgentRow, target: &OpenTarget) -> Error {
-    let agent = &agent.name;
-    Error::InUse(match target {
-        OpenTarget::Active(target, _) => {
-            let stack = Reference::of(target.generator.as_ref(), &target.stack_name);
-            match &target.rule {
-                None => format!(
-                    "agent {agent} still runs stack {stack}: untarget it and let the agent remove it first"
-                ),
-                Some(rule) => format!(
-                    "agent {agent} still runs stack {stack} by the rule `{rule}`: change its labels so that no rule matches, and let the agent remove the stack first"
-                ),
-            }
-        }
-        OpenTarget::Removing(removal) => {
-            let stack = Reference::of(removal.generator.as_ref(), &removal.stack_name);
-            format!(
-                "agent {agent} has not confirmed yet that it removed stack {stack}: let it finish first"
-            )
-        }
-    })
 }
 
 /// Its answer shows a key, which is shown once.

@@ -5,6 +5,7 @@ use brokkr_core::wire::{
 
 use serde_json::json;
 
+use super::retire::retire_if_finished;
 use super::targets::confirm;
 use crate::error::Result;
 use crate::store::agent_targets::{self, OpenTarget};
@@ -47,6 +48,9 @@ impl Mutation for ConfirmRemovals {
             let agent = agents::itself(self.agent, &mut change.tx).await?;
             let subject = (agent.id.uuid(), Some(agent.name.to_string()));
             let after = json!({"removed": closed});
+            if retire_if_finished(&agent, &after, change).await? {
+                return Ok(Confirmations { removals: answers });
+            }
             change.audit(
                 AuditAction::RemovalConfirm,
                 subject,

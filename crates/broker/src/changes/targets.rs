@@ -48,6 +48,9 @@ impl Mutation for TargetDirectly {
 fn refusal(barrier: Barrier, agent: &AgentRow, stack: &StackRow) -> Error {
     let (agent, name) = (&agent.name, &stack.stack.name);
     let why = match barrier {
+        Barrier::Retiring => {
+            format!("agent {agent} is retiring, and takes nothing new: choose another")
+        }
         Barrier::Scope => format!(
             "agent {agent} is outside the scope of the generator that owns stack {name}: widen the scope first"
         ),

@@ -37,6 +37,8 @@ pub(crate) struct Index {
     keys: Keyring,
     generators: HashMap<GeneratorId, Name>,
     agents: HashMap<AgentId, Agent>,
+    /// Agents that are no more, and whose keys say so.
+    retired: HashSet<AgentId>,
     stacks: HashMap<StackId, Stack>,
 }
 
@@ -72,6 +74,7 @@ pub(crate) struct Update {
     keys: Vec<(KeyId, Option<Key>)>,
     generators: Vec<(GeneratorId, Option<Name>)>,
     agents: Vec<(AgentId, Option<AgentEntry>)>,
+    retired: Vec<AgentId>,
     stacks: Vec<(StackId, Option<StackEntry>)>,
     targets: Vec<(AgentId, StackId, u64, Option<OpenTarget>)>,
 }
@@ -95,7 +98,13 @@ impl Update {
                 Touched::Generator(id) => update
                     .generators
                     .push((id, generators::name(id, tx).await?)),
-                Touched::Agent(id) => update.agents.push((id, agents::entry(id, tx).await?)),
+                Touched::Agent(id) => {
+                    let entry = agents::entry(id, tx).await?;
+                    if entry.is_none() && agents::is_retired(id, tx).await? {
+                        update.retired.push(id);
+                    }
+                    update.agents.push((id, entry));
+                }
                 Touched::Stack(id) => update.stacks.push((id, stack_entries::find(id, tx).await?)),
                 Touched::Pause => update.pause = Some(settings::fleet_pause(tx).await?),
                 // The follower reads everything anew.
@@ -128,6 +137,7 @@ impl Index {
             keys: keys::all(tx).await?.into_iter().collect(),
             generators: generators::names(tx).await?.into_iter().collect(),
             agents: HashMap::new(),
+            retired: agents::retired(tx).await?.into_iter().collect(),
             stacks: HashMap::new(),
         };
         for (id, entry) in agents::entries(tx).await? {
@@ -206,6 +216,10 @@ impl Index {
     pub(super) fn latest_session(&self, agent: AgentId) -> u64 {
         let agent = self.agents.get(&agent);
         agent.map_or(0, |agent| agent.entry.session)
+    }
+
+    pub(super) fn is_retired(&self, id: AgentId) -> bool {
+        self.retired.contains(&id)
     }
 
     pub(super) fn runs(&self, agent: AgentId, stack: StackId) -> bool {
@@ -294,6 +308,7 @@ impl Index {
             woken.extend(self.put_agent(id, entry));
             affected.insert(id);
         }
+        self.retired.extend(update.retired);
         for (id, row) in update.stacks {
             self.put_stack(id, row);
             affected.extend(

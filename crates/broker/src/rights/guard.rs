@@ -16,7 +16,7 @@ use crate::Broker;
 use crate::auth::authenticate;
 use crate::error::{Error, Result};
 use crate::limits::{Kind, Permit, Permitted};
-use crate::scope::{Caller, Origin};
+use crate::scope::{Caller, Identity, Origin};
 use crate::session::Session;
 
 /// What agents ask all the time.
@@ -62,6 +62,11 @@ impl Guard {
             Kind::Request
         };
         let permit = limits.permit(caller.key, kind)?;
+        if let Identity::Agent(agent) = caller.identity
+            && self.broker.fleet.is_retired(agent)
+        {
+            return Err(Error::AgentRetired(agent));
+        }
         match right.reach(caller.role()) {
             Reach::Nothing => Err(Error::Forbidden(refusal(right, &caller))),
             reach => {

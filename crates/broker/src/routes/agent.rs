@@ -58,7 +58,10 @@ pub(super) async fn target_state(
     if broker.fleet.freshness() == Freshness::Lost {
         return Err(Error::database_lost());
     }
-    let seat = broker.fleet.seat(agent).ok_or(Error::Unauthenticated)?;
+    let seat = broker
+        .fleet
+        .seat(agent)
+        .ok_or_else(|| gone(&broker, agent))?;
     let known = headers.get(IF_NONE_MATCH).and_then(Etag::read);
     let token = headers.get(STATE_HEADER).and_then(StateToken::read);
     drop(headers);
@@ -83,18 +86,22 @@ pub(super) async fn target_state(
 
 /// What there is to say at this moment to an agent that knows a state.
 fn answer(broker: &Broker, agent: AgentId, seat: &Seat, known: Option<Etag>) -> Result<Response> {
-    let etag = broker
-        .fleet
-        .etag(agent, seat)
-        .ok_or(Error::Unauthenticated)?;
+    let gone = || gone(broker, agent);
+    let etag = broker.fleet.etag(agent, seat).ok_or_else(gone)?;
     if known == Some(etag) {
         return Ok((StatusCode::NOT_MODIFIED, poll_headers(broker, etag)).into_response());
     }
-    let (state, etag) = broker
-        .fleet
-        .target_state(agent)
-        .ok_or(Error::Unauthenticated)?;
+    let (state, etag) = broker.fleet.target_state(agent).ok_or_else(gone)?;
     Ok((poll_headers(broker, etag), Json(state)).into_response())
+}
+
+/// How an agent is refused that was there when its request came.
+fn gone(broker: &Broker, agent: AgentId) -> Error {
+    if broker.fleet.is_retired(agent) {
+        Error::AgentRetired(agent)
+    } else {
+        Error::Unauthenticated
+    }
 }
 
 /// Returns when the agent's state is not the one that it knows, or when waiting is over. The end of a key wakes
@@ -114,6 +121,9 @@ async fn wait_for_news(
         changed.as_mut().enable();
         if !broker.fleet.is_key_good(caller, broker.ambient.now()) {
             return Err(Error::Unauthenticated);
+        }
+        if broker.fleet.is_retired(agent) {
+            return Err(gone(broker, agent));
         }
         broker.fleet.is_of_latest_session(caller, session)?;
         if broker.fleet.etag(agent, seat) != known {

@@ -3,12 +3,15 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{Agent, CreateAgent, CreatedAgent, Page, PatchAgent, Plan};
+use brokkr_core::wire::{Agent, CreateAgent, CreatedAgent, Page, PatchAgent, Plan, Workloads};
 use http::StatusCode;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
-use super::preview::{Agreed, MadeOrPlanned, Preview};
+use super::preview::{Agreed, MadeOrPlanned, Only, Preview};
 use crate::Broker;
 use crate::changes;
+use crate::changes::retire::DeleteAgent;
 use crate::error::Result;
 use crate::extract::{IdempotencyKey, IfMatch, Json, Path, Query, entity_tag};
 use crate::idempotency::Once;
@@ -96,22 +99,55 @@ pub(super) async fn get(
     Ok((entity_tag(row.revision), Json(broker.agent(row))).into_response())
 }
 
-/// Deletes an agent that has nothing left to run or to remove. Its keys die with it.
+/// How an agent is deleted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Retirement {
+    /// What becomes of what it runs; needed if it runs or removes anything. The agent finishes it, and is retired then.
+    #[param(inline)]
+    workloads: Option<Workloads>,
+    /// Abandons it: it is retired at once, and its cluster stays as it is.
+    #[serde(default)]
+    force: bool,
+    /// `only`: answer with the plan of what the change would end, and store nothing.
+    #[param(inline)]
+    plan: Option<Only>,
+}
+
+/// Deletes an agent. One that has something to run or to remove finishes that first, and is retiring meanwhile.
 #[utoipa::path(delete, path = "/agents/{agent}", tag = "agents",
-    params(("agent" = String, Path, description = "Id or name"), Preview),
-    responses((status = 204),
+    params(("agent" = String, Path, description = "Id or name"), Retirement),
+    responses((status = 204, description = "It is retired"),
+        (status = 202, body = Agent, description = "It is retiring"),
         (status = 200, body = Plan, description = "With `plan=only`")))]
 pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,
     Path(agent): Path<Reference>,
     expected: IfMatch,
     agreed: Agreed,
-    Query(preview): Query<Preview>,
+    Query(retirement): Query<Retirement>,
 ) -> Result<Response> {
-    let delete = changes::agents::DeleteAgent { agent, expected };
-    preview
-        .or_change(&broker, &agreed.caller, agreed.to(delete), |()| {
-            StatusCode::NO_CONTENT.into_response()
-        })
+    let Retirement {
+        workloads,
+        force,
+        plan,
+    } = retirement;
+    let delete = DeleteAgent {
+        agent,
+        expected,
+        workloads,
+        force,
+    };
+    Preview { plan }
+        .or_change(
+            &broker,
+            &agreed.caller,
+            agreed.to(delete),
+            |row| match row {
+                None => StatusCode::NO_CONTENT.into_response(),
+                Some(row) => (StatusCode::ACCEPTED, Json(broker.agent(row))).into_response(),
+            },
+        )
         .await
 }

@@ -1,6 +1,7 @@
 use brokkr_core::labels::{Annotations, Labels};
 use brokkr_core::name::Reference;
 use brokkr_core::targeting::{AgentScope, AgentTraits, Facts};
+use brokkr_core::wire::Workloads;
 use brokkr_core::{AgentId, Name, StackId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -17,7 +18,7 @@ use crate::scope::Scope;
 macro_rules! select_agents {
     ($rest:literal) => {
         concat!(
-            "select a.id, a.name, a.edited_revision, a.labels, a.annotations, a.paused, a.facts, a.created_at,
+            "select a.id, a.name, a.edited_revision, a.labels, a.annotations, a.paused, a.retiring, a.facts, a.created_at,
                     a.last_seen, a.interval_seconds,
                     a.session, a.version, a.cluster, a.refused_clusters
              from agents a",
@@ -37,6 +38,8 @@ pub(crate) struct AgentRow {
     pub(crate) labels: Labels,
     pub(crate) annotations: Annotations,
     pub(crate) paused: bool,
+    /// What becomes of its workloads, if it is to finish and go.
+    pub(crate) retiring: Option<Workloads>,
     /// None until it has reported any.
     pub(crate) facts: Option<Facts>,
     pub(crate) created_at: Timestamp,
@@ -70,6 +73,7 @@ struct Row {
     labels: Json<Labels>,
     annotations: Json<Annotations>,
     paused: bool,
+    retiring: Option<Word<Workloads>>,
     facts: Option<Json<Facts>>,
     created_at: jiff_sqlx::Timestamp,
     last_seen: Option<jiff_sqlx::Timestamp>,
@@ -88,6 +92,7 @@ impl From<Row> for AgentRow {
             labels: row.labels.0,
             annotations: row.annotations.0,
             paused: row.paused,
+            retiring: row.retiring.map(|word| word.0),
             facts: row.facts.map(|Json(facts)| facts),
             created_at: row.created_at.to_jiff(),
             heartbeat: row.last_seen.map(|at| Heartbeat {
@@ -256,6 +261,42 @@ pub(crate) async fn entries(tx: &mut Tx) -> Result<Vec<(AgentId, AgentEntry)>> {
 /// How the audit names it.
 pub(crate) fn named(agent: &AgentRow) -> (Uuid, Option<String>) {
     (agent.id.uuid(), Some(agent.name.to_string()))
+}
+
+/// Lets an agent finish and go.
+pub(crate) async fn set_retiring(agent: &AgentRow, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| sqlx::query(
+        "update agents set retiring = $2, edited_revision = $3 where id = $1"
+    )
+    .bind(agent.id.uuid())
+    .bind(agent.retiring.map(Word))
+    .bind(sql(agent.revision))
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+/// The agents that were retired, and whose keys nobody has ended.
+pub(crate) async fn retired(tx: &mut Tx) -> Result<Vec<AgentId>> {
+    let rows: Vec<(Uuid,)> = on!(tx, |c| sqlx::query_as(
+        "select id from agents where deleted_at is not null
+           and id in (select owner_id from keys where revoked_at is null)"
+    )
+    .fetch_all(c)
+    .await)?;
+    Ok(rows.into_iter().map(|(id,)| id.into()).collect())
+}
+
+/// Whether an agent was retired.
+pub(crate) async fn is_retired(id: AgentId, tx: &mut Tx) -> Result<bool> {
+    let row: Option<(Uuid,)> = on!(tx, |c| sqlx::query_as(
+        "select id from agents where id = $1 and deleted_at is not null"
+    )
+    .bind(id.uuid())
+    .fetch_optional(c)
+    .await)?;
+    Ok(row.is_some())
 }
 
 pub(crate) async fn delete(id: AgentId, now: Timestamp, tx: &mut Tx) -> Result<()> {

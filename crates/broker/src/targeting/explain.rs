@@ -48,6 +48,7 @@ pub(crate) fn explain(
                 format!("a rule matches it: {rule}")
             }
         }
+        (None, Some(Barrier::Retiring)) => "it is retiring, and takes nothing new".to_owned(),
         (None, Some(Barrier::Scope)) => {
             "the scope of the generator that owns the stack does not reach it".to_owned()
         }

@@ -19,6 +19,7 @@ mod protocol;
 mod publishing;
 mod repeating;
 mod request_ids;
+mod retiring;
 mod rules;
 mod sessions;
 mod settings;

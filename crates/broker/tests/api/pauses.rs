@@ -127,10 +127,7 @@ async fn what_is_paused_is_not_removed(engine: Engine) {
         let status = &admin.stack_status(&name("shop")).await.expect("statuses")[0];
         assert!(status.sync == Sync::Removing && status.paused.is_paused());
         pause(&admin, what, false).await;
-        assert_eq!(
-            state_of(&agent).await.removals,
-            std::slice::from_ref(&removal)
-        );
+        assert_eq!(state_of(&agent).await.removals[0], removal);
         // What the agent had finished when it heard of the pause is finished.
         pause(&admin, what, true).await;
         let confirmation = Confirmation {

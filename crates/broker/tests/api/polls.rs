@@ -144,8 +144,11 @@ async fn a_deleted_agents_poll_ends(engine: Engine) {
     let waiting =
         tokio::spawn(async move { agent.target_state(Some(&etag), LONG, INTERVAL).await });
     admin.delete_agent(&name("edge")).await.expect("deleted");
-    let error = waiting.await.expect("a poll").expect_err("the key is dead");
-    assert_eq!(error.code(), Some(Code::Unauthenticated));
+    let error = waiting
+        .await
+        .expect("a poll")
+        .expect_err("the agent is retired");
+    assert_eq!(error.code(), Some(Code::AgentRetired));
     broker.stop().await;
 }
 

@@ -6,8 +6,9 @@ use super::new_key::NewKey;
 use super::traits::GivenTraits;
 use crate::connection::Connection;
 use crate::output::{Cell, Output, Row};
-use crate::terminal::{Confirmation, say};
+use crate::terminal::say;
 
+mod delete;
 mod pause;
 mod rebind;
 pub mod run;
@@ -39,7 +40,7 @@ enum Registry {
     Pause(pause::Pause),
     Resume(pause::Resume),
     Rebind(rebind::Rebind),
-    Delete(Delete),
+    Delete(delete::Delete),
 }
 
 /// Register an agent and show its key, this once
@@ -82,20 +83,6 @@ struct Get {
     connection: Connection,
     #[command(flatten)]
     output: Output,
-}
-
-/// Delete an agent that has nothing left to run or to remove
-#[derive(Args)]
-#[command(after_help = "Example:
-  brokkr stack untarget checkout --agent eu-1
-  brokkr agent delete eu-1")]
-struct Delete {
-    /// Its name or id
-    agent: Reference,
-    #[command(flatten)]
-    confirmation: Confirmation,
-    #[command(flatten)]
-    connection: Connection,
 }
 
 impl Agent {
@@ -142,22 +129,6 @@ impl Get {
     }
 }
 
-impl Delete {
-    async fn run(self) -> anyhow::Result<()> {
-        let client = self.connection.client()?;
-        let agent = client.agent(&self.agent).await?;
-        let id = Reference::Id(agent.id.uuid());
-        let plan = client.plan_delete_agent(&id).await?;
-        self.confirmation.ask(&format!(
-            "Delete agent {}? Its key dies with it.",
-            agent.name
-        ))?;
-        client.agreeing_to(&plan).delete_agent(&id).await?;
-        say(&format!("Deleted agent {}.", agent.name));
-        Ok(())
-    }
-}
-
 impl Row for wire::Agent {
     fn name(&self) -> String {
         self.name.to_string()
@@ -170,9 +141,14 @@ impl Row for wire::Agent {
             Some(_) => "polling",
         };
         let paused = if self.paused { ", paused" } else { "" };
+        let retiring = if self.retiring.is_some() {
+            ", retiring"
+        } else {
+            ""
+        };
         let mut cells = vec![
             Cell::text("NAME", &self.name),
-            Cell::text("STATE", format!("{state}{paused}")),
+            Cell::text("STATE", format!("{state}{paused}{retiring}")),
             Cell::time("SEEN", self.last_seen),
             Cell::time("CREATED", self.created_at),
             Cell::text("LABELS", &self.labels).wide(),

@@ -4,6 +4,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::patch::{PatchTraits, present};
+use super::retire::Workloads;
 use crate::cluster_uid::ClusterUid;
 use crate::id::{AgentId, GeneratorId, KeyId};
 use crate::labels::{AnnotationValue, Annotations, LabelValue, Labels};
@@ -42,6 +43,10 @@ pub struct Agent {
     /// The version that opened its last session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Whether it is retiring, and what becomes of what it runs: it takes nothing new, and is retired when it has
+    /// confirmed all its removals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retiring: Option<Workloads>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it polled last; absent if never.

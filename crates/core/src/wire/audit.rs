@@ -99,7 +99,7 @@ pub struct Subject {
 pub enum AuditAction {
     /// An agent was registered.
     AgentCreate,
-    /// Its labels or annotations changed.
+    /// Its labels or annotations changed, or it was paused or resumed.
     AgentChange,
     /// It reported new facts of its cluster.
     AgentFacts,
@@ -109,7 +109,9 @@ pub enum AuditAction {
     AgentConflict,
     /// Its next session may be of any cluster.
     AgentRebind,
-    /// It was deleted.
+    /// It is to finish: what it runs is being removed or let go.
+    AgentRetire,
+    /// It was retired: at once, or by its last confirmation.
     AgentDelete,
     /// A generator was registered.
     GeneratorCreate,

@@ -3,6 +3,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::id::AgentId;
+
 /// What went wrong, as a stable word for programs. `docs/reference/errors.md` explains each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -15,6 +17,8 @@ pub enum Code {
     InvalidManifests,
     /// No key, or one that is not known.
     Unauthenticated,
+    /// The key is of an agent that was retired.
+    AgentRetired,
     /// The key's role may not do this.
     Forbidden,
     /// There is no such thing, or not for this key.
@@ -90,6 +94,9 @@ pub struct Problem {
     pub code: Code,
     /// What is wrong with this request, and what to do.
     pub detail: String,
+    /// Which agent was retired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
     /// JSON Pointer to the cause, in the body or, with `document`, in that document of the manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,

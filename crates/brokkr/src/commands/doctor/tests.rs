@@ -36,6 +36,7 @@ fn problem(status: u16, code: Code, detail: &str) -> Problem {
         status,
         code,
         detail: detail.to_owned(),
+        agent: None,
         pointer: None,
         document: None,
         line: None,
