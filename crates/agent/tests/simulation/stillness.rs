@@ -10,8 +10,8 @@ use super::broker::Target;
 use super::object::Place;
 use super::world::World;
 
-/// From the agent's own note of a state to the last of its workers that hears of it.
-const HEARING: Duration = Duration::from_secs(30);
+/// From the note of a state, of which the agent knows, to the last of its workers that hears of it: no time at all.
+const HEARING: Duration = Duration::from_millis(1);
 /// Between two requests about an object that is in hand, for example while it ends and is to be made anew.
 const BREATH: Duration = Duration::from_secs(30);
 
