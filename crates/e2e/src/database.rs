@@ -56,6 +56,64 @@ impl Database {
             .await
     }
 
+    /// Makes a copy of it as it is now, which [`Self::bring_back`] brings. No broker may have it open.
+    pub async fn copy(&self) -> Result<()> {
+        match self.engine {
+            Engine::Sqlite => {
+                std::fs::copy(self.file()?, self.file()?.with_extension("aside"))?;
+                Ok(())
+            }
+            Engine::Postgres => {
+                let name = self.name();
+                let sql = format!("create database {name}_aside template {name}");
+                run(&server()?, sql).await
+            }
+        }
+    }
+
+    /// Puts it aside, so that an empty one is in its place. No broker may have it open.
+    pub async fn put_aside(&self) -> Result<()> {
+        match self.engine {
+            Engine::Sqlite => {
+                let file = self.file()?;
+                Ok(std::fs::rename(file, file.with_extension("aside"))?)
+            }
+            Engine::Postgres => {
+                let name = self.name();
+                let rename = format!("alter database {name} rename to {name}_aside");
+                run(&server()?, rename).await?;
+                run(&server()?, format!("create database {name}")).await
+            }
+        }
+    }
+
+    /// Drops it, and brings back what was copied or put aside. No broker may have it open.
+    pub async fn bring_back(&self) -> Result<()> {
+        match self.engine {
+            Engine::Sqlite => {
+                let file = self.file()?;
+                Ok(std::fs::rename(file.with_extension("aside"), file)?)
+            }
+            Engine::Postgres => {
+                let name = self.name();
+                let drop = format!("drop database {name} with (force)");
+                run(&server()?, drop).await?;
+                let rename = format!("alter database {name}_aside rename to {name}");
+                run(&server()?, rename).await
+            }
+        }
+    }
+
+    fn file(&self) -> Result<&Path> {
+        Ok(Path::new(
+            self.url.strip_prefix("sqlite:").context("a file")?,
+        ))
+    }
+
+    fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
+    }
+
     /// Runs a statement behind the broker's back, as somebody does who has the database. Refusals are the engine's.
     pub async fn execute(&self, sql: &str) -> Result<()> {
         match self.engine {
@@ -111,7 +169,7 @@ impl Drop for Database {
         if self.engine == Engine::Sqlite {
             return;
         }
-        let name = self.url.rsplit('/').next().unwrap_or_default().to_owned();
+        let name = self.name().to_owned();
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()

@@ -8,6 +8,7 @@ use brokkr_core::ObjectKey;
 use brokkr_e2e::manifests::{config_map, snapshot};
 use brokkr_e2e::{Broker, Cli, Stage, TestStack, World};
 
+mod databases;
 mod empty_lists;
 mod selectors;
 

@@ -47,8 +47,9 @@ impl From<Row> for StatusRow {
     fn from(row: Row) -> Self {
         let is_removing = row.state.0 == State::Removing;
         let desired = (row.head_sequence > 0 && !is_removing).then(|| number(row.head_sequence));
-        // What was said of an older version says nothing about the newest one.
-        let is_of_head = row.seen == Some(row.head_sequence);
+        // What was said of an older version says nothing about the newest one. Who has seen a newer one knows more
+        // than a database that was restored.
+        let is_of_head = row.seen.is_some_and(|seen| seen >= row.head_sequence);
         let cause = match row.removal_revision {
             Some(revision) => LossCause::Removal(number(revision)),
             None => LossCause::Snapshot(number(row.head_sequence)),
