@@ -33,6 +33,11 @@ impl Cli {
         }
     }
 
+    /// Where it works.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// The same with a variable in the environment.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: &str) -> Self {

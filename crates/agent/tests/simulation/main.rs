@@ -18,6 +18,7 @@ use brokkr_client::{Client, PlainHttp};
 use brokkr_core::ambient::System;
 use brokkr_core::pak::{Pak, Role};
 
+use broker::Mood;
 use history::play;
 use plots::{Plot, Then};
 
@@ -125,6 +126,24 @@ fn a_seed_is_one_history() {
             [(); 2].map(|()| play(seed, &client, Plot::Chance).expect("a lawful history"));
         let differs = first.log.iter().zip(&second.log).find(|(a, b)| a != b);
         assert_eq!(differs, None, "seed {seed}");
+    }
+}
+
+/// Another database, which wants all to go; the right one with nothing in it; refusals; pages.
+#[test]
+fn a_day_without_the_right_answer_deletes_nothing() {
+    let client = client();
+    for mood in [
+        Mood::Foreign,
+        Mood::Short,
+        Mood::Refuses(401),
+        Mood::Refuses(404),
+        Mood::Page,
+        Mood::Cut,
+    ] {
+        let tale = play(1, &client, Plot::Day(mood)).unwrap_or_else(|story| panic!("{story}"));
+        assert!(tale.writes > 0, "{mood:?}: nothing was there");
+        assert_eq!(tale.deletions, 0, "{mood:?}");
     }
 }
 

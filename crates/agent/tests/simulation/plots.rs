@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::broker::Target;
+use super::broker::{Mood, Target};
 use super::history::{Agent, Stage};
 use super::world::Weather;
 
@@ -15,6 +15,8 @@ pub enum Plot {
     Chance,
     /// The agent dies in the middle of an update, so many points behind its publish.
     CutShort { points: u32, then: Then },
+    /// For a day, something else answers in the broker's place.
+    Day(Mood),
 }
 
 /// What the people do when an update has ended in the middle.
@@ -28,6 +30,7 @@ pub enum Then {
 const ACTS: usize = 25;
 /// An update takes less.
 const UPDATE: Duration = Duration::from_mins(2);
+const DAY: Duration = Duration::from_hours(24);
 
 impl Stage {
     pub async fn chance(&self) -> Result<(), String> {
@@ -91,6 +94,28 @@ impl Stage {
                 agent.end().await;
             }
         }
+    }
+
+    /// Whatever answers for a day, and however often the agent starts anew meanwhile, nothing goes.
+    pub async fn day(&self, mood: Mood) -> Result<(), String> {
+        {
+            let mut world = self.shared.world();
+            world.weather = Weather::default();
+            world.publish_to(0, &*self.shared.ambient);
+        }
+        let mut agent = self.begin();
+        self.come_to_rest().await?;
+        self.shared.world().broker.mood = mood;
+        self.shared.news.notify_waiters();
+        for _ in 0..4 {
+            sleep(DAY / 4).await;
+            self.is_lawful()?;
+            self.shared.world().copies.dies(agent.life);
+            agent = self.begin();
+        }
+        self.come_to_rest().await?;
+        drop(agent);
+        Ok(())
     }
 
     /// An agent that dies anywhere goes on where it was, back, or away; what it left behind is taken up.

@@ -2,7 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use brokkr_core::wire::{Epochs, Sync};
-use brokkr_e2e::{Broker, Cli, Engine, PATIENCE, Stage, hold};
+use brokkr_e2e::{Broker, Cli, Engine, PATIENCE, Pace, Stage, TestStack, World, eventually, hold};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use serde_json::json;
 
 use super::{OBJECTS, objects, operator, shows, uids};
 
@@ -114,7 +117,48 @@ async fn a_database_of_yesterday_deletes_and_downgrades_nothing(stage: &Stage) -
         after == before.1,
         "a stack that the broker does not know is left as it is"
     );
+    managed_again(&mut world, &cli, &late, &new).await?;
     shop.roll_out(&objects(OBJECTS + 6, "3")).await
+}
+
+/// Makes a stack anew that the broker lost, and gives it the objects that the old one left.
+async fn managed_again(world: &mut World, cli: &Cli, lost: &TestStack, new: &str) -> Result<()> {
+    let before = uids(world, lost, new).await?;
+    let old = lost.id.to_string();
+    std::fs::write(cli.directory().join("late.yaml"), new)?;
+    let namespace = lost.namespace.as_str();
+    let options = ["--default-namespace", namespace, "--adopt", "if-identical"];
+    cli.does(&[&["stack", "create", "late"], &options[..]].concat())
+        .await?;
+    let agent = world.agent.namespace().to_owned();
+    cli.does(&["stack", "target", "late", "--agent", &agent])
+        .await?;
+    cli.does(&["apply", "-f", "late.yaml", "--stack", "late"])
+        .await?;
+    eventually("the conflict names the old one", PATIENCE, async || {
+        shows(cli, &["status", "late", "-o", "wide"], &["Failed", &old]).await
+    })
+    .await?;
+
+    world.stop_agent().await?;
+    let unlabel = Patch::Merge(json!({ "metadata": { "labels": { "brokkr.io/stack": null } } }));
+    let maps = Api::<ConfigMap>::namespaced(world.cluster.client(), namespace);
+    for key in before.keys() {
+        maps.patch(&key.name, &PatchParams::default(), &unlabel)
+            .await?;
+    }
+    let records = Api::<ConfigMap>::namespaced(world.cluster.client(), &agent);
+    let its = ListParams::default().labels(&format!("brokkr.io/inventory={old}"));
+    records
+        .delete_collection(&DeleteParams::default(), &its)
+        .await?;
+    world.agent.start(Pace::Polling)?;
+    eventually("the new one has them", PATIENCE, async || {
+        shows(cli, &["status", "late"], &["Synced", "Current"]).await
+    })
+    .await?;
+    ensure!(uids(world, lost, new).await? == before);
+    Ok(())
 }
 
 async fn an_empty_database_deletes_nothing(stage: &Stage) -> Result<()> {
@@ -130,7 +174,7 @@ async fn an_empty_database_deletes_nothing(stage: &Stage) -> Result<()> {
     world.broker.start_again().await?;
     // Also one that has only the record in its cluster to go by.
     world.agent.kill().await?;
-    world.agent.start(brokkr_e2e::Pace::Polling)?;
+    world.agent.start(Pace::Polling)?;
     world.polls(3).await?;
     world.agent.is_alive()?;
     let after = world.cluster.versions(&content, &shop.namespace).await?;
