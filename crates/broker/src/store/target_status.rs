@@ -47,15 +47,16 @@ impl From<Row> for StatusRow {
     fn from(row: Row) -> Self {
         let is_removing = row.state.0 == State::Removing;
         let desired = (row.head_sequence > 0 && !is_removing).then(|| number(row.head_sequence));
-        // What was said of an older version says nothing about the newest one. Who has seen a newer one knows more
-        // than a database that was restored.
-        let is_of_head = row.seen.is_some_and(|seen| seen >= row.head_sequence);
+        let reported = row.sync.map_or(Sync::Pending, |sync| sync.0);
+        // What was said of another version says nothing about the newest one, unless it is that the agent follows
+        // another history, and no version of this one.
+        let follows_another = reported == Sync::Held && row.held_shown.is_none();
+        let is_of_head = row.seen == Some(row.head_sequence) || follows_another;
         let cause = match row.removal_revision {
             Some(revision) => LossCause::Removal(number(revision)),
             None => LossCause::Snapshot(number(row.head_sequence)),
         };
         let held = row.held_shown.map(|Json(held)| held);
-        let reported = row.sync.map_or(Sync::Pending, |sync| sync.0);
         let sync = match (is_removing, is_of_head) {
             (true, _) => Sync::Removing,
             (false, true) => reported,

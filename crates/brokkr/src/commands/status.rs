@@ -127,10 +127,14 @@ impl Row for TargetStatus {
         let reason = self.reason.as_deref().unwrap_or_default();
         let paused = self.paused.is_paused() && !reason.starts_with("paused");
         let paused = paused.then(|| self.paused.told("STACK", &self.agent_name).to_string());
+        let advice = "decide with `brokkr removals approve` or `refuse`";
+        let is_advised = reason.contains("brokkr removals");
+        let advice = (self.held.is_some() && !is_advised).then_some(advice);
         let reasons: Vec<&str> = ineligible
             .into_iter()
             .chain(paused.as_deref())
             .chain(self.reason.as_deref())
+            .chain(advice)
             .collect();
         vec![
             Cell::text("AGENT", &self.agent_name),
