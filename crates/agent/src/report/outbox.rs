@@ -68,6 +68,8 @@ impl Outbox {
     fn saying(&self, stack: StackId) -> Option<StackStatus> {
         let mut status = self.statuses.get(&stack)?.clone();
         if let Some(reason) = &self.holds {
+            // The sequences of another history are other snapshots.
+            status.seen = None;
             status.sync = Sync::Held;
             status.reason = Some(reason.clone());
             status.held = None;

@@ -75,7 +75,7 @@ fn no_history_breaks_a_law() {
         && 10 * holds > played
         && rivals > played / 2
         && stops > played / 2
-        && 50 * farewells > played;
+        && 100 * farewells > played;
     assert!(played < 100 || is_eventful, "too little happened");
 }
 

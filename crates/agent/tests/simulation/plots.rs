@@ -47,7 +47,11 @@ impl Stage {
                 if world.chance(400) {
                     world.points_to_live = Some(world.random.u32(0..120));
                 }
-                let longest = [300, 2_000, 40_000][world.random.usize(0..3)];
+                let longest = match world.broker.mood {
+                    // It has to be told again after a while to be believed.
+                    Mood::Retired => 150_000,
+                    _ => [300, 2_000, 40_000][world.random.usize(0..3)],
+                };
                 Duration::from_millis(world.random.u64(0..longest))
             };
             self.shared.thawed.notify_waiters();

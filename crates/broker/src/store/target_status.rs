@@ -49,8 +49,8 @@ impl From<Row> for StatusRow {
         let desired = (row.head_sequence > 0 && !is_removing).then(|| number(row.head_sequence));
         let reported = row.sync.map_or(Sync::Pending, |sync| sync.0);
         // What was said of another version says nothing about the newest one, unless it is that the agent follows
-        // another history, and no version of this one.
-        let follows_another = reported == Sync::Held && row.held_shown.is_none();
+        // another history, and has seen no version of this one.
+        let follows_another = reported == Sync::Held && row.seen.is_none();
         let is_of_head = row.seen == Some(row.head_sequence) || follows_another;
         let cause = match row.removal_revision {
             Some(revision) => LossCause::Removal(number(revision)),
