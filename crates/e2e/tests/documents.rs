@@ -14,15 +14,17 @@ fn every_proof_exists() {
     assert!(proofs >= 30, "{proofs} proofs");
 }
 
-/// Every test that stands beside a bad input is there.
+/// Every test that stands beside a bad input, or a fault, is there.
 #[test]
-fn every_bad_input_has_its_proof() {
+fn every_bad_input_and_every_fault_has_its_proof() {
     let text = std::fs::read_to_string(root().join("docs/reliability.md"));
     let text = text.expect("docs/reliability.md");
-    let from = text.split("\n## Bad input\n").nth(1).expect("the list");
-    let list = from.split("\n## ").next().unwrap_or_default();
-    let proofs = proofs(list);
-    assert!(proofs >= 45, "{proofs} proofs");
+    for (title, least) in [("Bad input", 45), ("Faults", 25)] {
+        let from = text.split(&format!("\n## {title}\n")).nth(1);
+        let list = from.expect(title).split("\n## ").next();
+        let proofs = proofs(list.unwrap_or_default());
+        assert!(proofs >= least, "{proofs} proofs in {title}");
+    }
 }
 
 /// Counts the tests that a table's last column names, each of which is there: a path in back quotes, then the
