@@ -21,7 +21,7 @@ use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
 use tokio::sync::{Mutex, Notify, Semaphore};
 
-pub(crate) use about::Node;
+pub(crate) use about::{Node, Quota};
 pub use connect::connect;
 pub(crate) use kinds::{Kinds, Scope};
 pub(crate) use objects::Write;

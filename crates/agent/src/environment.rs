@@ -2,12 +2,16 @@
 //! never come from the broker, so nobody who publishes can change them.
 
 mod choice;
+mod demand;
 mod expression;
 mod file;
 mod images;
 mod label;
 mod pattern;
 mod pods;
+mod quantity;
+mod resources;
+mod room;
 mod verdicts;
 
 use std::sync::Arc;
@@ -22,11 +26,13 @@ use serde_saphyr::Spanned;
 use tokio::time::Instant;
 
 use crate::Error;
+use crate::cluster::Cluster;
 use crate::validate::Snapshot;
 use choice::Choice;
 use expression::{Expression, Facts};
 use label::RequiredLabel;
 use pattern::{Kinds, Namespaces, Pattern, Repositories};
+use resources::Resources;
 use verdicts::Verdicts;
 
 pub use file::ConfigurationError;
@@ -49,6 +55,10 @@ pub struct Environment {
     /// Labels that every object must have: `key`, or `key=value`.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     required_labels: Vec<RequiredLabel>,
+    /// Whether the cluster must have room for what a stack asks for more than it has; not judged if left out.
+    #[serde(deserialize_with = "resources::written")]
+    #[cfg_attr(test, schemars(with = "Resources"))]
+    resources: Option<Resources>,
     /// Conditions that objects must meet.
     rules: Vec<Rule>,
 }
@@ -76,6 +86,7 @@ impl Environment {
     /// Lets a snapshot through; or says of each object that must not be here why.
     pub(crate) async fn allow(
         self: &Arc<Self>,
+        cluster: &Cluster,
         entry: &TargetStack,
         snapshot: Snapshot,
     ) -> Result<Result<Snapshot, Vec<ObjectOutcome>>, Error> {
@@ -84,16 +95,22 @@ impl Environment {
         }
         let (rules, stack) = (self.clone(), entry.name.clone());
         // Thousands of objects and many rules take a while; other stacks go on meanwhile.
-        tokio::task::spawn_blocking(move || {
-            let refused = rules.judge(stack.as_str(), &snapshot);
-            Ok(if refused.is_empty() {
-                Ok(snapshot)
-            } else {
-                Err(refused)
-            })
+        let judged = tokio::task::spawn_blocking(move || {
+            let verdicts = rules.judge(stack.as_str(), &snapshot);
+            (snapshot, verdicts)
+        });
+        let judged = judged.await;
+        let (snapshot, mut verdicts) =
+            judged.map_err(|error| Error::Unreadable(error.to_string()))?;
+        if let Some(resources) = &self.resources {
+            resources.judge(cluster, &snapshot, &mut verdicts).await?;
+        }
+        let refused = verdicts.into_outcomes();
+        Ok(if refused.is_empty() {
+            Ok(snapshot)
+        } else {
+            Err(refused)
         })
-        .await
-        .map_err(|error| Error::Unreadable(error.to_string()))?
     }
 
     fn is_open(&self) -> bool {
@@ -101,10 +118,11 @@ impl Environment {
             && self.kinds.is_open()
             && self.registries.is_open()
             && self.required_labels.is_empty()
+            && self.resources.is_none()
             && self.rules.is_empty()
     }
 
-    fn judge(&self, stack: &str, snapshot: &Snapshot) -> Vec<ObjectOutcome> {
+    fn judge(&self, stack: &str, snapshot: &Snapshot) -> Verdicts {
         let end = Instant::now() + PATIENCE;
         let mut verdicts = Verdicts::default();
         if let Some((key, _)) = &snapshot.namespace {
@@ -113,7 +131,7 @@ impl Environment {
         for object in &snapshot.objects {
             self.judge_object(stack, &object.key, &object.body, end, &mut verdicts);
         }
-        verdicts.into_outcomes()
+        verdicts
     }
 
     /// What is judged of the namespace that a stack wants to be made, too.

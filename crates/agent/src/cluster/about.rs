@@ -2,10 +2,12 @@ use std::collections::BTreeMap;
 
 use brokkr_core::cluster_uid::{ClusterUid, NoClusterUid};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::Cluster;
 use super::objects::read;
 use super::see::List;
+use super::{Cluster, Resource};
 use crate::Error;
 
 const JSON: &str = "application/json";
@@ -18,6 +20,7 @@ const PAGE: usize = 100;
 pub(crate) struct Node {
     metadata: NodeMetadata,
     spec: NodeSpec,
+    status: NodeStatus,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -31,6 +34,42 @@ struct NodeMetadata {
 struct NodeSpec {
     #[serde(rename = "providerID")]
     provider_id: String,
+    unschedulable: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct NodeStatus {
+    allocatable: BTreeMap<String, Value>,
+}
+
+/// A bound on what the Pods of a namespace ask for together.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Quota {
+    metadata: QuotaMetadata,
+    spec: QuotaSpec,
+    pub status: QuotaStatus,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct QuotaMetadata {
+    name: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct QuotaSpec {
+    scopes: Vec<Value>,
+    scope_selector: Option<Value>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct QuotaStatus {
+    pub hard: BTreeMap<String, Value>,
+    pub used: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +86,27 @@ impl Node {
 
     pub(crate) fn label(&self, key: &str) -> Option<&str> {
         self.metadata.labels.get(key).map(String::as_str)
+    }
+
+    /// Whether the scheduler may put Pods on it: nobody cordoned it.
+    pub(crate) fn is_schedulable(&self) -> bool {
+        !self.spec.unschedulable
+    }
+
+    /// How much of a resource it has for Pods, as it is written.
+    pub(crate) fn allocatable(&self, resource: &str) -> Option<&Value> {
+        self.status.allocatable.get(resource)
+    }
+}
+
+impl Quota {
+    pub(crate) fn name(&self) -> &str {
+        &self.metadata.name
+    }
+
+    /// Whether it bounds all Pods of its namespace, and not only some.
+    pub(crate) fn is_of_all_pods(&self) -> bool {
+        self.spec.scopes.is_empty() && self.spec.scope_selector.is_none()
     }
 }
 
@@ -77,18 +137,33 @@ impl Cluster {
 
     /// The nodes; none if the agent may not see them.
     pub(crate) async fn nodes(&self) -> Result<Vec<Node>, Error> {
-        let mut nodes = Vec::new();
+        match self.all_nodes().await {
+            Err(error) if error.status() == Some(403) => Ok(Vec::new()),
+            nodes => nodes,
+        }
+    }
+
+    /// The nodes.
+    pub(crate) async fn all_nodes(&self) -> Result<Vec<Node>, Error> {
+        self.all("/api/v1/nodes").await
+    }
+
+    /// The quotas of a namespace.
+    pub(crate) async fn quotas(&self, namespace: &str) -> Result<Vec<Quota>, Error> {
+        let quotas = Resource::new("", "v1", "resourcequotas");
+        self.all(&quotas.collection(Some(namespace))).await
+    }
+
+    async fn all<T: DeserializeOwned>(&self, collection: &str) -> Result<Vec<T>, Error> {
+        let mut all = Vec::new();
         let mut next = String::new();
         loop {
-            let path = format!("/api/v1/nodes?limit={PAGE}&continue={next}");
-            let page: List<Node> = match self.ask(&path, JSON).await {
-                Err(error) if error.status() == Some(403) => return Ok(Vec::new()),
-                answer => read(&answer?)?,
-            };
-            nodes.extend(page.items.into_iter().flatten());
+            let path = format!("{collection}?limit={PAGE}&continue={next}");
+            let page: List<T> = read(&self.ask(&path, JSON).await?)?;
+            all.extend(page.items.into_iter().flatten());
             next = page.metadata.next;
             if next.is_empty() {
-                return Ok(nodes);
+                return Ok(all);
             }
         }
     }

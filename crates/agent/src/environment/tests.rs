@@ -14,12 +14,12 @@ const SCHEMA: &str = concat!(
     "/../../docs/reference/agent-config.schema.json"
 );
 
-fn rules(text: &str) -> Environment {
+pub(super) fn rules(text: &str) -> Environment {
     Environment::parse(text).unwrap_or_else(|(place, reason)| panic!("{place:?}: {reason}"))
 }
 
 /// A snapshot as it is when the rules see it: every object has the namespace it will lie in.
-fn snapshot(text: &str) -> Snapshot {
+pub(super) fn snapshot(text: &str) -> Snapshot {
     let manifests = manifest::parse(text, None).expect("manifests");
     let objects = manifests.into_iter().map(|manifest| Object {
         key: manifest.key(None),
@@ -38,7 +38,9 @@ fn snapshot(text: &str) -> Snapshot {
 }
 
 fn refused(environment: &str, text: &str) -> Vec<(String, String)> {
-    let outcomes = rules(environment).judge("checkout", &snapshot(text));
+    let outcomes = rules(environment)
+        .judge("checkout", &snapshot(text))
+        .into_outcomes();
     assert!(outcomes.iter().all(|o| o.result == ObjectResult::Invalid));
     let told = outcomes.into_iter();
     told.map(|o| (o.object.name, o.reason.unwrap_or_default()))
@@ -178,11 +180,18 @@ fn the_namespace_that_a_stack_wants_made_is_judged_too() {
         ("kinds: {deny: [Namespace]}", 1),
         ("namespaces: {deny: [basket]}\nrequired_labels: []", 0),
     ] {
-        let told = rules(environment).judge("checkout", &wanting());
+        let told = rules(environment)
+            .judge("checkout", &wanting())
+            .into_outcomes();
         assert_eq!(told.len(), expected, "{environment}: {told:?}");
         assert!(told.iter().all(|o| o.object == place));
     }
 }
+
+/// No rule but `resources` asks the cluster.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no cluster")]
+struct Nowhere;
 
 #[tokio::test]
 async fn a_snapshot_that_is_refused_goes_no_further() {
@@ -202,13 +211,20 @@ async fn a_snapshot_that_is_refused_goes_no_further() {
         adopt: brokkr_core::wire::Adopt::Never,
         paused: false,
     };
+    let nowhere = tower::service_fn(|_: http::Request<kube::client::Body>| {
+        std::future::ready(Err::<http::Response<kube::client::Body>, _>(Nowhere))
+    });
+    let client = kube::Client::new(nowhere, "default");
+    let cluster = Cluster::new(client, 4, Arc::new(System));
     for (environment, is_through) in [
         ("", true),
         ("kinds: {deny: [Pod]}", false),
         ("kinds: {deny: [Job]}", true),
     ] {
         let environment = Arc::new(rules(environment));
-        let judged = environment.allow(&entry, snapshot(&pod("a"))).await;
+        let judged = environment
+            .allow(&cluster, &entry, snapshot(&pod("a")))
+            .await;
         assert_eq!(
             judged.expect("a verdict").is_ok(),
             is_through,
@@ -251,7 +267,7 @@ fn what_is_wrong_with_a_configuration_is_said_with_its_place() {
         (
             "namespace: {allow: [a]}",
             (1, 1),
-            "unknown field `namespace`, expected one of namespaces, kinds, registries, required_labels, rules",
+            "unknown field `namespace`, expected one of namespaces, kinds, registries, required_labels, resources, rules",
         ),
         (
             "namespaces:\n  alow: [a]",
@@ -323,6 +339,26 @@ fn what_is_wrong_with_a_configuration_is_said_with_its_place() {
             (2, 1),
             "kinds",
         ),
+        (
+            "resources:\n",
+            (1, 10),
+            "write `resources: {}`, or leave it out",
+        ),
+        (
+            "resources: {headroom: 0}",
+            (1, 23),
+            "headroom is a factor from 0.001 to 1000",
+        ),
+        (
+            "resources: {headroom: .nan}",
+            (1, 23),
+            "headroom is a factor",
+        ),
+        (
+            "resources: {room: 1}",
+            (1, 13),
+            "unknown field `room`, expected one of headroom",
+        ),
         ("rules: 7", (1, 8), ""),
         ("\tkinds: x", (1, 9), ""),
     ] {
@@ -359,6 +395,7 @@ fn the_guides_example_does_what_the_guide_says() {
             .1
             .contains("network of their node")
     );
+    assert!(rules(block("yaml\n", 2)).resources.is_some());
 }
 
 #[test]
@@ -381,7 +418,7 @@ proptest! {
         let beginning = &name[..cut.min(name.len())];
         let allowed = if allow { ", allow: ['*']" } else { "" };
         let environment = rules(&format!("namespaces: {{deny: ['{beginning}*']{allowed}}}"));
-        prop_assert_eq!(environment.judge("a", &snapshot(&config_map("a", &name))).len(), 1);
+        prop_assert_eq!(environment.judge("a", &snapshot(&config_map("a", &name))).into_outcomes().len(), 1);
     }
 
     #[test]
@@ -389,7 +426,7 @@ proptest! {
         let pattern = format!("{other}{}", if star { "*" } else { "" });
         let environment = rules(&format!("namespaces: {{allow: ['{pattern}']}}"));
         let is_allowed = name == other || star && name.starts_with(&other);
-        prop_assert_eq!(environment.judge("a", &snapshot(&config_map("a", &name))).is_empty(), is_allowed);
+        prop_assert_eq!(environment.judge("a", &snapshot(&config_map("a", &name))).into_outcomes().is_empty(), is_allowed);
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(crate) async fn read(
         stack: entry.stack.to_string(),
     };
     match resolver.resolve(manifests) {
-        Ok(snapshot) => environment.allow(entry, snapshot).await,
+        Ok(snapshot) => environment.allow(cluster, entry, snapshot).await,
         refused => Ok(refused),
     }
 }

@@ -3,6 +3,11 @@
 use brokkr_agent::Environment;
 use brokkr_agent::reconcile::Ending;
 use brokkr_core::wire::ObjectResult;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Node, ResourceQuota};
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::json;
 
 use crate::bed::{Bed, config_map, reason_of, results};
 
@@ -64,4 +69,85 @@ async fn a_rule_is_about_the_namespace_that_an_object_gets() {
         "{attempt:?}"
     );
     assert!(bed.names().await.is_empty());
+}
+
+/// Gives the cluster's node something to have; nothing schedules by it here.
+async fn give_the_node_8_cpu(bed: &Bed) {
+    let nodes: Api<Node> = Api::all(bed.client.clone());
+    let has = json!({"cpu": "8", "memory": "16Gi", "pods": "110"});
+    let status = json!({"status": {"allocatable": has, "capacity": has}});
+    nodes
+        .patch_status("node-1", &PatchParams::default(), &Patch::Merge(status))
+        .await
+        .expect("a node");
+}
+
+fn deployment(replicas: u32, cpu: &str) -> String {
+    format!(
+        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec:\n  replicas: {replicas}\n  selector: {{matchLabels: {{app: web}}}}\n  template:\n    metadata: {{labels: {{app: web}}}}\n    spec: {{containers: [{{name: a, image: a, resources: {{requests: {{cpu: {cpu}}}}}}}]}}\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make test"]
+async fn what_finds_no_room_changes_nothing() {
+    let mut bed = Bed::new().await;
+    give_the_node_8_cpu(&bed).await;
+    bed.live_by(rules("resources: {}")).await;
+    let attempt = bed
+        .apply(&format!(
+            "{}{}",
+            config_map("one", "1"),
+            deployment(4, "16")
+        ))
+        .await;
+    assert!(matches!(attempt.ending, Ending::Failed(_)), "{attempt:?}");
+    let told = reason_of(&attempt, "web");
+    let expected =
+        "rule resources: the stack asks for 64 CPU more, 64 in all, and the nodes have 8";
+    assert!(told.ends_with(expected), "{told}");
+    assert!(bed.names().await.is_empty());
+    // Without the rule it goes through; then the stack itself takes more than there is, and may ask for less.
+    bed.live_by(Environment::default()).await;
+    assert_eq!(bed.apply(&deployment(4, "16")).await.ending, Ending::Done);
+    bed.live_by(rules("resources: {}")).await;
+    assert_eq!(bed.apply(&deployment(4, "16")).await.ending, Ending::Done);
+    assert_eq!(bed.apply(&deployment(4, "15")).await.ending, Ending::Done);
+    let attempt = bed.apply(&deployment(5, "15")).await;
+    let told = reason_of(&attempt, "web");
+    assert!(told.contains("asks for 15 CPU more, 75 in all"), "{told}");
+    let deployments: Api<Deployment> = Api::namespaced(bed.client.clone(), &bed.namespace);
+    let spec = deployments.get("web").await.expect("web").spec;
+    assert_eq!(spec.and_then(|spec| spec.replicas), Some(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make test"]
+async fn a_quota_bounds_what_grows() {
+    let mut bed = Bed::new().await;
+    give_the_node_8_cpu(&bed).await;
+    let quotas: Api<ResourceQuota> = Api::namespaced(bed.client.clone(), &bed.namespace);
+    let quota = json!({"metadata": {"name": "compute"}, "spec": {"hard": {"cpu": "2"}}});
+    let quota = serde_json::from_value(quota).expect("a quota");
+    let made = quotas.create(&PostParams::default(), &quota).await;
+    made.expect("a quota");
+    let is_counted = |quota: Option<&ResourceQuota>| {
+        let status = quota.and_then(|quota| quota.status.as_ref());
+        status.is_some_and(|status| status.hard.is_some())
+    };
+    kube::runtime::wait::await_condition(quotas, "compute", is_counted)
+        .await
+        .expect("a status");
+    bed.live_by(rules("resources: {}")).await;
+    assert_eq!(bed.apply(&deployment(2, "500m")).await.ending, Ending::Done);
+    bed.healthy().await;
+    let attempt = bed.apply(&deployment(5, "500m")).await;
+    assert!(matches!(attempt.ending, Ending::Failed(_)), "{attempt:?}");
+    let told = reason_of(&attempt, "web");
+    let expected = format!(
+        "asks for 1500m CPU more in the namespace {}, whose quota compute has 1 left of 2",
+        bed.namespace
+    );
+    assert!(told.ends_with(&expected), "{told}");
+    assert_eq!(bed.apply(&deployment(4, "500m")).await.ending, Ending::Done);
 }
