@@ -23,6 +23,7 @@ check: ## while you work: formatting, clippy, unit tests and SQLite
 	cargo test --workspace --locked
 
 test: ## everything: also PostgreSQL and a real Kubernetes API
+	scripts/faulty
 	cargo build --workspace --locked
 	scripts/testbed cargo test --workspace --locked -- --include-ignored
 	scripts/fuzz
@@ -37,10 +38,11 @@ demo: ## broker, agent and a cluster with a small application; Ctrl-C ends it
 cluster: ## a real cluster to play with; Ctrl-C ends it
 	@scripts/cluster
 
-torture: ## the kill tests ten times as long, and 100,000 simulated histories
+torture: ## the kill tests ten times as long, every fail point, and 100,000 simulated histories
+	scripts/faulty
 	cargo build --release --locked -p brokkr
 	BROKKR_SEEDS=100000 cargo test -p brokkr-agent --release --locked --test simulation -- --show-output
-	BROKKR_TORTURE=1 scripts/testbed cargo test -p brokkr-e2e --release --locked -- --include-ignored --show-output kill
+	BROKKR_TORTURE=1 scripts/testbed cargo test -p brokkr-e2e --release --locked -- --include-ignored --show-output kill fail_points
 
 mutants: ## builds with defects on demand, and the tests that must find them
 	scripts/mutants

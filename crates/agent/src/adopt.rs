@@ -1,6 +1,7 @@
 //! Objects of somebody else that a stack takes over, and what is looked at before it may.
 
 use brokkr_core::StackId;
+use brokkr_core::failpoint::Point;
 use brokkr_core::mutant::Mutant;
 use brokkr_core::plan::{Adoption, Claim, Verdict, differences};
 use futures::FutureExt;
@@ -54,7 +55,9 @@ pub(crate) async fn examine(
             .boxed()
         })
         .collect();
-    cluster.together(looks).await.into_iter().collect()
+    let examined: Result<(), Error> = cluster.together(looks).await.into_iter().collect();
+    Point::AdoptionsExamined.reached();
+    examined
 }
 
 /// Why an object is not identical to what would be applied; none if it is.

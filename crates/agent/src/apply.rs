@@ -5,6 +5,7 @@ mod remake;
 
 use std::borrow::Cow;
 
+use brokkr_core::failpoint::Point;
 use brokkr_core::mutant::Mutant;
 use brokkr_core::plan::{
     Adoption, Cession, Fingerprint, Judge, Live, Ownership, Phase, Verdict, Wishes,
@@ -73,6 +74,7 @@ pub(crate) async fn apply(
 ) -> Result<Applied, Error> {
     if let Some(name) = plan.namespace.filter(|_| !brake.is_pulled()) {
         create_namespace(cluster, name).await?;
+        Point::DefaultNamespaceMade.reached();
     }
     let mut applied = Applied {
         objects: Vec::new(),
@@ -113,6 +115,7 @@ async fn group(
         let others = steps.iter().filter(|step| !is_refused(step)).map(skipped);
         return Ok((others.chain(refused.clone()).collect(), false));
     }
+    Point::PhaseBegun.reached();
     let known = &*inventory;
     let writes: Vec<_> = steps
         .iter()
@@ -143,11 +146,13 @@ async fn group(
             }
             Ok(Some(written)) => {
                 inventory.own(step.object, written.manifest, &written.live);
+                Point::OwnershipNoted.reached();
                 outcome::remarked(&step.object.key, written.result, &written.remarks)
             }
             Err(refused) => refused.outcome,
         });
     }
+    Point::PhaseWritten.reached();
     Ok((outcomes, is_stopped))
 }
 
@@ -187,11 +192,17 @@ pub(crate) async fn one(
                 body(step, &verdict, &ceded, live.as_ref(), write)
             }
         };
+        if write == Write::ForReal {
+            Point::ObjectWriting.reached();
+        }
         match cluster
             .apply(&step.object.resource, key, &body, write)
             .await
         {
             Ok(live) => {
+                if write == Write::ForReal {
+                    Point::ObjectWritten.reached();
+                }
                 return Ok(Some(Written {
                     result: if is_remade {
                         ObjectResult::Changed
@@ -381,6 +392,9 @@ pub(crate) async fn create_namespace(cluster: &Cluster, name: &str) -> Result<()
         .await
     {
         Err(error) if !error.is_conflict() => Err(error),
-        _ => Ok(()),
+        _ => {
+            Point::NamespaceMade.reached();
+            Ok(())
+        }
     }
 }

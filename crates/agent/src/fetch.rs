@@ -11,6 +11,7 @@ use std::time::Duration;
 use brokkr_client::{Client, Poll};
 use brokkr_core::Epoch;
 use brokkr_core::ambient::Ambient;
+use brokkr_core::failpoint::Point;
 use brokkr_core::mutant::Mutant;
 use brokkr_core::wire::{Health, MAX_WAIT_SECONDS, StackStatus, Sync, TargetState};
 use tokio::sync::watch;
@@ -154,10 +155,12 @@ impl Fetcher<'_> {
         };
         match broker.target_state(etag.as_deref(), wait, next).await? {
             Poll::Changed { etag: new, state } if etag.as_ref() != Some(&new) => {
+                Point::StateReceived.reached();
                 if !self.accept(&state).await? {
                     return Ok(Polled::Dropped);
                 }
                 self.accepted.send_replace(Some(Arc::from(state)));
+                Point::StateHandedOn.reached();
                 *etag = Some(new);
                 Ok(Polled::New)
             }
@@ -179,7 +182,9 @@ impl Fetcher<'_> {
                     revision: state.revision,
                     state_token: state.state_token.clone(),
                 };
+                Point::StateJudged.reached();
                 self.records.root.change(Change::Accept(accepted)).await?;
+                Point::StateRecorded.reached();
                 if before.is_none_or(|before| before.epoch == state.epoch) {
                     self.reporter.end_hold();
                 } else {

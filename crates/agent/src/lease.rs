@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brokkr_core::ambient::Ambient;
+use brokkr_core::failpoint::Point;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::backoff::Backoff;
@@ -107,14 +108,18 @@ impl Lease {
         {
             return Ok(Err(holder.to_owned()));
         }
+        Point::LeaseFree.reached();
         let mut record = found.unwrap_or_else(|| self.shelf.blank());
         let taken = Moment::now(&*self.ambient);
         record.take(&self.holder, self.duration, self.ambient.now());
         match self.shelf.put(&record).await {
-            Ok(record) => Ok(Ok(Held {
-                tenure: Tenure::new(self.duration, taken, self.ambient.clone()),
-                record,
-            })),
+            Ok(record) => {
+                Point::LeaseTaken.reached();
+                Ok(Ok(Held {
+                    tenure: Tenure::new(self.duration, taken, self.ambient.clone()),
+                    record,
+                }))
+            }
             // Somebody was faster, who is looked at next.
             Err(error) if error.is_conflict() => Ok(Err("somebody who was faster".to_owned())),
             Err(error) => Err(error),
@@ -152,6 +157,7 @@ impl Lease {
             Ok(record) => {
                 held.record = record;
                 held.tenure.renewed(sent);
+                Point::LeaseRenewed.reached();
                 return Ok(true);
             }
             Err(error) if !error.is_conflict() && !error.is_not_found() => return Err(error),
@@ -170,6 +176,7 @@ impl Lease {
     /// Lets go of it, so that another process need not wait. Nothing may be written any more.
     pub(crate) async fn release(&self, held: Held) {
         held.tenure.end();
+        Point::LeaseReleasing.reached();
         if !matches!(
             timeout(LAST_WORD, self.let_go(held.record)).await,
             Ok(Ok(()))
@@ -178,6 +185,7 @@ impl Lease {
                 "the agent's lease could not be given up: the next process waits for its end"
             );
         }
+        Point::LeaseReleased.reached();
     }
 
     async fn let_go(&self, mut record: Record) -> Result<(), Error> {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use brokkr_core::ObjectKey;
+use brokkr_core::failpoint::Point;
 use brokkr_core::plan::{Incarnation, Judge, Loss, Ownership, Phase};
 use brokkr_core::wire::{ObjectOutcome, ObjectResult};
 use futures::FutureExt;
@@ -86,11 +87,13 @@ impl Pruner<'_> {
         let mut dropped = self.dropped(inventory, wanted).await?;
         let mut pruned = Pruned::nothing();
         let sight = self.cluster.see(dropped.clone(), Absence::Asked).await?;
+        Point::LossesFound.reached();
         if self.brake.is_pulled() {
             return Ok(Pruned::stopped());
         }
         let doomed = self.settle(&mut dropped, &sight, inventory, &mut pruned);
         let clearance = self.clear(&doomed, inventory);
+        Point::LossesJudged.reached();
         let held = dropped.iter().filter(|(key, _)| clearance.is_held(key));
         let held = held.map(|(key, _)| outcome::held(key));
         pruned.objects.extend(held);
@@ -109,6 +112,7 @@ impl Pruner<'_> {
                 break;
             }
         }
+        Point::PruneEnded.reached();
         pruned.held = clearance.held();
         Ok(pruned)
     }
@@ -212,10 +216,14 @@ impl Pruner<'_> {
                     return true;
                 }
                 Loss::Await { .. } => return true,
-                Loss::Forget => outcome::plain(key, ObjectResult::Pruned),
+                Loss::Forget => {
+                    Point::LossGone.reached();
+                    outcome::plain(key, ObjectResult::Pruned)
+                }
                 Loss::Keep(keep) => outcome::kept(key, keep),
             };
             inventory.release(key);
+            Point::LossReleased.reached();
             pruned.objects.push(outcome);
             false
         });
@@ -233,7 +241,10 @@ impl Pruner<'_> {
                     if self.brake.is_pulled() {
                         return (key, Ok(()));
                     }
-                    (key, self.cluster.delete(resource, key, incarnation).await)
+                    Point::DeletionSending.reached();
+                    let result = self.cluster.delete(resource, key, incarnation).await;
+                    Point::DeletionSent.reached();
+                    (key, result)
                 };
                 deletion.boxed()
             })

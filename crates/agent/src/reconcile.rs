@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use brokkr_core::ambient::Ambient;
+use brokkr_core::failpoint::Point;
 use brokkr_core::mutant::Mutant;
 use brokkr_core::plan::{Judge, Memory};
 use brokkr_core::readiness::Readiness;
@@ -112,6 +113,7 @@ impl Reconciler {
         };
         let attempt = match snapshot {
             Ok(Ok(snapshot)) => {
+                Point::SnapshotRead.reached();
                 self.carry_out(entry, &snapshot, &mut inventory, &stack.brake)
                     .await?
             }
@@ -132,14 +134,17 @@ impl Reconciler {
         let label = entry.stack.to_string();
         let judge = Judge::new(&label, inventory.memory).adopting(entry.adopt);
         let mut plan = plan::make(&self.cluster, judge, snapshot, inventory).await?;
+        Point::PlanMade.reached();
         adopt::examine(&self.cluster, &self.records, entry.stack, &mut plan).await?;
         if let Some(refusal) = self.validate(&mut plan, judge, inventory).await {
             return Ok(refusal);
         }
+        Point::PlanTried.reached();
         if brake.is_pulled() {
             return Ok(Attempt::done(Vec::new()).stopped());
         }
         inventory.expect(&plan);
+        Point::WritesExpected.reached();
         if !Mutant::InventoryLate.is_on() {
             self.records.save(inventory).await?;
         }
@@ -152,6 +157,7 @@ impl Reconciler {
             self.records.save(inventory).await?;
             return Ok(Attempt::failed(applied.objects));
         }
+        Point::AllWritten.reached();
         let pruned = self.prune(judge, entry, snapshot, inventory, brake).await?;
         let attempt = Attempt::of(applied.objects, pruned);
         let attempt = match inventory.memory {
@@ -159,6 +165,7 @@ impl Reconciler {
             Memory::Lost => attempt.held(LOST),
         };
         self.records.save(inventory).await?;
+        Point::AttemptSaved.reached();
         Ok(attempt)
     }
 
@@ -236,6 +243,7 @@ impl Reconciler {
         };
         let success = Success::Now((&applied).into());
         inventory.applied = Some(applied);
+        Point::SuccessNoted.reached();
         attempt.with_success(success)
     }
 
@@ -262,6 +270,7 @@ impl Reconciler {
             return Ok(Attempt::done(Vec::new()).stopped());
         }
         inventory.applied = None;
+        Point::RemovalBegun.reached();
         let attempt = match removal.policy {
             OnRemove::Orphan => {
                 let released = inventory.release_all();
@@ -281,10 +290,12 @@ impl Reconciler {
                     brake: &stack.brake,
                 };
                 let result = pruner.prune(&mut inventory, &HashSet::new()).await?;
+                Point::RemovalPruned.reached();
                 Attempt::of(Vec::new(), result)
             }
         };
         self.records.save(&mut inventory).await?;
+        Point::RemovalSaved.reached();
         self.give_back(stack, inventory);
         Ok(attempt)
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use brokkr_client::Client;
 use brokkr_core::StackId;
 use brokkr_core::ambient::Ambient;
+use brokkr_core::failpoint::Point;
 use brokkr_core::wire::{Code, StackStatus};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +58,7 @@ impl Reporter {
     /// Notes how a stack is doing; said if it is different from what was said before.
     pub(crate) fn status(&self, status: StackStatus) {
         if self.unsaid().outbox.status(status) {
+            Point::StatusNoted.reached();
             self.news.notify_one();
         }
     }
@@ -91,6 +93,7 @@ impl Reporter {
         let event = unsaid.folds.fold(stack, happened, &*self.ambient);
         unsaid.outbox.event(event);
         drop(unsaid);
+        Point::EventNoted.reached();
         self.news.notify_one();
     }
 
@@ -133,16 +136,24 @@ impl Reporter {
             if statuses.is_empty() {
                 break;
             }
+            Point::StatusSending.reached();
             self.broker.report_status(statuses.clone()).await?;
+            Point::StatusSent.reached();
             self.unsaid().outbox.said_statuses(&statuses);
+            Point::StatusSaid.reached();
         }
         loop {
             let events = self.unsaid().outbox.events();
             if events.is_empty() {
                 return Ok(());
             }
+            Point::EventSending.reached();
             match self.broker.report_events(events.clone()).await {
-                Ok(()) => self.unsaid().outbox.said_events(&events),
+                Ok(()) => {
+                    Point::EventSent.reached();
+                    self.unsaid().outbox.said_events(&events);
+                    Point::EventSaid.reached();
+                }
                 // One that the broker does not take must not hold up the others.
                 Err(error) if is_about_content(&error) => {
                     tracing::warn!(%error, events = events.len(), "the broker does not take an event");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use brokkr_client::Client;
 use brokkr_core::ambient::Ambient;
+use brokkr_core::failpoint::Point;
 use brokkr_core::wire::{Code, FEATURES, OpenSession};
 
 use crate::Error;
@@ -35,8 +36,12 @@ async fn try_to_open(broker: &Client, cluster: &Cluster) -> Result<Client, Error
         version: env!("CARGO_PKG_VERSION").to_owned(),
         features: FEATURES.iter().map(ToString::to_string).collect(),
     };
+    Point::SessionOpening.reached();
     match broker.open_session(&open).await {
-        Ok(session) => Ok(broker.in_session(session)),
+        Ok(session) => {
+            Point::SessionOpened.reached();
+            Ok(broker.in_session(session))
+        }
         // A broker of version 0.1.0 knows no sessions.
         Err(error) if error.is_not_found() => Ok(broker.clone()),
         Err(error) => Err(error.into()),

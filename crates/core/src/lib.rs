@@ -6,6 +6,7 @@ pub mod ambient;
 pub mod bounded;
 pub mod cluster_uid;
 pub mod digest;
+pub mod failpoint;
 pub mod id;
 pub mod labels;
 pub mod manifest;

@@ -107,6 +107,15 @@ impl AgentProcess {
 
     /// Starts its process.
     pub fn start(&mut self, pace: Pace) -> Result<()> {
+        self.run(pace, None)
+    }
+
+    /// Starts a process that waits for changes, and dies at a fail point, `name:time`.
+    pub fn start_faulty(&mut self, fail_point: &str) -> Result<()> {
+        self.run(Pace::Waiting, Some(fail_point))
+    }
+
+    fn run(&mut self, pace: Pace, fail_point: Option<&str>) -> Result<()> {
         let (interval, wait) = match pace {
             Pace::Waiting => ("1s", "50s"),
             Pace::Polling => ("200ms", "0s"),
@@ -126,7 +135,11 @@ impl AgentProcess {
         let config = config.iter().flat_map(|file| ["--config", file.as_str()]);
         let arguments = arguments.into_iter().flatten().chain(config);
         let arguments: Vec<&str> = ["agent"].into_iter().chain(arguments).collect();
-        self.process = Some(Process::brokkr(&self.log, &arguments, &self.directory)?);
+        let (log, directory) = (&self.log, &self.directory);
+        self.process = Some(match fail_point {
+            None => Process::brokkr(log, &arguments, directory)?,
+            Some(point) => Process::faulty(log, &arguments, directory, point)?,
+        });
         Ok(())
     }
 
@@ -141,6 +154,13 @@ impl AgentProcess {
         self.running()?.kill().await?;
         self.process = None;
         Ok(())
+    }
+
+    /// Waits until its process ends by itself.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        let status = self.running()?.ended().await?;
+        self.process = None;
+        Ok(status)
     }
 
     /// SIGTERM, and its end.

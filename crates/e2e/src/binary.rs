@@ -28,6 +28,19 @@ pub fn brokkr() -> Result<PathBuf> {
         })
 }
 
+/// The binary that can be told to die at a fail point; the ordinary one is beside its folder.
+pub(crate) fn faulty() -> Result<PathBuf> {
+    let ordinary = brokkr()?;
+    let target = ordinary.ancestors().nth(2).context("a target folder")?;
+    let path = target.join("faulty/brokkr");
+    ensure!(
+        path.is_file(),
+        "there is no {}: scripts/faulty",
+        path.display()
+    );
+    Ok(path)
+}
+
 /// Hides what the caller's environment says to the binary, and where the caller's own cluster is.
 pub fn without_our_variables(command: &mut Command) -> &mut Command {
     let names = std::env::vars_os().map(|(name, _)| name);
@@ -55,6 +68,18 @@ impl Process {
     /// Starts the binary under test, which dies with this value.
     pub fn brokkr(name: &str, arguments: &[&str], directory: &Path) -> Result<Self> {
         Self::start(name, Command::new(brokkr()?).args(arguments), directory)
+    }
+
+    /// Starts the binary that dies at a fail point, `name:time`.
+    pub(crate) fn faulty(
+        name: &str,
+        arguments: &[&str],
+        directory: &Path,
+        fail_point: &str,
+    ) -> Result<Self> {
+        let mut command = Command::new(faulty()?);
+        command.args(arguments).env("BROKKR_FAILPOINT", fail_point);
+        Self::start(name, &mut command, directory)
     }
 
     /// Starts a program, which dies with this value.
@@ -142,6 +167,11 @@ impl Process {
         ended
             .with_context(|| format!("{} did not end on SIGTERM", self.name))?
             .map_err(Into::into)
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        Ok(self.child.wait().await?)
     }
 
     /// Whether it still runs; an error says how it ended.

@@ -18,6 +18,8 @@ use crate::{bystanders, manifests, why_not_ready};
 
 /// What agents call their lease.
 const LEASE: &str = "brokkr-agent";
+/// What agents call their root record.
+const ROOT: &str = "brokkr-agent";
 
 /// The tests' own view of the cluster, past the product.
 #[derive(Clone)]
@@ -135,6 +137,15 @@ impl Cluster {
         let is_somebodys =
             |name: &String| name != "kube-root-ca.crt" && !name.starts_with(bystanders::PREFIX);
         Ok(names.filter(is_somebodys).collect())
+    }
+
+    /// The stacks that an agent's root record lists.
+    pub async fn listed_stacks(&self, namespace: &str) -> Result<Vec<String>> {
+        let maps = Api::<ConfigMap>::namespaced(self.client(), namespace);
+        let data = maps.get(ROOT).await?.data.unwrap_or_default();
+        let record = data.get("record").context("a root record")?;
+        let record: serde_json::Value = serde_json::from_str(record)?;
+        Ok(serde_json::from_value(record["stacks"].clone())?)
     }
 
     /// The value of a [`manifests::config_map`]; fails if there is none.

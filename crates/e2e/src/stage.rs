@@ -71,12 +71,19 @@ impl Stage {
     }
 
     async fn world_with(&self, pace: Pace, kubeconfig: Option<&Path>) -> Result<World> {
+        let mut world = self.world_at_rest(kubeconfig).await?;
+        world.agent.start(pace)?;
+        Ok(world)
+    }
+
+    /// Starts a broker; no process of the agent runs yet.
+    pub async fn world_at_rest(&self, kubeconfig: Option<&Path>) -> Result<World> {
         let broker = self.broker("broker").await?;
         let cluster = Cluster::connect().await?;
         let link = Proxy::start(Route::Through(broker.address())).await?;
         let name = format!("agent-{}", unique());
         let kubeconfig = kubeconfig.unwrap_or_else(|| cluster.kubeconfig());
-        let mut agent = AgentProcess::register(
+        let agent = AgentProcess::register(
             broker.admin(),
             &name,
             link.url(),
@@ -84,7 +91,6 @@ impl Stage {
             self.directory(),
         )
         .await?;
-        agent.start(pace)?;
         Ok(World {
             agent,
             link,

@@ -103,7 +103,7 @@ fn the_vocabulary_does_no_io() {
     );
 }
 
-/// Defects on demand are for the builds of `make mutants` alone.
+/// Defects and deaths on demand are for the builds of `make mutants` and `scripts/faulty` alone.
 #[test]
 fn the_binary_can_be_told_to_have_no_defect() {
     let binary = std::fs::read(brokkr_e2e::brokkr().expect("a built binary")).expect("its bytes");
@@ -115,5 +115,9 @@ fn the_binary_can_be_told_to_have_no_defect() {
     assert!(
         !text.contains("BROKKR_MUTANT"),
         "it was built with the feature `mutants`"
+    );
+    assert!(
+        !text.contains("BROKKR_FAILPOINT") && !text.contains("InventoryWritten"),
+        "it can be told to die"
     );
 }

@@ -44,6 +44,7 @@ mod doctor;
 mod environment;
 mod example;
 mod facts;
+mod fail_points;
 mod finalizer;
 mod foreign_history;
 mod foreign_rows;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use brokkr_core::failpoint::Point;
 use brokkr_core::readiness;
 use brokkr_core::wire::{Health, ObjectOutcome, ObjectResult};
 use serde_json::Value;
@@ -34,7 +35,9 @@ pub(super) async fn definitions(
             *outcome = outcome::with(&step.object.key, ObjectResult::Failed, reason);
         }
     }
-    served(cluster, defined, deadline).await
+    served(cluster, defined, deadline).await?;
+    Point::KindsServed.reached();
+    Ok(())
 }
 
 /// Why a definition is not established by the deadline, if it is not.
@@ -48,7 +51,10 @@ async fn refusal(
     loop {
         let object: Option<Value> = cluster.get(&step.object.resource, key).await?;
         let reason = match object.map(|object| readiness::judge(key, &object)) {
-            Some(readiness) if readiness.health == Health::Current => return Ok(None),
+            Some(readiness) if readiness.health == Health::Current => {
+                Point::DefinitionEstablished.reached();
+                return Ok(None);
+            }
             Some(readiness) => readiness.reason,
             None => Some("it was deleted meanwhile".to_owned()),
         };

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use brokkr_core::failpoint::Point;
 use brokkr_core::plan::{Incarnation, Judge, Wishes};
 use brokkr_core::wire::{ObjectOutcome, ObjectResult};
 use tokio::time::sleep;
@@ -33,8 +34,12 @@ pub(super) async fn away(
     let failed = |error| outcome::failed(key, &error);
     let mut doomed = incarnation.clone();
     for _ in 0..TRIES {
+        Point::RemakeDeleting.reached();
         match cluster.delete(resource, key, &doomed).await {
-            Ok(()) => return gone(cluster, step, &doomed).await,
+            Ok(()) => {
+                Point::RemakeDeleted.reached();
+                return gone(cluster, step, &doomed).await;
+            }
             Err(error) if error.is_not_found() => return Ok(()),
             Err(error) if !error.is_conflict() => return Err(failed(error)),
             Err(_) => {}
@@ -66,7 +71,10 @@ async fn gone(
             Some(live) if live.incarnation.uid == doomed.uid => {
                 finalizers = live.deleting.unwrap_or_default();
             }
-            _ => return Ok(()),
+            _ => {
+                Point::RemakeGone.reached();
+                return Ok(());
+            }
         }
     }
     let reason = format!(

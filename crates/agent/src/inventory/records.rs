@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use brokkr_core::failpoint::Point;
 use brokkr_core::plan::{Memory, Ownership};
 use brokkr_core::{ObjectKey, StackId};
 use http::Method;
@@ -66,7 +67,9 @@ impl Records {
             Err(error) if error.status() == Some(403) => {}
             found => drop(found?),
         }
-        self.root.load().await
+        self.root.load().await?;
+        Point::RootRead.reached();
+        Ok(())
     }
 
     /// A stack's inventory: the stored one, an empty one for a stack that never was here, or one that
@@ -106,13 +109,20 @@ impl Records {
     /// Writes an inventory, and then lists it in the root: what is listed exists.
     pub(crate) async fn save(&self, inventory: &mut Inventory) -> Result<(), Error> {
         self.shelf.write(inventory).await?;
-        self.root.change(Change::Enlist(inventory.stack)).await
+        Point::StackEnlisting.reached();
+        self.root.change(Change::Enlist(inventory.stack)).await?;
+        Point::StackEnlisted.reached();
+        Ok(())
     }
 
     /// Forgets a stack that owns nothing any more, in the other order.
     pub(crate) async fn discard(&self, stack: StackId) -> Result<(), Error> {
+        Point::StackStriking.reached();
         self.root.change(Change::Strike(stack)).await?;
-        self.shelf.discard(stack).await
+        Point::StackStruck.reached();
+        self.shelf.discard(stack).await?;
+        Point::RecordsDiscarded.reached();
+        Ok(())
     }
 }
 

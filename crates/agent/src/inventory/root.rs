@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use brokkr_core::failpoint::Point;
 use brokkr_core::{Epoch, StackId};
 use http::Method;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -120,10 +121,12 @@ impl Root {
         }
         let mut record = state.record.clone();
         record.make(change);
+        Point::RootWriting.reached();
         match self.write(&record, state.resource_version.as_deref()).await {
             Ok(resource_version) => {
                 state.record = record;
                 state.resource_version = Some(resource_version);
+                Point::RootWritten.reached();
                 Ok(())
             }
             Err(error) if error.is_conflict() || error.is_not_found() => {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use brokkr_core::StackId;
+use brokkr_core::failpoint::Point;
 use brokkr_core::plan::{Fingerprint, Memory};
 use http::Method;
 use k8s_openapi::ByteString;
@@ -19,6 +20,8 @@ use crate::Error;
 
 /// A ConfigMap holds 1 MiB; this leaves room for base64 in requests.
 const CHUNK: usize = 512 * 1024;
+/// An agent that is to die between chunks has some of a small document too.
+const SMALL_CHUNK: usize = 256;
 const DOCUMENT: &str = "inventory";
 const DIGEST: &str = "digest";
 const CHUNKS: &str = "chunks";
@@ -86,7 +89,7 @@ impl Shelf {
         }
         let stack = inventory.stack;
         let mut head = self.config_map(stack, head_name(stack));
-        let chunks = if bytes.len() <= CHUNK {
+        let chunks = if bytes.len() <= chunk_size() {
             head.binary_data = Some(holding(&bytes));
             0
         } else {
@@ -97,7 +100,9 @@ impl Shelf {
             (CHUNKS.to_owned(), chunks.to_string()),
         ]));
         head.metadata.resource_version = before.as_ref().map(|s| s.resource_version.clone());
+        Point::InventoryWriting.reached();
         let resource_version = self.put(head).await?;
+        Point::InventoryWritten.reached();
         inventory.stored = Some(Stored {
             resource_version,
             digest: Some(digest),
@@ -116,7 +121,7 @@ impl Shelf {
         bytes: &[u8],
     ) -> Result<usize, Error> {
         let mut count = 0;
-        for chunk in bytes.chunks(CHUNK) {
+        for chunk in bytes.chunks(chunk_size()) {
             let mut config_map = self.config_map(stack, chunk_name(stack, digest, count));
             config_map.binary_data = Some(holding(chunk));
             match self.post(&config_map).await {
@@ -124,6 +129,7 @@ impl Shelf {
                 Err(error) if !error.is_conflict() => return Err(error),
                 _ => count += 1,
             }
+            Point::ChunkWritten.reached();
         }
         Ok(count)
     }
@@ -137,6 +143,7 @@ impl Shelf {
             for name in names.iter().filter(|name| !is_kept(name)) {
                 if *name != head_name(stack) {
                     self.delete(name).await?;
+                    Point::ChunkSwept.reached();
                 }
             }
             Ok(())
@@ -150,6 +157,7 @@ impl Shelf {
     /// Deletes all that there is of a stack's inventory, the head first: without it, chunks mean nothing.
     pub(super) async fn discard(&self, stack: StackId) -> Result<(), Error> {
         self.delete(&head_name(stack)).await?;
+        Point::HeadDiscarded.reached();
         self.sweep(stack, None).await;
         Ok(())
     }
@@ -176,6 +184,14 @@ impl Shelf {
             }
         }
         self.post(&config_map).await
+    }
+}
+
+fn chunk_size() -> usize {
+    if Point::ChunkWritten.is_meant() || Point::ChunkSwept.is_meant() {
+        SMALL_CHUNK
+    } else {
+        CHUNK
     }
 }
 

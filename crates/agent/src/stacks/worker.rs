@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brokkr_core::StackId;
+use brokkr_core::failpoint::Point;
 use brokkr_core::wire::{Health, ObjectOutcome, StackStatus, Sync, TargetStack};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -90,6 +91,7 @@ impl Worker {
             self.patience.reset();
             self.changes.clear();
             self.story.held = None;
+            Point::OrderTaken.reached();
             match order {
                 Order::Idle => return,
                 Order::Apply(entry) => self.follow(&entry).await,

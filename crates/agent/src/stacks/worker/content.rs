@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use brokkr_core::Digest;
+use brokkr_core::failpoint::Point;
 use brokkr_core::mutant::Mutant;
 use brokkr_core::wire::TargetStack;
 
@@ -26,6 +27,7 @@ impl Content {
         }
         let _turn = workshop.downloads.acquire().await;
         let text = workshop.broker.manifests(entry.deployment_object).await?;
+        Point::ContentReceived.reached();
         let received = Digest::of(entry.default_namespace.as_deref(), &text);
         if received != entry.digest && !Mutant::DigestUnchecked.is_on() {
             return Err(Error::WrongContent {
@@ -33,6 +35,7 @@ impl Content {
                 received,
             });
         }
+        Point::ContentChecked.reached();
         let compressed = zstd::encode_all(text.as_bytes(), 0).map_err(unreadable)?;
         self.0 = Some((entry.digest, compressed));
         Ok(text.into())

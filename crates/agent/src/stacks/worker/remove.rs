@@ -1,3 +1,4 @@
+use brokkr_core::failpoint::Point;
 use brokkr_core::mutant::Mutant;
 use brokkr_core::wire::{Action, Confirmation, Sync, TargetRemoval};
 use tokio::time::Instant;
@@ -50,6 +51,7 @@ impl Worker {
     async fn confirm(&mut self, removal: &TargetRemoval) -> Result<(), Error> {
         let workshop = self.workshop.clone();
         workshop.reporter.deliver().await?;
+        Point::RemovalTold.reached();
         workshop.reconciler.forget(&mut self.stack).await?;
         let confirmation = Confirmation {
             stack: removal.stack,
@@ -57,6 +59,7 @@ impl Worker {
         };
         // One that came too late says so, and there will be another order.
         workshop.broker.confirm_removals(vec![confirmation]).await?;
+        Point::RemovalConfirmed.reached();
         Ok(())
     }
 
