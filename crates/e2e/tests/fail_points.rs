@@ -10,7 +10,9 @@ use brokkr_core::ambient::{Ambient, System};
 use brokkr_core::failpoint::Point;
 use brokkr_core::wire::{Action, Adopt, AgentEvent, Outcome, StackOptions};
 use brokkr_e2e::manifests::{anvil, anvil_definition, config_map, deployment, snapshot};
-use brokkr_e2e::{AgentProcess, Cluster, Engine, PATIENCE, Stage, TestStack, World, perform};
+use brokkr_e2e::{
+    AgentProcess, Cluster, Engine, PATIENCE, Proxy, Stage, TestStack, World, perform,
+};
 use brokkr_e2e::{eventually, unique};
 use futures::{StreamExt, stream};
 
@@ -119,7 +121,12 @@ async fn tell(stage: &Stage, moment: Moment) -> Result<Option<Act>> {
     let plot = Plot::prepare(&world).await?;
     world.agent.start_faulty(&moment.to_string())?;
 
-    let World { agent, cluster, .. } = &mut world;
+    let World {
+        agent,
+        cluster,
+        link,
+        ..
+    } = &mut world;
     let mut act = Act::Install;
     let mut died = None;
     {
@@ -133,14 +140,14 @@ async fn tell(stage: &Stage, moment: Moment) -> Result<Option<Act>> {
             act = *fall.borrow();
             died = Some(act);
             ensure!(!status.success(), "it ended without dying: {status}");
-            raise(agent, cluster).await?;
+            raise(agent, cluster, link).await?;
             acts.await.with_context(|| format!("died in {act:?}"))?;
         }
     }
     // Some points come only to those who end in order.
     if died.is_none() && !agent.terminate().await?.success() {
         died = Some(Act::End);
-        raise(agent, cluster).await?;
+        raise(agent, cluster, link).await?;
         plot.nothing_is_left(cluster, agent.namespace()).await?;
     }
     if died.is_some() {
@@ -155,10 +162,17 @@ async fn tell(stage: &Stage, moment: Moment) -> Result<Option<Act>> {
 }
 
 /// An ordinary process takes over; somebody knows that the other one is dead.
-async fn raise(agent: &mut AgentProcess, cluster: &Cluster) -> Result<()> {
+async fn raise(agent: &mut AgentProcess, cluster: &Cluster, link: &Proxy) -> Result<()> {
     // Who dies before everything else has not even a namespace.
     cluster.free_lease(agent.namespace()).await?;
-    agent.start(brokkr_e2e::Pace::Waiting)
+    let polls = link.polls();
+    agent.start(brokkr_e2e::Pace::Waiting)?;
+    // One that has only just begun cannot end in order yet.
+    eventually("the ordinary agent asks", PATIENCE, async || {
+        ensure!(link.polls() > polls, "{} polls", link.polls());
+        Ok(())
+    })
+    .await
 }
 
 /// A stack, what it is at first and what it becomes; and one that takes over what was there, which the first must not, for
