@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::api::{Answer, Ask};
-use super::laws::RECORDS;
 use super::object::Place;
+use super::records::RECORDS;
 use super::world::{Shared, World};
 
 #[derive(Default)]

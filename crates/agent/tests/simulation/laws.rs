@@ -1,21 +1,18 @@
-//! What must never happen, watched at every step, and what must be so when all has come to rest.
+//! What must never happen, watched at every step.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
 use std::time::Duration;
 
-use brokkr_core::wire::{
-    Adopt, LossCause, OnRemove, StatusReport, Sync, TargetRemoval, TargetState,
-};
+use brokkr_core::wire::{OnRemove, StatusReport, Sync, TargetRemoval, TargetState};
 use brokkr_core::{Epoch, ObjectKey, StackId};
-use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::Value;
 
-use super::api::{Api, Ask, Deed, FIXED};
-use super::broker::{Target, Version, Wanted, approves, permits, permits_adoption, permits_remake};
+use super::api::{Api, Ask, Deed};
+use super::broker::{approves, permits, permits_adoption, permits_remake};
 use super::copies::Asked;
-use super::object::{Fields, LABEL, Maker, Object, PRUNE, Place, RECREATE};
+use super::object::{Fields, LABEL, Maker, Object, Place};
 use super::past::Past;
+use super::records::{RECORD, RECORDS, inventory};
 use super::stillness::{Farewell, Stillness};
 use super::world::World;
 
@@ -23,12 +20,6 @@ use super::world::World;
 pub const WRONG: &str = "never published";
 /// What the objects of a snapshot say that is refused as a whole.
 pub const REFUSED: &str = "with a refused object";
-
-/// The namespace of the agent's records.
-pub const RECORDS: &str = "brokkr-system";
-
-/// What the agent accepted lies there.
-pub const RECORD: &str = "brokkr-agent";
 
 /// What the laws remember.
 #[derive(Default)]
@@ -385,230 +376,21 @@ impl World {
         }
     }
 
-    /// Why the world is not as it should be after everything has come to rest; none if it is.
-    pub fn unrest(&self) -> Option<String> {
-        self.broker.stacks.iter().find_map(|(id, stack)| {
-            match (&stack.target, stack.versions.last()) {
-                (Target::Runs, Some(version)) => {
-                    let sequence = stack.versions.len() as u64;
-                    self.unrest_of(*id, sequence, version, stack.adopt)
-                }
-                (Target::Leaves(removal), _) if self.is_held(*id) => {
-                    let nothing = BTreeMap::new();
-                    let cause = LossCause::Removal(removal.revision);
-                    self.untruth_of_hold(*id, cause, &nothing)
-                }
-                (Target::Leaves(_), _) if !self.is_stuck(*id) => {
-                    Some(format!("the removal of {} is not confirmed", stack.name))
-                }
-                _ => None,
-            }
-        })
-    }
-
-    fn unrest_of(
-        &self,
-        stack: StackId,
-        sequence: u64,
-        version: &Version,
-        adopt: Adopt,
-    ) -> Option<String> {
-        let inventory = inventory(&self.api, stack);
-        let status = self.broker.statuses.get(&stack);
-        let is_synced = status
-            .is_some_and(|status| status.sync == Sync::Synced && status.applied == Some(sequence));
-        if self.is_held(stack) {
-            let cause = LossCause::Snapshot(sequence);
-            return self.untruth_of_hold(stack, cause, &version.objects);
-        }
-        let amiss = version.objects.iter().find_map(|(place, wanted)| {
-            let Some(object) = self.api.objects.get(place) else {
-                return Some(format!("{place:?} is missing"));
-            };
-            if inventory.get(place) != Some(&object.uid) {
-                return Some(format!("{place:?} is not ours"));
-            }
-            let is_as_wanted = has(object, &wanted.fields);
-            (!is_as_wanted || object.deleting)
-                .then(|| format!("{place:?} is not as it was published"))
-        });
-        let obstacle = version.poison.is_some()
-            || self.is_stuck(stack)
-            || version.objects.iter().any(|(place, wanted)| {
-                let object = self.api.objects.get(place);
-                object.is_some_and(|object| {
-                    Self::is_immutable(place, object, &wanted.fields)
-                        || inventory.get(place) != Some(&object.uid)
-                            && !self.is_to_be_taken(stack, adopt, place, object, &wanted.fields)
-                })
-            });
-        let left = self.api.objects.iter().find(|(place, object)| {
-            object.maker == Maker::Stack(stack)
-                && !version.objects.contains_key(place)
-                && !self.is_let_go(stack, place, object)
-        });
-        match (is_synced, amiss, left) {
-            (true, None, None) => None,
-            (true, Some(amiss), _) => Some(format!("status says Synced, but {amiss}")),
-            (true, None, Some((place, _))) => {
-                Some(format!("status says Synced, but {place:?} is left over"))
-            }
-            (false, ..) if obstacle => None,
-            (false, amiss, _) => Some(format!("nothing is in the way, but {status:?}: {amiss:?}")),
-        }
-    }
-
-    fn is_held(&self, stack: StackId) -> bool {
-        let status = self.broker.statuses.get(&stack);
-        status.is_some_and(|status| status.sync == Sync::Held)
-    }
-
-    /// What is held is what is there, ours, and dropped without a yes; it is more than may go unasked, it is all
-    /// shown, and everything else is in place. Where somebody is there to decide, nothing stays held.
-    fn untruth_of_hold(
-        &self,
-        stack: StackId,
-        cause: LossCause,
-        wanted: &BTreeMap<Place, Wanted>,
-    ) -> Option<String> {
-        let Some(held) = &self.broker.statuses[&stack].held else {
-            return Some(format!("{stack} is held without a reason"));
-        };
-        if self.is_attended {
-            return Some(format!("{stack} is held, and somebody is there"));
-        }
-        let state = self.broker.state();
-        let inventory = inventory(&self.api, stack);
-        let is_ours = |place: &Place, object: &Object| {
-            let named = inventory.get(place);
-            // What an attempt made that was cut short is pending, and ours.
-            named == Some(&object.uid)
-                || (named.is_some_and(|uid| uid == PENDING) && object.maker == Maker::Stack(stack))
-        };
-        let would_go = |place: &Place, object: &Object| {
-            let key = key_of(place);
-            is_ours(place, object)
-                && !wanted.contains_key(place)
-                && !object.deleting
-                && !object.asks_to_stay()
-                && object.label() == Some(&stack.to_string())
-                && key.kept_kind().is_none()
-                && !approves(&state, stack, &key)
-        };
-        let objects = self.api.objects.iter();
-        let lost: BTreeSet<_> = objects
-            .filter(|(place, object)| would_go(place, object))
-            .map(|(place, _)| key_of(place))
-            .collect();
-        let shown: BTreeSet<_> = held.objects.iter().cloned().collect();
-        let amiss = wanted.iter().find(|(place, wanted)| {
-            let object = self.api.objects.get(place);
-            !object.is_some_and(|object| is_ours(place, object) && has(object, &wanted.fields))
-        });
-        // What was held goes only when all that is held could go.
-        let statuses = self.broker.statuses.values();
-        let all = statuses.filter_map(|status| Some(status.held.as_ref()?.objects.len() as u64));
-        let is_little = all.sum::<u64>() <= 5.max(held.owned / 5);
-        if (held.cause, &shown) != (cause, &lost) {
-            Some(format!(
-                "{stack} holds {cause:?} {lost:?}, and shows {held:?}"
-            ))
-        } else if is_little {
-            Some(format!("{stack} holds too little: {held:?}"))
-        } else {
-            amiss.map(|(place, _)| format!("{stack} is held, and {place:?} is amiss"))
-        }
-    }
-
-    /// Whether an object cannot become what is wanted, and may not be made anew.
-    fn is_immutable(place: &Place, object: &Object, wanted: &Fields) -> bool {
-        let is_other = match (object.fields.get(FIXED), wanted.get(FIXED)) {
-            (Some(has), Some(wants)) => has != wants,
-            _ => false,
-        };
-        let is_labelled = match object.maker {
-            Maker::Stack(stack) => object.label() == Some(&stack.to_string()),
-            _ => false,
-        };
-        let may_be_remade = wanted.contains_key(RECREATE)
-            && !wanted.contains_key(PRUNE)
-            && key_of(place).kept_kind().is_none()
-            && !object.asks_to_stay()
-            && is_labelled;
-        is_other && !may_be_remade
-    }
-
-    /// Whether a stack takes over an object that stands in its way.
-    fn is_to_be_taken(
-        &self,
-        stack: StackId,
-        adopt: Adopt,
-        place: &Place,
-        object: &Object,
-        wanted: &Fields,
-    ) -> bool {
-        let is_recorded = self
-            .broker
-            .stacks
-            .keys()
-            .any(|other| inventory(&self.api, *other).get(place) == Some(&object.uid));
-        let is_labelled = object
-            .label()
-            .is_some_and(|label| label != stack.to_string());
-        let may_be_taken = match adopt {
-            Adopt::Never => false,
-            // What we set once and want no more would go.
-            Adopt::IfIdentical => {
-                let stays = |field: &String| wanted.contains_key(field) || field == LABEL;
-                has(object, wanted) && object.set_by_us().all(stays)
-            }
-            Adopt::Always => true,
-        };
-        may_be_taken && !is_recorded && !is_labelled
-    }
-
     /// Whether an object may stay when its stack drops it. Whether it was allowed to go is not looked at: what
     /// stays too long harms nobody.
-    fn is_let_go(&self, stack: StackId, place: &Place, object: &Object) -> bool {
+    pub fn is_let_go(&self, stack: StackId, place: &Place, object: &Object) -> bool {
         self.witness.let_go.contains(&stack)
             || self.witness.refused.contains(&(stack, key_of(place)))
             || key_of(place).kept_kind().is_some()
             || object.asks_to_stay()
             || object.label() != Some(&stack.to_string())
     }
-
-    /// Whether something that ends holds a stack up.
-    fn is_stuck(&self, stack: StackId) -> bool {
-        self.api
-            .objects
-            .values()
-            .any(|object| object.maker == Maker::Stack(stack) && object.deleting)
-    }
-
-    /// What an agent made and nobody knows of any more.
-    pub fn orphan(&self) -> Option<String> {
-        let mut inventories = BTreeMap::new();
-        self.api.objects.iter().find_map(|(place, object)| {
-            let Maker::Stack(stack) = object.maker else {
-                return None;
-            };
-            let inventory = inventories
-                .entry(stack)
-                .or_insert_with(|| inventory(&self.api, stack));
-            let is_known = inventory
-                .get(place)
-                .is_some_and(|uid| *uid == object.uid || uid == PENDING);
-            (!is_known && !self.is_let_go(stack, place, object))
-                .then(|| format!("{place:?} of {stack} is in no inventory"))
-        })
-    }
 }
 
 /// For so long, what went counts.
 const WINDOW: Duration = Duration::from_mins(10);
-const PENDING: &str = "pending";
 
-fn has(object: &Object, wanted: &Fields) -> bool {
+pub fn has(object: &Object, wanted: &Fields) -> bool {
     wanted
         .iter()
         .all(|(field, value)| object.fields.get(field) == Some(value))
@@ -641,47 +423,6 @@ pub fn key_of(place: &Place) -> ObjectKey {
         namespace: place.namespace.clone(),
         name: place.name.clone(),
     }
-}
-
-/// The UIDs of a stack's inventory, read as a person with `kubectl` would; of pending ones, a word.
-fn inventory(api: &Api, stack: StackId) -> BTreeMap<Place, String> {
-    let head = Place {
-        api_version: "v1".to_owned(),
-        plural: "configmaps".to_owned(),
-        namespace: Some(RECORDS.to_owned()),
-        name: format!("brokkr-inventory-{stack}"),
-    };
-    let Some(object) = api.objects.get(&head) else {
-        return BTreeMap::new();
-    };
-    let head: ConfigMap =
-        serde_json::from_value(object.render(&head, "ConfigMap")).expect("a ConfigMap");
-    let data = head
-        .binary_data
-        .unwrap_or_default()
-        .remove("inventory")
-        .expect("a small inventory");
-    let mut json = Vec::new();
-    zstd::Decoder::new(&*data.0)
-        .expect("zstd")
-        .read_to_end(&mut json)
-        .expect("zstd");
-    let document: Value = serde_json::from_slice(&json).expect("JSON");
-    let lines = document["objects"].as_array().cloned().unwrap_or_default();
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    lines
-        .iter()
-        .map(|line| {
-            let place = Place {
-                api_version: text(&line["resource"]["api_version"]).unwrap_or_default(),
-                plural: text(&line["resource"]["plural"]).unwrap_or_default(),
-                namespace: text(&line["namespace"]),
-                name: text(&line["name"]).unwrap_or_default(),
-            };
-            let uid = text(&line["ownership"]["owned"]["uid"]);
-            (place, uid.unwrap_or_else(|| PENDING.to_owned()))
-        })
-        .collect()
 }
 
 /// The places where the agent made something.

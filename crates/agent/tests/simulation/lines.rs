@@ -18,7 +18,8 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::api::{Answer, Ask, refused};
 use super::broker::Mood;
-use super::laws::{RECORD, WRONG};
+use super::laws::WRONG;
+use super::records::RECORD;
 use super::world::{Fate, Shared, World};
 
 /// The way to the API server in one life of the agent.

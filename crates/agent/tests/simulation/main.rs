@@ -11,6 +11,8 @@ mod object;
 mod past;
 mod people;
 mod plots;
+mod records;
+mod rest;
 mod stillness;
 mod world;
 
