@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::agent::Pace;
 use crate::leaks;
 use crate::{
-    AgentProcess, Broker, Bystanders, Cluster, Database, Engine, Proxy, Route, World, unique,
+    AgentProcess, Broker, Bystanders, Cli, Cluster, Database, Engine, Proxy, Route, World, unique,
 };
 
 /// What one story has to itself.
@@ -49,6 +49,15 @@ impl Stage {
     /// Starts a broker with more on its command line.
     pub async fn broker_with(&self, name: &str, more: &[&str]) -> Result<Broker> {
         Broker::start_with(name, self.database.url(), self.directory(), more).await
+    }
+
+    /// Somebody at a command line who has signed in as the admin.
+    pub async fn operator(&self, broker: &Broker) -> Result<Cli> {
+        let cli = Cli::new(self.directory());
+        let key_file = broker.key_file().display().to_string();
+        cli.does(&["login", "--server", &broker.url(), "--key-file", &key_file])
+            .await?;
+        Ok(cli)
     }
 
     /// Starts a broker, and an agent that waits for changes.

@@ -139,16 +139,7 @@ async fn what_cannot_be_done_ends_with_its_code(stage: &Stage) -> Result<()> {
 }
 
 async fn signed_in(stage: &Stage, world: &World) -> Result<Cli> {
-    let cli = Cli::new(stage.directory());
-    let key_file = world.broker.key_file().display().to_string();
-    cli.does(&[
-        "login",
-        "--server",
-        &world.broker.url(),
-        "--key-file",
-        &key_file,
-    ])
-    .await?;
+    let cli = stage.operator(&world.broker).await?;
     cli.does(&["agent", "create", "other", "--key-file", "other.key"])
         .await?;
     for file in ["config.toml", "other.key"] {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use brokkr_core::ObjectKey;
 use brokkr_e2e::manifests::{config_map, snapshot};
-use brokkr_e2e::{Broker, Cli, Stage, TestStack, World};
+use brokkr_e2e::{Cli, TestStack, World};
 
 mod databases;
 mod empty_lists;
@@ -18,15 +18,6 @@ const OBJECTS: usize = 12;
 /// A snapshot of so many objects, all of one value.
 fn objects(count: usize, value: &str) -> String {
     snapshot((0..count).map(|number| config_map(&format!("part-{number:02}"), value)))
-}
-
-/// Somebody who has signed in.
-async fn operator(stage: &Stage, broker: &Broker) -> Result<Cli> {
-    let cli = Cli::new(stage.directory());
-    let key_file = broker.key_file().display().to_string();
-    cli.does(&["login", "--server", &broker.url(), "--key-file", &key_file])
-        .await?;
-    Ok(cli)
 }
 
 /// What identifies each object of a snapshot; fails unless all are there.

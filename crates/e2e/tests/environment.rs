@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use brokkr_core::wire::{Action, ObjectResult, Outcome, Sync};
 use brokkr_e2e::manifests::{config_map, snapshot};
-use brokkr_e2e::{Cli, PATIENCE, Stage};
+use brokkr_e2e::{PATIENCE, Stage};
 
 on_both_engines!(what_a_rule_refuses_waits_for_the_rule_or_the_stack);
 
@@ -40,16 +40,7 @@ async fn what_a_rule_refuses_waits_for_the_rule_or_the_stack(stage: &Stage) -> R
     stack
         .becomes(Sync::Failed, Some(sequence - 1), PATIENCE)
         .await?;
-    let cli = Cli::new(stage.directory());
-    let key_file = world.broker.key_file().display().to_string();
-    cli.does(&[
-        "login",
-        "--server",
-        &world.broker.url(),
-        "--key-file",
-        &key_file,
-    ])
-    .await?;
+    let cli = stage.operator(&world.broker).await?;
     let id = stack.id.to_string();
     let told = cli
         .does(&["status", id.as_str(), "-o", "wide"])

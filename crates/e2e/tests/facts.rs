@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use brokkr_core::Reference;
 use brokkr_core::wire::{PatchAgent, PatchStack};
 use brokkr_e2e::manifests::config_map;
-use brokkr_e2e::{Cli, PATIENCE, Stage, World, eventually, unique};
+use brokkr_e2e::{PATIENCE, Stage, World, eventually, unique};
 use serde_json::json;
 
 on_both_engines!(
@@ -78,16 +78,7 @@ async fn a_cluster_that_is_new_enough_gets_the_stack(stage: &Stage) -> Result<()
         ensure!(facts.kinds.contains(kind), "{kind} is missing: {facts:?}");
     }
 
-    let cli = Cli::new(stage.directory());
-    let key_file = world.broker.key_file().display().to_string();
-    cli.does(&[
-        "login",
-        "--server",
-        &world.broker.url(),
-        "--key-file",
-        &key_file,
-    ])
-    .await?;
+    let cli = stage.operator(&world.broker).await?;
     let explain = async |stack: &Reference| {
         let (agent, stack) = (world.agent.reference().to_string(), stack.to_string());
         let said = cli

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, ensure};
 use brokkr_core::wire::{AuditEntry, DeploymentObject, RecordedEvent, Stack};
 use brokkr_e2e::manifests::config_map;
-use brokkr_e2e::{Broker, Cli, Raw, Stage, speak};
+use brokkr_e2e::{Broker, Raw, Stage, speak};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -384,10 +384,7 @@ async fn requests_that_steer(broker: &Broker) -> Result<()> {
 
 /// What an agent and a pipeline wrote, in every form of output that shows it.
 async fn a_terminal_is_not_steered(stage: &Stage, broker: &Broker, agent: &Raw) -> Result<()> {
-    let cli = Cli::new(stage.directory());
-    let key_file = broker.key_file().display().to_string();
-    cli.does(&["login", "--server", &broker.url(), "--key-file", &key_file])
-        .await?;
+    let cli = stage.operator(broker).await?;
     let polled = agent.get("/agent/target-state?wait=0").await?;
     ensure!(polled.status == 200, "{polled:?}");
     let mut shown = 0;

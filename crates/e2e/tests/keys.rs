@@ -13,14 +13,6 @@ on_both_engines!(without a cluster:
     a_key_that_others_may_know_is_no_key_to_begin_with,
 );
 
-async fn signed_in(stage: &Stage, broker: &Broker) -> Result<Cli> {
-    let cli = Cli::new(stage.directory());
-    let key_file = broker.key_file().display().to_string();
-    cli.does(&["login", "--server", &broker.url(), "--key-file", &key_file])
-        .await?;
-    Ok(cli)
-}
-
 fn key_in(stage: &Stage, file: &str) -> Result<String> {
     let text = std::fs::read_to_string(stage.directory().join(file))?;
     Ok(text.trim().to_owned())
@@ -38,7 +30,7 @@ async fn is_dead(broker: &Broker, key: &str) -> Result<()> {
 
 async fn a_person_rotates_keys_and_loses_none(stage: &Stage) -> Result<()> {
     let broker = stage.broker("broker").await?;
-    let cli = signed_in(stage, &broker).await?;
+    let cli = stage.operator(&broker).await?;
     cli.does(&["agent", "create", "edge", "--key-file", "edge.key"])
         .await?;
     cli.does(&[

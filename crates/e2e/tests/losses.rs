@@ -18,10 +18,7 @@ on_both_engines!(
 /// An agent that is played, a stack for it with two objects, and somebody who has signed in.
 async fn scene(stage: &Stage) -> Result<(Broker, Cli, Client)> {
     let broker = stage.broker("broker").await?;
-    let cli = Cli::new(stage.directory());
-    let key_file = broker.key_file().display().to_string();
-    cli.does(&["login", "--server", &broker.url(), "--key-file", &key_file])
-        .await?;
+    let cli = stage.operator(&broker).await?;
     cli.does(&["agent", "create", "eu-1", "--key-file", "eu-1.key"])
         .await?;
     let key = std::fs::read_to_string(stage.directory().join("eu-1.key"))?;

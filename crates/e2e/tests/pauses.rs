@@ -14,16 +14,7 @@ on_both_engines!(
 
 async fn scene(stage: &Stage) -> Result<(World, Cli)> {
     let world = stage.world().await?;
-    let cli = Cli::new(stage.directory());
-    let key_file = world.broker.key_file().display().to_string();
-    cli.does(&[
-        "login",
-        "--server",
-        &world.broker.url(),
-        "--key-file",
-        &key_file,
-    ])
-    .await?;
+    let cli = stage.operator(&world.broker).await?;
     Ok((world, cli))
 }
 

@@ -14,16 +14,7 @@ on_both_engines!(
 /// A cluster with one stack, and an agent of this name that runs it.
 async fn scene(stage: &Stage) -> Result<(World, Cli, TestStack)> {
     let world = stage.world().await?;
-    let cli = Cli::new(stage.directory());
-    let key_file = world.broker.key_file().display().to_string();
-    cli.does(&[
-        "login",
-        "--server",
-        &world.broker.url(),
-        "--key-file",
-        &key_file,
-    ])
-    .await?;
+    let cli = stage.operator(&world.broker).await?;
     let stack = world.stack("shop").await?;
     stack.roll_out(&config_map("a", "1")).await?;
     Ok((world, cli, stack))

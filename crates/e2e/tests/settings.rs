@@ -2,16 +2,13 @@
 
 use anyhow::{Result, ensure};
 use brokkr_core::wire::{AuditAction, ChainedEntry, Generator, Settings};
-use brokkr_e2e::{Cli, Stage};
+use brokkr_e2e::Stage;
 
 on_both_engines!(without a cluster: an_operator_settles_how_much_anybody_may_have);
 
 async fn an_operator_settles_how_much_anybody_may_have(stage: &Stage) -> Result<()> {
     let mut broker = stage.broker("broker").await?;
-    let cli = Cli::new(stage.directory());
-    let key_file = broker.key_file().display().to_string();
-    cli.does(&["login", "--server", &broker.url(), "--key-file", &key_file])
-        .await?;
+    let cli = stage.operator(&broker).await?;
     let shown = cli.does(&["settings"]).await?.stdout;
     ensure!(
         shown.contains("retention.agent_events_days") && shown.contains("forever"),

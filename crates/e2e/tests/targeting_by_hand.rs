@@ -14,10 +14,7 @@ on_both_engines!(
 /// Three agents, a stack for those of `prod` and its own region, and somebody who has signed in.
 async fn scene(stage: &Stage) -> Result<(Broker, Cli)> {
     let broker = stage.broker("broker").await?;
-    let cli = Cli::new(stage.directory());
-    let key_file = broker.key_file().display().to_string();
-    cli.does(&["login", "--server", &broker.url(), "--key-file", &key_file])
-        .await?;
+    let cli = stage.operator(&broker).await?;
     for (name, env, region) in [
         ("eu-1", "prod", "eu"),
         ("eu-2", "prod", "eu"),

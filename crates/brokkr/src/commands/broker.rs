@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 mod limits;
 mod listen;
 
+use database::Database;
 use limits::Limits;
 use listen::Listen;
 
@@ -20,6 +21,7 @@ use crate::output;
 
 mod admin_key;
 mod backup;
+mod database;
 mod restore;
 mod verify_audit;
 
@@ -37,15 +39,8 @@ pub struct Broker {
     #[command(subcommand)]
     host: Option<Host>,
 
-    /// The database: sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME
-    #[arg(
-        long,
-        env = "BROKKR_DATABASE",
-        hide_env_values = true,
-        value_name = "URL",
-        default_value = "sqlite:brokkr.db"
-    )]
-    database: String,
+    #[command(flatten)]
+    database: Database,
 
     /// Where the first start with an empty database writes the admin's key, or finds one that you made
     #[arg(
@@ -85,7 +80,7 @@ impl Broker {
         self.logging.start()?;
         let mut lifecycle = Lifecycle::new()?;
         let settings = Settings {
-            database: self.database,
+            database: self.database.url,
             admin_key_file: self.admin_key_file,
             listener,
             limits: self.limits.settings(),

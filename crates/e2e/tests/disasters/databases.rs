@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
 
-use super::{OBJECTS, objects, operator, shows, uids};
+use super::{OBJECTS, objects, shows, uids};
 
 on_both_engines!(
     a_database_of_yesterday_deletes_and_downgrades_nothing,
@@ -52,7 +52,7 @@ async fn restore(stage: &Stage, broker: &mut Broker, cli: &Cli) -> Result<()> {
 
 async fn a_database_of_yesterday_deletes_and_downgrades_nothing(stage: &Stage) -> Result<()> {
     let mut world = stage.polling_world().await?;
-    let cli = operator(stage, &world.broker).await?;
+    let cli = stage.operator(&world.broker).await?;
     let shop = world.stack("shop").await?;
     shop.roll_out(&objects(OBJECTS, "1")).await?;
     back_up(stage, &mut world.broker, &cli).await?;
@@ -163,7 +163,7 @@ async fn managed_again(world: &mut World, cli: &Cli, lost: &TestStack, new: &str
 
 async fn an_empty_database_deletes_nothing(stage: &Stage) -> Result<()> {
     let mut world = stage.polling_world().await?;
-    let cli = operator(stage, &world.broker).await?;
+    let cli = stage.operator(&world.broker).await?;
     let shop = world.stack("shop").await?;
     let content = objects(OBJECTS, "1");
     shop.roll_out(&content).await?;

@@ -8,7 +8,7 @@ use brokkr_core::wire::{StackOptions, Sync, TargetState};
 use brokkr_e2e::manifests::config_map;
 use brokkr_e2e::{ApiFront, Cluster, Impostor, Lie, PATIENCE, Route, Stage, World};
 
-use super::{OBJECTS, objects, operator, shows, uids};
+use super::{OBJECTS, objects, shows, uids};
 
 on_both_engines!(
     the_broker_answers_with_nothing_for_a_while,
@@ -17,7 +17,7 @@ on_both_engines!(
 
 async fn the_broker_answers_with_nothing_for_a_while(stage: &Stage) -> Result<()> {
     let world = stage.polling_world().await?;
-    let cli = operator(stage, &world.broker).await?;
+    let cli = stage.operator(&world.broker).await?;
     let stack = world.stack("shop").await?;
     let content = objects(OBJECTS, "1");
     stack.roll_out(&content).await?;
@@ -65,7 +65,7 @@ async fn the_api_server_forgets_its_lists_for_a_while(stage: &Stage) -> Result<(
     let cluster = Cluster::connect().await?;
     let front = ApiFront::start(&cluster, stage.directory()).await?;
     let mut world = stage.world_through(front.kubeconfig()).await?;
-    let cli = operator(stage, &world.broker).await?;
+    let cli = stage.operator(&world.broker).await?;
     let stack = world.stack("shop").await?;
     let going = world
         .untargeted_stack(

@@ -11,7 +11,7 @@ use brokkr_core::wire::{
 use brokkr_e2e::{PATIENCE, Stage, TestStack, World};
 use serde_json::json;
 
-use super::{OBJECTS, objects, operator, shows, uids};
+use super::{OBJECTS, objects, shows, uids};
 
 on_both_engines!(
     a_fleets_selector_that_matches_nothing_is_refused,
@@ -54,7 +54,7 @@ async fn prod_stack(world: &World) -> Result<TestStack> {
 
 async fn a_fleets_selector_that_matches_nothing_is_refused(stage: &Stage) -> Result<()> {
     let world = stage.world().await?;
-    let cli = operator(stage, &world.broker).await?;
+    let cli = stage.operator(&world.broker).await?;
     let admin = world.broker.admin();
     for number in 1..FLEET {
         let create = CreateAgent {
@@ -111,7 +111,7 @@ async fn a_fleets_selector_that_matches_nothing_is_refused(stage: &Stage) -> Res
 
 async fn a_small_fleets_selector_that_matches_nothing_is_held(stage: &Stage) -> Result<()> {
     let world = stage.world().await?;
-    let cli = operator(stage, &world.broker).await?;
+    let cli = stage.operator(&world.broker).await?;
     let admin = world.broker.admin();
     let stack = prod_stack(&world).await?;
     let content = objects(OBJECTS, "1");
@@ -147,7 +147,7 @@ async fn a_small_fleets_selector_that_matches_nothing_is_held(stage: &Stage) -> 
 
 async fn a_stack_deleted_by_mistake_comes_back(stage: &Stage) -> Result<()> {
     let world = stage.world().await?;
-    let cli = operator(stage, &world.broker).await?;
+    let cli = stage.operator(&world.broker).await?;
     let admin = world.broker.admin();
     let stack = prod_stack(&world).await?;
     let content = objects(OBJECTS, "1");

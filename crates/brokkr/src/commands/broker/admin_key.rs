@@ -5,6 +5,7 @@ use brokkr_core::Name;
 use brokkr_core::ambient::System;
 use clap::Args;
 
+use super::database::Database;
 use crate::key_file::Reserved;
 use crate::output;
 use crate::terminal::say;
@@ -18,15 +19,8 @@ use crate::terminal::say;
   brokkr broker admin-key --out admin.key
   brokkr broker admin-key --database postgres://brokkr@db.example/brokkr --name alice")]
 pub struct AdminKey {
-    /// The database of the broker: sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME
-    #[arg(
-        long,
-        env = "BROKKR_DATABASE",
-        hide_env_values = true,
-        value_name = "URL",
-        default_value = "sqlite:brokkr.db"
-    )]
-    database: String,
+    #[command(flatten)]
+    database: Database,
 
     /// What to call the key
     #[arg(long, value_name = "NAME", default_value = "host")]
@@ -41,7 +35,7 @@ impl AdminKey {
     pub async fn run(self) -> anyhow::Result<()> {
         let place = self.out.as_deref().map(Reserved::new).transpose()?;
         let pak =
-            brokkr_broker::make_admin_key(&self.database, self.name, Arc::new(System)).await?;
+            brokkr_broker::make_admin_key(&self.database.url, self.name, Arc::new(System)).await?;
         match place {
             Some(file) => file.write(pak.expose())?,
             None => output::write(&format!("{}\n", pak.expose()))?,

@@ -5,6 +5,7 @@ use brokkr_core::ambient::System;
 use clap::Args;
 use serde::Serialize;
 
+use super::database::Database;
 use crate::output::{Cell, Output, Row};
 
 /// Copy the database into one file, beside a running broker
@@ -16,15 +17,8 @@ use crate::output::{Cell, Output, Row};
   brokkr broker backup --to brokkr-backup.db
   brokkr broker backup --database sqlite:/var/lib/brokkr/brokkr.db --to /backup/brokkr.db --overwrite")]
 pub struct Backup {
-    /// The database of the broker: sqlite:FILE
-    #[arg(
-        long,
-        env = "BROKKR_DATABASE",
-        hide_env_values = true,
-        value_name = "URL",
-        default_value = "sqlite:brokkr.db"
-    )]
-    database: String,
+    #[command(flatten)]
+    database: Database,
 
     /// The file to make
     #[arg(long, value_name = "FILE")]
@@ -45,7 +39,7 @@ impl Backup {
         } else {
             Overwrite::No
         };
-        let made = brokkr_broker::back_up(&self.database, &self.to, overwrite, &System).await?;
+        let made = brokkr_broker::back_up(&self.database.url, &self.to, overwrite, &System).await?;
         self.output.one(&Made(made))
     }
 }

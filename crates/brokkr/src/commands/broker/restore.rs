@@ -4,6 +4,7 @@ use brokkr_broker::{Replace, Replaced, Standing};
 use brokkr_core::ambient::System;
 use clap::Args;
 
+use super::database::Database;
 use crate::output;
 use crate::terminal::say;
 
@@ -20,15 +21,8 @@ use crate::terminal::say;
   brokkr broker restore --from brokkr-backup.db
   brokkr broker restore --database sqlite:/var/lib/brokkr/brokkr.db --from /backup/brokkr.db --replace")]
 pub struct Restore {
-    /// The database of the broker: sqlite:FILE
-    #[arg(
-        long,
-        env = "BROKKR_DATABASE",
-        hide_env_values = true,
-        value_name = "URL",
-        default_value = "sqlite:brokkr.db"
-    )]
-    database: String,
+    #[command(flatten)]
+    database: Database,
 
     /// The backup
     #[arg(long, value_name = "FILE")]
@@ -46,7 +40,8 @@ impl Restore {
         } else {
             Replace::No
         };
-        let restored = brokkr_broker::restore(&self.database, &self.from, replace, &System).await?;
+        let restored =
+            brokkr_broker::restore(&self.database.url, &self.from, replace, &System).await?;
         let Standing { epoch, revision } = restored.standing;
         output::write(&format!(
             "restored revision {revision} of history {epoch}\n"

@@ -1,5 +1,6 @@
 use clap::Args;
 
+use super::database::Database;
 use crate::output;
 
 /// Check that no entry of the audit was edited, put in, or taken out
@@ -11,20 +12,13 @@ use crate::output;
   brokkr broker verify-audit
   brokkr broker verify-audit --database postgres://brokkr@db.example/brokkr")]
 pub struct VerifyAudit {
-    /// The database of the broker: sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME
-    #[arg(
-        long,
-        env = "BROKKR_DATABASE",
-        hide_env_values = true,
-        value_name = "URL",
-        default_value = "sqlite:brokkr.db"
-    )]
-    database: String,
+    #[command(flatten)]
+    database: Database,
 }
 
 impl VerifyAudit {
     pub async fn run(self) -> anyhow::Result<()> {
-        let verified = brokkr_broker::verify(&self.database).await?;
+        let verified = brokkr_broker::verify(&self.database.url).await?;
         let newest = verified.newest.map_or(String::new(), |(revision, hash)| {
             format!(", the newest of revision {revision} with hash {hash}")
         });
