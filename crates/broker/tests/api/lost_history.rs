@@ -11,6 +11,7 @@ on_both_engines!(
     a_restored_database_is_found_out_by_an_agent_that_is_ahead,
     as_many_other_changes_hide_nothing,
     a_history_that_is_replaced_under_a_running_broker_is_found_out,
+    a_poll_that_waits_while_the_history_is_replaced_finds_it_out,
     what_is_no_proof_proves_nothing,
     a_replica_that_lags_loses_nothing,
 );
@@ -160,7 +161,48 @@ async fn a_history_that_is_replaced_under_a_running_broker_is_found_out(engine: 
         reads,
         "a known token is known"
     );
-    // A standby took over that had come as far by other changes.
+    replace_newest(&database, engine).await;
+    eventually("the loss is found", async || {
+        state_of(&agent).await.epoch != told.epoch
+    })
+    .await;
+    broker.stop().await;
+}
+
+/// What waited is answered by the other history's next change; the agent must not take it for one of its own.
+async fn a_poll_that_waits_while_the_history_is_replaced_finds_it_out(engine: Engine) {
+    let database = Database::create(engine).await;
+    let broker = database.start().await;
+    let admin = broker.client(&database.admin_key());
+    let agent = broker.client(&create_agent(&admin, "edge").await);
+    create_stack(&admin, "shop").await;
+    target(&admin, "edge", "shop").await;
+    let poll = agent.target_state(None, Duration::ZERO, LONG).await;
+    let Ok(Poll::Changed { etag, state: told }) = poll else {
+        panic!("{poll:?}");
+    };
+    let before = last_seen(&admin).await;
+    let waiting = tokio::spawn({
+        let agent = holding(&agent, &told);
+        async move { agent.target_state(Some(&etag), LONG, LONG).await }
+    });
+    eventually("the poll waits", async || last_seen(&admin).await > before).await;
+    replace_newest(&database, engine).await;
+    publish(&admin, "shop", config_map("a", "1")).await;
+    let Ok(Ok(Poll::Changed { state, .. })) = waiting.await else {
+        panic!("the waiting poll was not answered");
+    };
+    assert_ne!(state.epoch, told.epoch);
+    broker.stop().await;
+}
+
+async fn last_seen(admin: &Client) -> Option<jiff::Timestamp> {
+    let agent = admin.agent(&name("edge")).await;
+    agent.expect("the agent").last_seen
+}
+
+/// A standby takes over that has come as far, the last step by another change.
+async fn replace_newest(database: &Database, engine: Engine) {
     let other = match engine {
         Engine::Sqlite => {
             "update lineage set id = randomblob(16) where revision = (select max(revision) from lineage) returning revision"
@@ -170,11 +212,6 @@ async fn a_history_that_is_replaced_under_a_running_broker_is_found_out(engine: 
         }
     };
     database.number(other).await;
-    eventually("the loss is found", async || {
-        state_of(&agent).await.epoch != told.epoch
-    })
-    .await;
-    broker.stop().await;
 }
 
 async fn what_is_no_proof_proves_nothing(engine: Engine) {
