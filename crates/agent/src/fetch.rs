@@ -217,7 +217,7 @@ impl Fetcher<'_> {
     /// Tells the broker why nothing of what it says is done, so that its users need not guess.
     fn say_held(&self, accepted: Epoch, state: &TargetState) {
         let reason = format!(
-            "this cluster followed history {accepted}, and the broker has another one (a database that was replaced or restored?): nothing is changed; if this broker is the right one: brokkr epochs accept {accepted}"
+            "nothing new is taken: the broker has another history (its database was replaced or restored); if it is the right one: brokkr epochs accept {accepted}"
         );
         let told = state.stacks.iter().map(|entry| StackStatus {
             stack: entry.stack,

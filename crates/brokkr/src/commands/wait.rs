@@ -64,7 +64,7 @@ impl Wait {
                     "sequence {newer} was published before every agent had {sequence} — `brokkr history {name}` shows by whom"
                 ),
                 Verdict::Paused(told) => bail!(
-                    "sequence {sequence} of stack {name} is published, and {told} — it goes on by itself then"
+                    "sequence {sequence} of stack {name} is published, and {told} — it goes on by itself when that is resumed"
                 ),
                 Verdict::InTrouble(trouble) => {
                     let since = in_trouble_since.get_or_insert_with(Instant::now);
