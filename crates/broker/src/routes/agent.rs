@@ -66,19 +66,22 @@ pub(super) async fn target_state(
     let token = headers.get(STATE_HEADER).and_then(StateToken::read);
     drop(headers);
     poll.note(&seat, &broker);
-    let deadline = Instant::now() + broker.spread(poll.wait.min(MAX_WAIT_SECONDS));
+    let wait = async |deadline| {
+        let who = (&caller, session);
+        wait_for_news(&broker, who, agent, &seat, known, &poll, deadline).await
+    };
+    let deadline = poll.deadline(&broker);
     loop {
-        let load = broker.fleet.load_number();
+        let load = token.map(|_| broker.fleet.load_number());
         if let Some(token) = token {
             broker.recognise(&caller, agent, &seat, token).await?;
         }
-        if poll.wait > 0 {
-            let who = (&caller, session);
-            wait_for_news(&broker, who, agent, &seat, known, &poll, deadline).await?;
+        if let Some(deadline) = deadline {
+            wait(deadline).await?;
         }
         let answer = answer(&broker, agent, &seat, known)?;
         // What was loaded anew meanwhile may be another history.
-        if token.is_none() || broker.fleet.load_number() == load {
+        if load.is_none_or(|load| load == broker.fleet.load_number()) {
             return Ok(answer);
         }
     }
@@ -139,6 +142,12 @@ async fn wait_for_news(
 }
 
 impl Poll {
+    /// When waiting is over; a poll that does not wait costs nothing for it.
+    fn deadline(&self, broker: &Broker) -> Option<Instant> {
+        let wait = self.wait.min(MAX_WAIT_SECONDS);
+        (wait > 0).then(|| Instant::now() + broker.spread(wait))
+    }
+
     /// Who polls, or still waits, is there.
     fn note(&self, seat: &Seat, broker: &Broker) {
         seat.beat(broker.ambient.now(), self.interval.max(self.wait));

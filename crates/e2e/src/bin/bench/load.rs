@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use brokkr_core::wire::{SESSION_HEADER, STATE_HEADER, TargetState};
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -67,9 +68,13 @@ impl Polls {
             buffer: Vec::with_capacity(16 * 1024),
         };
         polls.stream.write_all(polls.request.as_bytes()).await?;
-        let head = polls.answer().await?;
+        let (head, body) = polls.answer().await?;
         let etag = header(&head, "etag").unwrap_or("\"none\"");
-        polls.request = format!("{asking}if-none-match: {etag}\r\n\r\n");
+        // As agents do, it returns what it was told, in a session that no other has followed.
+        let told = told(&body).unwrap_or_default();
+        polls.request = format!(
+            "{asking}if-none-match: {etag}\r\n{STATE_HEADER}: {told}\r\n{SESSION_HEADER}: 1\r\n\r\n"
+        );
         Ok(polls)
     }
 
@@ -77,7 +82,7 @@ impl Polls {
         let mut count = 0;
         while Instant::now() < end {
             self.stream.write_all(self.request.as_bytes()).await?;
-            let head = self.answer().await?;
+            let (head, _) = self.answer().await?;
             if !head.starts_with("HTTP/1.1 304") {
                 bail!("not unchanged: {head}");
             }
@@ -86,8 +91,8 @@ impl Polls {
         Ok(count)
     }
 
-    /// Reads one answer to its end and returns its head.
-    async fn answer(&mut self) -> Result<String> {
+    /// Reads one answer to its end: head and body.
+    async fn answer(&mut self) -> Result<(String, Vec<u8>)> {
         loop {
             if let Some(length) = self
                 .buffer
@@ -104,8 +109,9 @@ impl Polls {
                 while self.buffer.len() < length + 4 + body {
                     self.read().await?;
                 }
-                self.buffer.drain(..length + 4 + body);
-                return Ok(head);
+                let body = self.buffer.drain(..length + 4 + body).skip(length + 4);
+                let body = body.collect();
+                return Ok((head, body));
             }
             self.read().await?;
         }
@@ -122,6 +128,12 @@ impl Polls {
             _ => Ok(()),
         }
     }
+}
+
+/// What a poll returns of a state; nothing of a bare answer.
+fn told(body: &[u8]) -> Option<String> {
+    let state: TargetState = serde_json::from_slice(body).ok()?;
+    Some(format!("{}.{}", state.epoch, state.state_token))
 }
 
 fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
