@@ -147,13 +147,15 @@ impl Asker {
     }
 
     fn key(&self, bad: Bad) -> Result<String> {
-        // Made for each request of both kinds, so that both cost us the same.
+        // All made for each request of each kind: what one kind costs us more, the broker would idle longer before it,
+        // and a processor that idled longer is slower to answer.
         let other = Pak::generate(Role::Agent, &System);
-        let text = other.expose();
+        let unknown = other.expose();
+        let wrong = with_id_of(&self.good, unknown)?;
         Ok(match bad {
-            Bad::Malformed => text[..text.len() - 1].to_owned(),
-            Bad::Unknown => text.to_owned(),
-            Bad::WrongSecret => with_id_of(&self.good, text)?,
+            Bad::Malformed => unknown[..unknown.len() - 1].to_owned(),
+            Bad::Unknown => unknown.to_owned(),
+            Bad::WrongSecret => wrong,
         })
     }
 
