@@ -54,10 +54,12 @@ impl Farewell {
 
     /// Judges a failure. Only the broker's own word for this very agent counts, and only the second time within an hour.
     pub(super) fn hear(&mut self, error: &Error, now: Instant) -> Consequence {
-        if self.has_let_go {
+        let is_said = matches!(error, Error::Broker(_));
+        if self.has_let_go && is_said {
             return Consequence::StayAway;
         }
-        if !self.is_meant(error) {
+        // A state that came and could not be put on record is no word of the broker's: an hour would be too long.
+        if !is_said || !self.is_meant(error) {
             return Consequence::CarryOn;
         }
         let since = self.first.map(|first| now.duration_since(first));
@@ -150,6 +152,21 @@ mod tests {
         ] {
             assert_eq!(heard(error, me, &[0, 60, 120]), [CarryOn; 3], "{error}");
         }
+    }
+
+    #[test]
+    fn who_was_welcomed_and_could_not_put_it_on_record_asks_again_soon() {
+        let me = AgentId::generate(&System);
+        let mine = gone(Code::AgentRetired, Some(me));
+        let mut farewell = Farewell::default();
+        farewell.learn(Some(me));
+        let begin = Instant::now();
+        farewell.hear(&mine, begin);
+        let later = begin + APART;
+        assert_eq!(farewell.hear(&mine, later), Consequence::LetGo);
+        let own = Error::Records("somebody else changed the root record".to_owned());
+        assert_eq!(farewell.hear(&own, later), Consequence::CarryOn);
+        assert_eq!(farewell.hear(&mine, later), Consequence::StayAway);
     }
 
     #[tokio::test(start_paused = true)]

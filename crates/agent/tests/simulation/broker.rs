@@ -24,7 +24,7 @@ pub struct Broker {
     /// Every state that it ever had to say, by epoch and token, with what came before it.
     pub said: BTreeMap<(Epoch, String), (TargetState, Past)>,
     /// What an earlier database had.
-    backup: Option<(Past, BTreeMap<StackId, Stack>)>,
+    backup: Option<(Past, BTreeMap<StackId, Stack>, TargetAgent)>,
     /// How often a backup was restored.
     pub restored: u32,
     next_id: u64,
@@ -165,15 +165,15 @@ impl Broker {
     }
 
     pub fn back_up(&mut self) {
-        self.backup = Some((self.past.clone(), self.stacks.clone()));
+        self.backup = Some((self.past.clone(), self.stacks.clone(), self.agent));
     }
 
     /// Puts the backup in the place of the database; whether there is one.
     pub fn restore(&mut self) -> bool {
-        let Some((past, stacks)) = self.backup.clone() else {
+        let Some((past, stacks, agent)) = self.backup.clone() else {
             return false;
         };
-        (self.past, self.stacks) = (past, stacks);
+        (self.past, self.stacks, self.agent) = (past, stacks, agent);
         self.restored += 1;
         true
     }

@@ -25,6 +25,8 @@ pub const REFUSED: &str = "with a refused object";
 #[derive(Default)]
 pub struct Witness {
     pub violation: Option<String>,
+    /// How often a state was put on record that was not there before.
+    pub records: u64,
     /// The states that the agent accepted in its present life, and the last one before it.
     accepted: Vec<TargetState>,
     last: Option<Past>,
@@ -290,6 +292,7 @@ impl World {
             .is_none_or(|last| !last.contains(&past));
         self.witness.last = Some(past);
         if is_news {
+            self.witness.records += 1;
             let orphaned = state
                 .removals
                 .iter()

@@ -19,7 +19,6 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::api::{Answer, Ask, refused};
 use super::broker::Mood;
 use super::laws::WRONG;
-use super::records::RECORD;
 use super::world::{Fate, Shared, World};
 
 /// The way to the API server in one life of the agent.
@@ -50,18 +49,16 @@ async fn ask(
     shared.point(life).await;
     let (fate, there, back) = chances(&mut shared.world());
     let is_write = ask.method != "GET" && !ask.query.contains_key("dryRun");
-    let note = |world: &mut World| {
-        let now = world.age();
-        if is_write {
-            world.witness.stillness.saw_request(&ask.path, now);
-        }
-        now
-    };
-    note(&mut shared.world());
+    if is_write {
+        let mut world = shared.world();
+        let end = world.age() + there + back;
+        world.witness.stillness.saw_request(&ask.path, end);
+    }
     sleep(there).await;
     shared.point(life).await;
-    let answer = {
+    let (answer, is_news) = {
         let mut world = shared.world();
+        let records = world.witness.records;
         let crowd = world.weather.crowd;
         if world.chance(crowd) {
             world.disturb();
@@ -90,17 +87,17 @@ async fn ask(
             ask.method, ask.path, answer.status
         ));
         world.witness_deeds();
-        answer
+        (answer, world.witness.records > records)
     };
     shared.point(life).await;
     sleep(back).await;
     let world = &mut *shared.world();
-    let now = note(world);
+    let now = world.age();
     if fate == Fate::Unheard {
         return Err("the connection broke".into());
     }
-    let is_record = ask.path.ends_with(RECORD) && !ask.is_about_lease();
-    if is_write && is_record && answer.status < 300 && world.copies.holds(life) {
+    // One who put it there and did not hear of it finds it at the next poll.
+    if is_news && world.copies.holds(life) {
         let stacks: Vec<_> = world.broker.stacks.keys().copied().collect();
         world.witness.stillness.acts_upon(stacks.into_iter(), now);
     }

@@ -37,7 +37,7 @@ pub struct Stillness {
     /// The stacks that may be changed by the state that the agent acts upon; none before it does.
     lively: Option<BTreeSet<StackId>>,
     since: BTreeMap<StackId, (Duration, BTreeSet<String>)>,
-    /// The objects that requests were about, and when the last one began or ended.
+    /// The objects that requests are or were about, and when the last one ends.
     asked: BTreeMap<String, Duration>,
 }
 
@@ -50,9 +50,9 @@ impl Stillness {
         }
     }
 
-    /// A request about an object begins or ends.
-    pub fn saw_request(&mut self, path: &str, now: Duration) {
-        self.asked.insert(path.to_owned(), now);
+    /// A request about an object begins, and takes until then.
+    pub fn saw_request(&mut self, path: &str, end: Duration) {
+        self.asked.insert(path.to_owned(), end);
     }
 
     /// A state is on record, and what it permits may be done from now on.
@@ -71,8 +71,8 @@ impl Stillness {
     /// The agent knows that it is on record.
     pub fn acts_upon(&mut self, stacks: impl Iterator<Item = StackId>, now: Duration) {
         let Some(lively) = &self.lively else { return };
-        let recent = |(path, at): (&String, &Duration)| {
-            (now.saturating_sub(*at) < BREATH).then(|| path.clone())
+        let recent = |(path, end): (&String, &Duration)| {
+            (now.saturating_sub(*end) < BREATH).then(|| path.clone())
         };
         let in_hand: BTreeSet<_> = self.asked.iter().filter_map(recent).collect();
         for stack in stacks.filter(|stack| !lively.contains(stack)) {
