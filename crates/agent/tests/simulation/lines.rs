@@ -51,8 +51,9 @@ async fn ask(
     let is_write = ask.method != "GET" && !ask.query.contains_key("dryRun");
     if is_write {
         let mut world = shared.world();
-        let end = world.age() + there + back;
-        world.witness.stillness.saw_request(&ask.path, end);
+        let now = world.age();
+        let stillness = &mut world.witness.stillness;
+        stillness.saw_request(&ask.path, now, now + there + back);
     }
     sleep(there).await;
     shared.point(life).await;

@@ -51,7 +51,13 @@ impl Stillness {
     }
 
     /// A request about an object begins, and takes until then.
-    pub fn saw_request(&mut self, path: &str, end: Duration) {
+    pub fn saw_request(&mut self, path: &str, now: Duration, end: Duration) {
+        // It has not been heard yet that this is to be left alone.
+        for (since, in_hand) in self.since.values_mut() {
+            if now < *since {
+                in_hand.insert(path.to_owned());
+            }
+        }
         self.asked.insert(path.to_owned(), end);
     }
 
