@@ -54,12 +54,11 @@ impl Farewell {
 
     /// Judges a failure. Only the broker's own word for this very agent counts, and only the second time within an hour.
     pub(super) fn hear(&mut self, error: &Error, now: Instant) -> Consequence {
-        let is_said = matches!(error, Error::Broker(_));
-        if self.has_let_go && is_said {
+        // Whoever is given a state again and cannot put it on record is not turned away: an hour would be too long.
+        if self.has_let_go && matches!(error, Error::Broker(_)) {
             return Consequence::StayAway;
         }
-        // A state that came and could not be put on record is no word of the broker's: an hour would be too long.
-        if !is_said || !self.is_meant(error) {
+        if !self.is_meant(error) {
             return Consequence::CarryOn;
         }
         let since = self.first.map(|first| now.duration_since(first));
