@@ -48,6 +48,8 @@ pub enum Mutant {
     KeptKindsDeleted,
     /// A removal is confirmed while objects are still there.
     ConfirmedEarly,
+    /// A removal is not confirmed again to a broker that still asks for it.
+    ConfirmedOnce,
     /// Any loss passes, however large.
     GuardOff,
     /// A removal that is held is confirmed.

@@ -110,6 +110,8 @@ pub enum Mood {
     WrongContent,
     /// The right history, with nothing in it.
     Short,
+    /// The right one, whose backup is restored as soon as a removal was confirmed.
+    Forgetful,
 }
 
 pub const NAMESPACE: &str = "shop";

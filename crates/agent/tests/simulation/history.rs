@@ -53,6 +53,7 @@ pub fn play(seed: u64, client: &Client, plot: Plot) -> Result<Tale, String> {
             Plot::Chance => stage.chance().await,
             Plot::CutShort { points, then } => stage.cut_short(points, then).await,
             Plot::Day(mood) => stage.day(mood).await,
+            Plot::Forgotten => stage.forgotten().await,
         };
         let mut world = stage.shared.world();
         let log = std::mem::take(&mut world.log);

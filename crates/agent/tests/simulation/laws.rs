@@ -26,7 +26,7 @@ pub const REFUSED: &str = "with a refused object";
 pub struct Witness {
     pub violation: Option<String>,
     /// How often a state was put on record that was not there before.
-    pub records: u64,
+    pub acceptances: u64,
     /// The states that the agent accepted in its present life, and the last one before it.
     accepted: Vec<TargetState>,
     last: Option<Past>,
@@ -53,6 +53,12 @@ pub struct Witness {
 impl Witness {
     pub const fn has_accepted(&self) -> bool {
         self.last.is_some()
+    }
+
+    /// Whether a state is the one that was accepted last.
+    pub fn is_on_record(&self, state: &TargetState) -> bool {
+        let last = self.last.as_ref();
+        last.is_some_and(|past| past.epoch == state.epoch && past.token() == state.state_token)
     }
 
     /// A new life acts upon the state that is on record until it accepts another.
@@ -292,7 +298,7 @@ impl World {
             .is_none_or(|last| !last.contains(&past));
         self.witness.last = Some(past);
         if is_news {
-            self.witness.records += 1;
+            self.witness.acceptances += 1;
             let orphaned = state
                 .removals
                 .iter()

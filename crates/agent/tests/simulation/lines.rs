@@ -59,7 +59,7 @@ async fn ask(
     shared.point(life).await;
     let (answer, is_news) = {
         let mut world = shared.world();
-        let records = world.witness.records;
+        let accepted = world.witness.acceptances;
         let crowd = world.weather.crowd;
         if world.chance(crowd) {
             world.disturb();
@@ -88,7 +88,7 @@ async fn ask(
             ask.method, ask.path, answer.status
         ));
         world.witness_deeds();
-        (answer, world.witness.records > records)
+        (answer, world.witness.acceptances > accepted)
     };
     shared.point(life).await;
     sleep(back).await;
@@ -97,7 +97,7 @@ async fn ask(
     if fate == Fate::Unheard {
         return Err("the connection broke".into());
     }
-    // One who put it there and did not hear of it finds it at the next poll.
+    // One who put it there and did not hear of it has it from a poll.
     if is_news && world.copies.holds(life) {
         let stacks: Vec<_> = world.broker.stacks.keys().copied().collect();
         world.witness.stillness.acts_upon(stacks.into_iter(), now);
@@ -247,6 +247,9 @@ impl ToBroker {
             for removal in closed {
                 world.witness_confirmation(&removal);
             }
+            if mood == Mood::Forgetful {
+                world.restore();
+            }
             return ok("application/json", json!(answers).to_string());
         }
         (204, "application/json", None, String::new())
@@ -284,7 +287,9 @@ impl ToBroker {
                 "\"{}\"",
                 brokkr_core::plan::Fingerprint::of(body.as_bytes())
             );
-            if known != Some(&*etag) {
+            if known == Some(&*etag) {
+                self.shared.world().witness_having(self.life, &state);
+            } else {
                 if mood == Mood::Cut {
                     body.truncate(body.len() / 2);
                 }

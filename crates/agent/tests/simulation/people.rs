@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use brokkr_core::ambient::Ambient;
-use brokkr_core::wire::{Adopt, OnRemove};
+use brokkr_core::wire::{Adopt, Approval, OnRemove};
 use brokkr_core::{DeploymentObjectId, StackId};
 use serde_json::{Map, Value, json};
 
@@ -233,12 +233,7 @@ impl World {
     }
 
     fn any_adopt(&mut self) -> Adopt {
-        let modes = [
-            Adopt::Never,
-            Adopt::Never,
-            Adopt::IfIdentical,
-            Adopt::Always,
-        ];
+        let modes = [Adopt::Never, Adopt::IfIdentical, Adopt::Always];
         modes[self.random.usize(0..modes.len())]
     }
 
@@ -268,13 +263,17 @@ impl World {
             OnRemove::Delete
         };
         let is_planned = self.chance(PLANNED);
+        self.remove(id, policy, is_planned.then(yes));
+    }
+
+    pub fn remove(&mut self, id: StackId, policy: OnRemove, approved: Option<Approval>) {
         self.note(format!("untarget {id}: {policy:?}"));
         self.broker.change(|stacks, revision| {
             if let Some(stack) = stacks.get_mut(&id)
                 && stack.target == Target::Runs
             {
                 let mut removal = stack.removal(id, policy, revision);
-                removal.approved = is_planned.then(yes);
+                removal.approved = approved;
                 stack.target = Target::Leaves(removal);
             }
         });
@@ -292,12 +291,12 @@ impl World {
         });
     }
 
-    fn back_up(&mut self) {
+    pub fn back_up(&mut self) {
         self.note("the database is backed up");
         self.broker.back_up();
     }
 
-    fn restore(&mut self) {
+    pub fn restore(&mut self) {
         if self.broker.restore() {
             self.note("the backup is restored");
         }
@@ -324,6 +323,7 @@ impl World {
             Mood::Foreign,
             Mood::WrongContent,
             Mood::Short,
+            Mood::Forgetful,
         ];
         let other = moods[self.random.usize(0..moods.len())];
         // The first state ever is trusted, whoever says it.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use brokkr_core::wire::OnRemove;
 use tokio::time::{sleep, timeout};
 
-use super::broker::{Mood, Target};
+use super::broker::{Mood, Target, yes};
 use super::history::{Agent, Stage};
 use super::world::Weather;
 
@@ -17,6 +18,8 @@ pub enum Plot {
     CutShort { points: u32, then: Then },
     /// For a day, something else answers in the broker's place.
     Day(Mood),
+    /// A removal is confirmed, and the broker is put back to before it.
+    Forgotten,
 }
 
 /// What the people do when an update has ended in the middle.
@@ -116,6 +119,31 @@ impl Stage {
             self.is_lawful()?;
             self.shared.world().copies.dies(agent.life);
             agent = self.begin();
+        }
+        self.come_to_rest().await?;
+        drop(agent);
+        Ok(())
+    }
+
+    /// A broker that forgets a confirmation at once asks in the same words, which the agent cannot tell from silence.
+    pub async fn forgotten(&self) -> Result<(), String> {
+        let stack = {
+            let mut world = self.shared.world();
+            world.weather = Weather::default();
+            world.publish_to(0, &*self.shared.ambient)
+        };
+        let agent = self.begin();
+        self.come_to_rest().await?;
+        {
+            let mut world = self.shared.world();
+            world.remove(stack, OnRemove::Delete, Some(yes()));
+            world.back_up();
+            world.broker.mood = Mood::Forgetful;
+        }
+        self.shared.news.notify_waiters();
+        sleep(UPDATE).await;
+        if self.shared.world().broker.restored == 0 {
+            return Err("the removal was not confirmed".to_owned());
         }
         self.come_to_rest().await?;
         drop(agent);

@@ -146,6 +146,15 @@ impl World {
         }
     }
 
+    /// An agent that asks for what is newer than the state on record acts upon that one.
+    pub fn witness_having(&mut self, life: u64, state: &TargetState) {
+        if self.copies.holds(life) && self.witness.is_on_record(state) {
+            let stacks: Vec<_> = self.broker.stacks.keys().copied().collect();
+            let now = self.age();
+            self.witness.stillness.acts_upon(stacks.into_iter(), now);
+        }
+    }
+
     /// People pause a stack, the agent or all agents, or go on.
     pub fn pause_or_resume(&mut self) {
         let ids: Vec<_> = self.broker.stacks.keys().copied().collect();

@@ -30,6 +30,9 @@ impl Worker {
                 Ending::Held(_) if !Mutant::HeldRemovalConfirmed.is_on() => attempt,
                 Ending::Done | Ending::Waiting(_) | Ending::Held(_) => {
                     match self.confirm(removal).await {
+                        Ok(()) if Mutant::ConfirmedOnce.is_on() => {
+                            return self.wait_for_order().await;
+                        }
                         // A broker whose database was restored at once may ask again in the same words.
                         Ok(()) => Attempt::done(Vec::new()),
                         Err(error) => Attempt::error(&error),
