@@ -43,7 +43,7 @@ fn admin_key(broker: &Broker) -> Result<String> {
 
 async fn a_flood_of_bad_keys_hurts_nobody_else(stage: &Stage) -> Result<()> {
     const ME: &str = "/api/v1/me";
-    let broker = stage
+    let mut broker = stage
         .broker_with("broker", &["--trusted-proxy", "127.0.0.0/8"])
         .await?;
     let (address, good) = (broker.address(), admin_key(&broker)?);
@@ -81,7 +81,7 @@ async fn a_flood_of_bad_keys_hurts_nobody_else(stage: &Stage) -> Result<()> {
     let log = std::fs::read_to_string(stage.directory().join("broker.log"))?;
     ensure!(log.lines().count() < 20, "the flood fills the log");
 
-    drop(broker);
+    broker.kill().await?;
     // Who is no proxy of ours cannot choose its address.
     let broker = stage.broker_with("unproxied", &[]).await?;
     let mut statuses = Vec::new();
