@@ -108,7 +108,12 @@ async fn each_pause_holds_what_it_covers_and_its_end_brings_it_back(engine: Engi
 }
 
 async fn what_is_paused_is_not_removed(engine: Engine) {
-    let Scene { admin, agent, .. } = Scene::set(engine).await;
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
     for what in ALL {
         if matches!(what, What::Stack) {
             create_stack(&admin, "shop").await;
@@ -145,10 +150,16 @@ async fn what_is_paused_is_not_removed(engine: Engine) {
     let refused = refused.expect_err("it is paused");
     assert_eq!(refused.code(), Some(Code::InUse));
     assert!(refused.to_string().contains("resume it first"), "{refused}");
+    broker.stop().await;
 }
 
 async fn a_pause_is_shown_audited_and_no_loss(engine: Engine) {
-    let Scene { admin, agent, .. } = Scene::set(engine).await;
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
     two_stacks(&admin).await;
     let expected = [
         (What::Stack, "stack_change", "/after/options/paused"),
@@ -190,10 +201,16 @@ async fn a_pause_is_shown_audited_and_no_loss(engine: Engine) {
     }
     let mail = &admin.stack_status(&name("mail")).await.expect("statuses")[0];
     assert!(!mail.paused.stack && mail.paused.agent && mail.paused.fleet);
+    broker.stop().await;
 }
 
 async fn a_pause_wakes_a_waiting_poll(engine: Engine) {
-    let Scene { admin, agent, .. } = Scene::set(engine).await;
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
     two_stacks(&admin).await;
     for what in ALL {
         for paused in [true, false] {
@@ -211,4 +228,5 @@ async fn a_pause_wakes_a_waiting_poll(engine: Engine) {
             assert_eq!(told(&state).iter().any(is_held), paused, "{what:?}");
         }
     }
+    broker.stop().await;
 }

@@ -67,7 +67,12 @@ async fn is_gone(agent: &Client) -> bool {
 }
 
 async fn an_agent_finishes_and_is_retired_by_its_last_confirmation(engine: Engine) {
-    let Scene { admin, agent, .. } = Scene::set(engine).await;
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
     two_stacks(&admin).await;
     let id = admin.agent(&name("edge")).await.expect("an agent").id;
     let retiring = retire(&admin, REMOVE).await.expect("it has to finish");
@@ -116,10 +121,16 @@ async fn an_agent_finishes_and_is_retired_by_its_last_confirmation(engine: Engin
     // Its name is free.
     create_agent(&admin, "edge").await;
     assert!(is_gone(&agent).await);
+    broker.stop().await;
 }
 
 async fn what_is_kept_is_let_go(engine: Engine) {
-    let Scene { admin, agent, .. } = Scene::set(engine).await;
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
     two_stacks(&admin).await;
     retire(&admin, KEEP).await.expect("it has to finish");
     for removal in removals(&agent).await {
@@ -127,10 +138,16 @@ async fn what_is_kept_is_let_go(engine: Engine) {
         confirm(&agent, &removal).await;
     }
     assert!(is_gone(&agent).await);
+    broker.stop().await;
 }
 
 async fn a_retiring_agent_takes_nothing_new(engine: Engine) {
-    let Scene { admin, agent, .. } = Scene::set(engine).await;
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
     two_stacks(&admin).await;
     retire(&admin, REMOVE).await.expect("it has to finish");
     create_stack(&admin, "late").await;
@@ -156,10 +173,16 @@ async fn a_retiring_agent_takes_nothing_new(engine: Engine) {
         !told.targeted && told.reason.contains("retiring"),
         "{told:?}"
     );
+    broker.stop().await;
 }
 
 async fn an_agent_with_stacks_is_deleted_only_as_somebody_says(engine: Engine) {
-    let Scene { admin, agent, .. } = Scene::set(engine).await;
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
     two_stacks(&admin).await;
     let refused = admin
         .delete_agent(&name("edge"))
@@ -202,6 +225,7 @@ async fn an_agent_with_stacks_is_deleted_only_as_somebody_says(engine: Engine) {
     let refused = admin.agent(&name("idle")).await.expect_err("gone");
     assert!(refused.is_not_found());
     drop(idle);
+    broker.stop().await;
 }
 
 async fn an_abandoned_agent_is_retired_at_once(engine: Engine) {
