@@ -206,7 +206,7 @@ impl Fetcher<'_> {
                 tracing::error!(
                     %accepted,
                     received = %state.epoch,
-                    "the broker's history is another one: holding on to the last target state"
+                    "the broker's history is another one: nothing new is taken, and nothing deleted; if that broker is the right one, `brokkr epochs accept` what was accepted here"
                 );
                 self.say_held(accepted, state);
                 Ok(false)

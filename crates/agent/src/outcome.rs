@@ -45,7 +45,7 @@ pub(crate) fn conflict(object: &ObjectKey, managers: &[String], claim: &Claim) -
     };
     let why = match claim {
         Claim::Unasked => {
-            "it was not touched; delete it, rename one of the two, or let the stack take it over with `brokkr stack set STACK --adopt if-identical`".to_owned()
+            "it was not touched; delete it, rename one of the two, or let the stack take it over: `brokkr stack set STACK --adopt if-identical`".to_owned()
         }
         Claim::Labelled(stack) => format!(
             "it carries the label of stack {stack}, and what is another stack's is never taken; if that stack is gone, take the label brokkr.io/stack off it"
@@ -54,7 +54,7 @@ pub(crate) fn conflict(object: &ObjectKey, managers: &[String], claim: &Claim) -
             "stack {stack} owns it, and what is another stack's is never taken: drop it there first"
         ),
         Claim::Different(paths) => format!(
-            "it was not touched, because it is not as the manifest has it in {}; make the two the same, or let the stack take over whatever is there with `brokkr stack set STACK --adopt always`",
+            "it was not touched, because it is not as the manifest has it in {}; make the two the same, or let the stack take over whatever is there: `brokkr stack set STACK --adopt always`",
             paths.join(", ")
         ),
         Claim::Busy => "it changed while it was looked at; it is looked at again".to_owned(),

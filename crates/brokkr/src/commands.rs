@@ -23,6 +23,7 @@ pub mod stack;
 pub mod status;
 pub mod whoami;
 
+mod advice;
 mod new_key;
 mod plan;
 mod removal;

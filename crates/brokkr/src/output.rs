@@ -107,6 +107,12 @@ impl Output {
     }
 }
 
+/// The table that a person sees.
+#[cfg(test)]
+pub fn narrow<R: Row>(rows: &[R]) -> String {
+    table::narrow(rows.iter().map(Row::cells).collect(), System.now())
+}
+
 fn json(data: &(impl Serialize + ?Sized)) -> anyhow::Result<String> {
     Ok(printable::json(&serde_json::to_string_pretty(data)?) + "\n")
 }

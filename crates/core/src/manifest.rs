@@ -124,7 +124,7 @@ pub fn parse(text: &str, default_namespace: Option<&str>) -> Result<Vec<Manifest
     }
     if manifests.is_empty() {
         return Err(ManifestError::whole(
-            "there is no object in the manifests: delete the stack or untarget it to remove what runs",
+            "there is no object in the manifests, and nothing was changed: what runs is removed with `brokkr stack delete` or `brokkr stack untarget`, never by an empty list",
         ));
     }
     refuse_duplicates(&manifests, default_namespace)?;

@@ -108,7 +108,7 @@ fn reason(objects: &BTreeSet<ObjectKey>, barred: &Barred) -> String {
         names.push(format!("and {more} more"));
     }
     format!(
-        "{} of {} objects would be deleted{beside}: more than 5 and more than 20 %; approve or refuse it: brokkr removals list ({})",
+        "{} of {} objects would be deleted{beside}: more than 5 and more than 20 %; nothing of it is deleted until somebody decides: `brokkr removals list` ({})",
         objects.len(),
         barred.owned,
         names.join(", "),
@@ -151,7 +151,7 @@ mod tests {
         };
         assert_eq!(
             reason(&objects(12, "a"), &barred(0, 0)),
-            "12 of 40 objects would be deleted: more than 5 and more than 20 %; approve or refuse it: brokkr removals list (ConfigMap shop/a00000, ConfigMap shop/a00001, and 10 more)"
+            "12 of 40 objects would be deleted: more than 5 and more than 20 %; nothing of it is deleted until somebody decides: `brokkr removals list` (ConfigMap shop/a00000, ConfigMap shop/a00001, and 10 more)"
         );
         let reason = reason(&objects(2, "a"), &barred(7, 3));
         assert!(reason.contains("beside 7 that went"), "{reason}");

@@ -166,7 +166,7 @@ impl Attempt {
         let reason = first.reason.as_deref().unwrap_or("it did not work");
         match bad.count() {
             0 => format!("{}: {reason}", first.object),
-            more => format!("{}: {reason}; and {more} more", first.object),
+            more => format!("{}: {reason}; and {more} more object(s)", first.object),
         }
     }
 }
@@ -202,7 +202,7 @@ mod tests {
             outcome("b", ObjectResult::Invalid),
         ];
         let attempt = Attempt::failed(objects);
-        let expected = "ConfigMap b: it did not work; and 1 more";
+        let expected = "ConfigMap b: it did not work; and 1 more object(s)";
         assert_eq!(attempt.ending, Ending::Failed(expected.to_owned()));
         assert!(!attempt.has_changed());
     }

@@ -87,6 +87,7 @@ impl Mutation for LoseHistory {
             lost_at: change.now,
             revision: change.revision,
             agent,
+            agent_name: None,
             told: place.revision,
         };
         epochs::insert_lost(&lost, &mut change.tx).await?;

@@ -157,7 +157,7 @@ fn stacks_of(open: &[OpenTarget]) -> String {
 
 fn undecided(agent: &AgentRow, open: &[OpenTarget]) -> Error {
     Error::InUse(format!(
-        "agent {} has stacks in its cluster: {}. Say what becomes of them: with `workloads=remove` (`brokkr agent delete --workloads remove`) it removes them and confirms that, with `workloads=keep` they stay and are nobody's; then it is retired. If the agent or its cluster is gone for good, `force=true` abandons it",
+        "agent {0} has stacks in its cluster: {1}. Say what becomes of them: `brokkr agent delete {0} --workloads remove` (`workloads=remove`) removes them from its cluster, `--workloads keep` (`workloads=keep`) leaves them there as nobody's; the agent confirms it and is retired then. If the agent or its cluster is gone for good, `--force` (`force=true`) abandons it",
         agent.name,
         stacks_of(open)
     ))

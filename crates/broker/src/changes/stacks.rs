@@ -154,8 +154,8 @@ impl Mutation for DeleteStack {
         self.expected.check(stack.revision)?;
         if stack.options.paused {
             return Err(Error::InUse(format!(
-                "stack {} is paused, and nothing of it is removed until it is resumed: resume it first",
-                stack.name
+                "stack {0} is paused, and nothing of it is removed until it is resumed: `brokkr stack resume {0}`",
+                Reference::of(stack.generator.as_ref(), &stack.name)
             )));
         }
         let ending = Ending {

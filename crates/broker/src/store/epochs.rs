@@ -62,20 +62,22 @@ pub(crate) async fn insert(accepted: &AcceptedEpoch, tx: &mut Tx) -> Result<()> 
 
 /// The histories that this one took the place of, the oldest first.
 pub(crate) async fn lost(tx: &mut Tx) -> Result<Vec<LostEpoch>> {
-    let rows: Vec<(Uuid, jiff_sqlx::Timestamp, i64, Uuid, i64)> = on!(tx, |c| {
+    type Row = (Uuid, jiff_sqlx::Timestamp, i64, Uuid, Option<String>, i64);
+    let rows: Vec<Row> = on!(tx, |c| {
         sqlx::query_as(
-        "select epoch, lost_at, revision, agent_id, told from lost_epochs order by revision, epoch"
+        "select e.epoch, e.lost_at, e.revision, e.agent_id, a.name, e.told from lost_epochs e left join agents a on a.id = e.agent_id order by e.revision, e.epoch"
     )
     .fetch_all(c)
     .await
     })?;
     let lost = rows
         .into_iter()
-        .map(|(epoch, at, revision, agent, told)| LostEpoch {
+        .map(|(epoch, at, revision, agent, name, told)| LostEpoch {
             epoch: epoch.into(),
             lost_at: at.to_jiff(),
             revision: number(revision),
             agent: agent.into(),
+            agent_name: name.and_then(|name| name.parse().ok()),
             told: number(told),
         });
     Ok(lost.collect())

@@ -106,6 +106,7 @@ async fn a_restored_database_is_found_out_by_an_agent_that_is_ahead(engine: Engi
     };
     let edge = admin.agent(&name("ahead")).await.expect("the agent");
     assert_eq!((ended.epoch, ended.agent), (old, edge.id));
+    assert_eq!(ended.agent_name.as_ref(), Some(&edge.name));
     assert!(ended.told > loss.before[0].revision, "{ended:?}");
     let audit = admin.audit(&[]).await.expect("audit");
     let entry = audit

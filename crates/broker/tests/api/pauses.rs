@@ -149,7 +149,10 @@ async fn what_is_paused_is_not_removed(engine: Engine) {
     let refused = admin.delete_stack(&name("shop"), None, &[]).await;
     let refused = refused.expect_err("it is paused");
     assert_eq!(refused.code(), Some(Code::InUse));
-    assert!(refused.to_string().contains("resume it first"), "{refused}");
+    assert!(
+        refused.to_string().contains("`brokkr stack resume shop`"),
+        "{refused}"
+    );
     broker.stop().await;
 }
 

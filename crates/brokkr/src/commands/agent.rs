@@ -1,3 +1,4 @@
+use brokkr_core::ClusterUid;
 use brokkr_core::name::{Name, Reference};
 use brokkr_core::wire::{self, CreateAgent};
 use clap::{Args, Subcommand};
@@ -125,8 +126,19 @@ impl List {
 impl Get {
     async fn run(self) -> anyhow::Result<()> {
         let client = self.connection.client()?;
-        self.output.one(&client.agent(&self.agent).await?)
+        let agent = client.agent(&self.agent).await?;
+        self.output.one(&agent)?;
+        if let Some(refused) = agent.refused_clusters.last() {
+            say(&told_of_refused(&agent.name, refused));
+        }
+        Ok(())
     }
+}
+
+fn told_of_refused(agent: &Name, refused: &ClusterUid) -> String {
+    format!(
+        "The key of agent {agent} was used for cluster {refused} too, where nothing is done. Was it copied by mistake? Register another agent for that cluster: brokkr agent create NAME --key-file FILE. Does that cluster take the place of this one? Stop the agent of the old one, then: brokkr agent rebind {agent}"
+    )
 }
 
 impl Row for wire::Agent {
@@ -146,9 +158,13 @@ impl Row for wire::Agent {
         } else {
             ""
         };
+        let refused = match self.refused_clusters.len() {
+            0 => String::new(),
+            count => format!(", {count} other cluster(s) refused"),
+        };
         let mut cells = vec![
             Cell::text("NAME", &self.name),
-            Cell::text("STATE", format!("{state}{paused}{retiring}")),
+            Cell::text("STATE", format!("{state}{paused}{retiring}{refused}")),
             Cell::time("SEEN", self.last_seen),
             Cell::time("CREATED", self.created_at),
             Cell::text("LABELS", &self.labels).wide(),

@@ -36,7 +36,7 @@ enum Change {
 /// Declare that this broker is the right one for agents that hold on to another history
 ///
 /// They take its word from then on: what it says newly runs, what it says less is removed only where it has a
-/// removal for it. Look at its stacks and targets first.
+/// removal for it, or a version of a stack that has less. Look at its stacks and targets first.
 #[derive(Args)]
 #[command(after_help = "Example:
   brokkr epochs accept 01890a5d-ac96-774b-bcce-b302099a8057 --yes")]
@@ -62,7 +62,10 @@ impl Epochs {
                 for waiting in epochs.waiting() {
                     say(&format!(
                         "Agent {} was told of revision {} of history {}, which this database does not have: it was restored, or took over while it was behind. Look at what the broker has now (`brokkr stack list`, `brokkr history STACK`), publish again what is missing, then let the agents follow: brokkr epochs accept {}",
-                        waiting.agent, waiting.told, waiting.epoch, waiting.epoch
+                        named(waiting),
+                        waiting.told,
+                        waiting.epoch,
+                        waiting.epoch
                     ));
                 }
                 Ok(())
@@ -75,14 +78,20 @@ impl Accept {
     async fn run(self) -> anyhow::Result<()> {
         let client = self.connection.client()?;
         self.confirmation.ask(&format!(
-            "Let the agents that hold on to history {} follow the broker at {}? They apply what it says, which may be older than what they run.",
+            "Let the agents that hold on to history {} follow the broker at {}? They apply what it says, which may be older than what they run, and an older version of a stack drops what only the newer one had (`brokkr history STACK`).",
             self.epoch,
             client.server()
         ))?;
         let epochs = client.accept_epoch(self.epoch).await?;
-        say("Accepted. `brokkr status STACK` shows how the agents follow.");
+        say("Accepted. `brokkr status` shows how the agents follow.");
         show(&epochs, &self.output)
     }
+}
+
+/// The agent that proved it, as commands take it.
+fn named(lost: &wire::LostEpoch) -> String {
+    let name = lost.agent_name.as_ref();
+    name.map_or_else(|| lost.agent.to_string(), ToString::to_string)
 }
 
 fn show(epochs: &wire::Epochs, output: &Output) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@ use brokkr_core::name::Reference;
 use brokkr_core::wire::{Action, ObjectResult, Outcome, RecordedEvent};
 use clap::Args;
 
+use super::advice::filled;
 use crate::connection::Connection;
 use crate::output::{Cell, Output, Row};
 
@@ -59,21 +60,21 @@ impl Row for RecordedEvent {
             Outcome::Failed => "failed",
             Outcome::Held => "held",
         };
+        let stack = Reference::of(self.generator.as_ref(), &self.stack_name);
+        let reason = event.reason.as_deref();
+        let reason = reason.map(|reason| filled(reason, &stack, &self.agent_name));
         vec![
             Cell::time("LAST", event.last),
             Cell::time("FIRST", event.first).wide(),
             Cell::text("AGENT", &self.agent_name),
-            Cell::text(
-                "STACK",
-                Reference::of(self.generator.as_ref(), &self.stack_name),
-            ),
+            Cell::text("STACK", &stack),
             Cell::text("ACTION", action),
             Cell::optional("SEQUENCE", event.sequence),
             Cell::text("OUTCOME", outcome),
             Cell::text("COUNT", event.count),
             Cell::text("OBJECTS", objects(self)),
             Cell::text("ID", event.id).wide(),
-            Cell::optional("REASON", event.reason.as_ref()),
+            Cell::optional("REASON", reason),
         ]
     }
 }

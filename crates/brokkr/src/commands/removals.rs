@@ -4,8 +4,10 @@ use clap::{Args, Subcommand};
 
 use crate::connection::Connection;
 use crate::output::{Cell, Output, Row};
+use crate::terminal::say;
 
 mod decide;
+mod way_on;
 
 /// Show what agents have to take out of their clusters, and decide about what they hold
 ///
@@ -62,7 +64,13 @@ impl List {
         let removals = client
             .removals(self.stack.as_ref(), self.agent.as_ref())
             .await?;
-        self.output.list(&removals)
+        self.output.list(&removals)?;
+        if !self.output.is_structured()
+            && let Some(told) = way_on::told(&removals)
+        {
+            say(&told);
+        }
+        Ok(())
     }
 }
 

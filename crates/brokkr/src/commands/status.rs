@@ -1,10 +1,12 @@
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{Health, Stack, Sync, TargetStatus};
+use brokkr_core::wire::{Health, Removal, Stack, Sync, TargetStatus};
 use clap::Args;
 use serde::Serialize;
 
+use super::advice::filled;
 use crate::connection::Connection;
 use crate::output::{Cell, Output, Row};
+use crate::terminal::say;
 
 /// Show how stacks are doing: one at each of its agents, or all in sum
 #[derive(Args)]
@@ -34,19 +36,55 @@ struct Summary {
     trouble: String,
 }
 
+/// How a stack is doing at an agent.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Line<'a> {
+    status: &'a TargetStatus,
+    /// As it was asked for, which is how commands take it.
+    #[serde(skip)]
+    stack: &'a Reference,
+}
+
 impl Status {
     pub async fn run(self) -> anyhow::Result<()> {
         let client = self.connection.client()?;
         if let Some(stack) = &self.stack {
-            return self.output.list(&client.stack_status(stack).await?);
+            let statuses = client.stack_status(stack).await?;
+            let lines: Vec<_> = statuses
+                .iter()
+                .map(|status| Line { status, stack })
+                .collect();
+            return self.output.list(&lines);
         }
         let mut summaries = Vec::new();
-        for stack in client.stacks().await? {
+        let stacks = client.stacks().await?;
+        for stack in &stacks {
             let statuses = client.stack_status(&Reference::Id(stack.id.uuid())).await?;
-            summaries.push(summary(&stack, &statuses));
+            summaries.push(summary(stack, &statuses));
         }
-        self.output.list(&summaries)
+        self.output.list(&summaries)?;
+        if !self.output.is_structured() {
+            let open = client.removals(None, None).await?;
+            let is_deleted = |open: &&Removal| stacks.iter().all(|stack| stack.id != open.stack);
+            let open: Vec<_> = open.iter().filter(is_deleted).collect();
+            deleted(&open).as_deref().into_iter().for_each(say);
+        }
+        Ok(())
     }
+}
+
+/// What is left of stacks that were deleted, which no summary has.
+fn deleted(open: &[&Removal]) -> Option<String> {
+    let held = open.iter().filter(|removal| removal.held.is_some()).count();
+    let what = match (open.len(), held) {
+        (0, _) => return None,
+        (open, 0) => format!("{open} removal(s) of deleted stacks are open"),
+        (open, held) => {
+            format!("{open} removal(s) of deleted stacks are open, {held} of them held")
+        }
+    };
+    Some(format!("{what}: brokkr removals list"))
 }
 
 fn summary(stack: &Stack, statuses: &[TargetStatus]) -> Summary {
@@ -61,12 +99,12 @@ fn summary(stack: &Stack, statuses: &[TargetStatus]) -> Summary {
         synced: count(|status| status.sync == Sync::Synced),
         current: count(|status| status.health == Health::Current),
         removing: removing.len(),
-        trouble: trouble(statuses),
+        trouble: trouble(statuses, &stack.name()),
     }
 }
 
 /// The agents that need a look, with what they say.
-fn trouble(statuses: &[TargetStatus]) -> String {
+fn trouble(statuses: &[TargetStatus], stack: &str) -> String {
     let needs_a_look = |status: &&TargetStatus| {
         matches!(sync(status), Sync::Failed | Sync::Held | Sync::Unknown)
             || status.sync != Sync::Removing && status.health == Health::Degraded
@@ -77,6 +115,7 @@ fn trouble(statuses: &[TargetStatus]) -> String {
         .filter(needs_a_look)
         .map(|status| {
             let reason = status.reason.as_deref().unwrap_or_default();
+            let reason = filled(reason, stack, &status.agent_name);
             let paused = if status.paused.is_paused() && !reason.starts_with("paused") {
                 "paused "
             } else {
@@ -115,35 +154,81 @@ impl Row for Summary {
     }
 }
 
-impl Row for TargetStatus {
+impl Row for Line<'_> {
     fn name(&self) -> String {
-        self.agent_name.to_string()
+        self.status.agent_name.to_string()
     }
 
     fn cells(&self) -> Vec<Cell> {
+        let Self { status, stack } = self;
         let ineligible = "ineligible: the facts that the rule asks for hold no more";
-        let ineligible = self.ineligible.then_some(ineligible);
+        let ineligible = status.ineligible.then_some(ineligible);
         // What the agent says of it names what differs; until it does, or if it cannot, this is known.
-        let reason = self.reason.as_deref().unwrap_or_default();
-        let paused = self.paused.is_paused() && !reason.starts_with("paused");
-        let paused = paused.then(|| self.paused.told("STACK", &self.agent_name).to_string());
+        let reason = status.reason.as_deref().unwrap_or_default();
+        let paused = status.paused.is_paused() && !reason.starts_with("paused");
+        let paused = paused.then(|| status.paused.told(stack, &status.agent_name).to_string());
+        let told = status.reason.as_deref();
+        let told = told.map(|reason| filled(reason, stack, &status.agent_name));
         let advice = "decide with `brokkr removals approve` or `refuse`";
         let is_advised = reason.contains("brokkr removals");
-        let advice = (self.held.is_some() && !is_advised).then_some(advice);
+        let advice = (status.held.is_some() && !is_advised).then_some(advice);
         let reasons: Vec<&str> = ineligible
             .into_iter()
             .chain(paused.as_deref())
-            .chain(self.reason.as_deref())
+            .chain(told.as_deref())
             .chain(advice)
             .collect();
         vec![
-            Cell::text("AGENT", &self.agent_name),
-            Cell::text("SYNC", format!("{:?}", sync(self))),
-            Cell::text("HEALTH", format!("{:?}", self.health)),
-            Cell::optional("DESIRED", self.desired),
-            Cell::optional("APPLIED", self.applied),
-            Cell::time("HEARD", self.observed_at),
-            Cell::text("REASON", reasons.join("; ")),
+            Cell::text("AGENT", &status.agent_name),
+            Cell::text("SYNC", format!("{:?}", sync(status))),
+            Cell::text("HEALTH", format!("{:?}", status.health)),
+            Cell::optional("DESIRED", status.desired),
+            Cell::optional("APPLIED", status.applied),
+            Cell::time("HEARD", status.observed_at),
+            Cell::text("REASON", reasons.join("; ")).whole(),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+    #[test]
+    fn what_is_left_of_deleted_stacks_is_counted() {
+        let removal = |held: bool| -> Removal {
+            let loss = json!({"cause": {"removal": 7}, "count": 9, "first": [], "owned": 11});
+            from_value(json!({
+                "id": ID, "agent": ID, "agent_name": "eu-1", "stack": ID, "stack_name": "shop", "policy": "delete",
+                "allow_delete": [], "since": "2026-11-24T00:00:00Z", "held": held.then_some(loss),
+            }))
+            .unwrap()
+        };
+        let (going, held) = (removal(false), removal(true));
+        assert_eq!(deleted(&[]), None);
+        insta::assert_snapshot!(deleted(&[&going]).unwrap(), @"1 removal(s) of deleted stacks are open: brokkr removals list");
+        insta::assert_snapshot!(deleted(&[&going, &held]).unwrap(), @"2 removal(s) of deleted stacks are open, 1 of them held: brokkr removals list");
+    }
+
+    #[test]
+    fn a_reason_is_whole_and_its_commands_are_those_of_this_stack() {
+        let long = "x".repeat(300);
+        let status: TargetStatus = from_value(json!({
+            "agent": ID, "agent_name": "eu-1", "desired": 2, "applied": 1, "sync": "Failed", "health": "Current",
+            "ineligible": false, "reason": format!("{long}: `brokkr stack set STACK --adopt always`"), "observed_at": null,
+        }))
+        .unwrap();
+        let stack: Reference = "ci:shop".parse().unwrap();
+        let line = Line {
+            status: &status,
+            stack: &stack,
+        };
+        let table = crate::output::narrow(&[line]);
+        let told = format!("{long}: `brokkr stack set ci:shop --adopt always`");
+        assert!(table.contains(&told), "{table}");
     }
 }

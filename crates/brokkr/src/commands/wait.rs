@@ -9,6 +9,7 @@ use brokkr_core::wire::{Stack, Sync, TargetStatus};
 use clap::Args;
 use tokio::time::{Instant, sleep};
 
+use super::advice::filled;
 use crate::duration;
 use crate::output::printable;
 use crate::terminal::say;
@@ -45,7 +46,7 @@ impl Wait {
         if !self.wait {
             return Ok(());
         }
-        let name = &stack.name;
+        let name = &Reference::of(stack.generator.as_ref(), &stack.name);
         let began = Instant::now();
         let mut in_trouble_since = None;
         let mut progress = Progress::default();
@@ -91,8 +92,8 @@ async fn look(
 ) -> anyhow::Result<Verdict> {
     match client.stack_status(&Reference::Id(stack.id.uuid())).await {
         Ok(statuses) => {
-            progress.show(&statuses);
             let name = Reference::of(stack.generator.as_ref(), &stack.name).to_string();
+            progress.show(&statuses, &name);
             Ok(Verdict::of(&statuses, sequence, &name))
         }
         // A broker that restarts is no failed deployment.
@@ -108,10 +109,10 @@ struct Progress {
 }
 
 impl Progress {
-    fn show(&mut self, statuses: &[TargetStatus]) {
+    fn show(&mut self, statuses: &[TargetStatus], stack: &str) {
         let now: Vec<_> = statuses
             .iter()
-            .map(|status| (status.agent_name.clone(), line(status)))
+            .map(|status| (status.agent_name.clone(), line(status, stack)))
             .collect();
         for entry in &now {
             if !self.shown.contains(entry) {
@@ -122,13 +123,16 @@ impl Progress {
     }
 }
 
-fn line(status: &TargetStatus) -> String {
+fn line(status: &TargetStatus, stack: &str) -> String {
     let mut line = format!("{:?}", status.sync);
     if status.sync == Sync::Synced {
         line = format!("{line}, {:?}", status.health);
     }
     match &status.reason {
-        Some(reason) => format!("{line}: {}", printable(reason)),
+        Some(reason) => {
+            let reason = filled(reason, stack, &status.agent_name);
+            format!("{line}: {}", printable(&reason))
+        }
         None => line,
     }
 }

@@ -11,6 +11,7 @@ pub struct Cell {
     header: &'static str,
     value: Value,
     shown: Shown,
+    is_whole: bool,
 }
 
 #[derive(PartialEq, Eq)]
@@ -45,6 +46,12 @@ impl Cell {
         Self::new(header, Value::Time(time.into()))
     }
 
+    /// The same, however long: the last column, whose end may be what to do.
+    pub fn whole(mut self) -> Self {
+        self.is_whole = true;
+        self
+    }
+
     /// The same, only where there is room.
     pub fn wide(mut self) -> Self {
         self.shown = Shown::OnlyWide;
@@ -62,13 +69,15 @@ impl Cell {
             header,
             value,
             shown: Shown::Always,
+            is_whole: false,
         }
     }
 }
 
 /// What matters, in lines that fit a screen.
 pub fn narrow(rows: Vec<Vec<Cell>>, now: Timestamp) -> String {
-    render(rows, &Shown::OnlyWide, |value| match value {
+    render(rows, &Shown::OnlyWide, |cell| match &cell.value {
+        Value::Text(text) if cell.is_whole => text.clone(),
         Value::Text(text) => shortened(text),
         Value::Time(time) => time.map_or_else(nothing, |time| age(time, now)),
     })
@@ -76,13 +85,13 @@ pub fn narrow(rows: Vec<Vec<Cell>>, now: Timestamp) -> String {
 
 /// Everything there is.
 pub fn wide(rows: Vec<Vec<Cell>>) -> String {
-    render(rows, &Shown::OnlyNarrow, |value| match value {
+    render(rows, &Shown::OnlyNarrow, |cell| match &cell.value {
         Value::Text(text) => text.clone(),
         Value::Time(time) => time.map_or_else(nothing, |time| time.to_string()),
     })
 }
 
-fn render(mut rows: Vec<Vec<Cell>>, hidden: &Shown, show: impl Fn(&Value) -> String) -> String {
+fn render(mut rows: Vec<Vec<Cell>>, hidden: &Shown, show: impl Fn(&Cell) -> String) -> String {
     for row in &mut rows {
         row.retain(|cell| cell.shown != *hidden);
     }
@@ -94,7 +103,7 @@ fn render(mut rows: Vec<Vec<Cell>>, hidden: &Shown, show: impl Fn(&Value) -> Str
     table.set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(first.iter().map(|cell| cell.header));
     for row in &rows {
-        table.add_row(row.iter().map(|cell| match show(&cell.value) {
+        table.add_row(row.iter().map(|cell| match show(cell) {
             text if text.is_empty() => nothing(),
             text => text,
         }));

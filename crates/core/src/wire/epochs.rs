@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::{AgentId, Epoch};
+use crate::name::Name;
 
 /// Which history a broker's database is, and which ones it continues.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
@@ -50,6 +51,9 @@ pub struct LostEpoch {
     pub revision: u64,
     /// The agent that proved it.
     pub agent: AgentId,
+    /// Its name. Brokers of version 0.1.0 do not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_name: Option<Name>,
     /// The revision that this agent had been told of.
     pub told: u64,
 }

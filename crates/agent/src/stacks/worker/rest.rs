@@ -4,13 +4,15 @@ use tokio::time::Instant;
 use super::{Pause, Woken, Worker};
 use crate::Error;
 
-/// What the agent does not know, and a person does.
+/// Names that the agent does not know, and whoever reads what it says does: its own, and that of a stack with the
+/// generator before it. The command line puts them in.
+const SOME_STACK: &str = "STACK";
 const SOME_AGENT: &str = "AGENT";
 
 impl Worker {
     /// Looks at what is paused and says what differs, until there is another order.
     pub(super) async fn rest(&mut self, entry: &TargetStack, paused: Paused) {
-        let why = paused.told(&entry.name, SOME_AGENT).to_string();
+        let why = paused.told(SOME_STACK, SOME_AGENT).to_string();
         self.say(Some(entry.sequence), Sync::Held, Some(why.clone()));
         loop {
             let compared = self.compare(entry).await;

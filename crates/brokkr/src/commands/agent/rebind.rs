@@ -29,11 +29,11 @@ impl Rebind {
         let agent = client.agent(&self.agent).await?;
         let name = &agent.name;
         self.confirmation.ask(&format!(
-            "Rebind agent {name}? The next cluster that uses its key gets its stacks."
+            "Rebind agent {name}? The next cluster that uses its key gets its stacks, so stop the agent of the old cluster first."
         ))?;
         let agent = client.rebind_agent(&Reference::Id(agent.id.uuid())).await?;
         say(&format!(
-            "Agent {} takes the cluster of its next session.",
+            "Agent {0} takes the cluster of its next session; `brokkr agent get {0} -o wide` shows which.",
             agent.name
         ));
         self.output.one(&agent)

@@ -2,7 +2,7 @@ use brokkr_core::id::StackId;
 use clap::Args;
 
 use crate::connection::Connection;
-use crate::output::Output;
+use crate::output::{Output, Row as _};
 use crate::terminal::say;
 
 /// Bring a deleted stack back, with its history, labels, options and rules
@@ -27,8 +27,8 @@ impl Undelete {
         let client = self.connection.client()?;
         let stack = client.undelete_stack(self.id).await?;
         say(&format!(
-            "Stack {0} is there. `brokkr stack targets {0}` shows which agents run it.",
-            stack.name
+            "Stack {0} is there. `brokkr stack targets {0}` shows which agents run it; to those that were named and have removed it already, name it again: `brokkr stack target {0} --agent AGENT`.",
+            stack.name()
         ));
         self.output.one(&stack)
     }

@@ -1,5 +1,6 @@
 use brokkr_core::wire::{Health, Sync, TargetStatus};
 
+use crate::commands::advice::filled;
 use crate::output::printable;
 
 /// What the states of all agents come to.
@@ -39,7 +40,7 @@ impl Verdict {
                 let paused = status.paused.told(stack, &status.agent_name);
                 return Self::Paused(format!("agent {} waits: {paused}", status.agent_name));
             }
-            if let Some(trouble) = trouble(status) {
+            if let Some(trouble) = trouble(status, stack) {
                 return Self::InTrouble(trouble);
             }
             let is_done = status.applied == Some(sequence)
@@ -53,7 +54,7 @@ impl Verdict {
     }
 }
 
-fn trouble(status: &TargetStatus) -> Option<String> {
+fn trouble(status: &TargetStatus, stack: &str) -> Option<String> {
     let what = match (status.sync, status.health) {
         (Sync::Failed, _) => "cannot apply it",
         (Sync::Held, _) => "holds it until somebody decides",
@@ -63,7 +64,8 @@ fn trouble(status: &TargetStatus) -> Option<String> {
     let reason = status
         .reason
         .as_deref()
-        .map(|reason| format!(": {}", printable(reason)));
+        .map(|reason| filled(reason, stack, &status.agent_name))
+        .map(|reason| format!(": {}", printable(&reason)));
     Some(format!(
         "agent {} {what}{}",
         status.agent_name,
@@ -111,10 +113,14 @@ mod tests {
 
     #[test]
     fn trouble_names_the_agent_and_its_reason() {
-        let failed = status(2, 1, Sync::Failed, Health::Current);
+        let mut failed = status(2, 1, Sync::Failed, Health::Current);
+        failed.reason = Some("it exists: `brokkr stack set STACK --adopt always`".to_owned());
         assert_eq!(
             Verdict::of(&[failed], 2, "shop"),
-            Verdict::InTrouble("agent eu-1 cannot apply it: because".to_owned())
+            Verdict::InTrouble(
+                "agent eu-1 cannot apply it: it exists: `brokkr stack set shop --adopt always`"
+                    .to_owned()
+            )
         );
     }
 
