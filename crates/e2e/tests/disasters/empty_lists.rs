@@ -15,11 +15,14 @@ on_both_engines!(
     the_api_server_forgets_its_lists_for_a_while
 );
 
+/// So few that no guard would hold their loss.
+const FEW: usize = 4;
+
 async fn the_broker_answers_with_nothing_for_a_while(stage: &Stage) -> Result<()> {
     let world = stage.polling_world().await?;
     let cli = stage.operator(&world.broker).await?;
     let stack = world.stack("shop").await?;
-    let content = objects(OBJECTS, "1");
+    let content = objects(FEW, "1");
     stack.roll_out(&content).await?;
     let before = uids(&world, &stack, &content).await?;
 
@@ -42,7 +45,7 @@ async fn the_broker_answers_with_nothing_for_a_while(stage: &Stage) -> Result<()
     shows(&cli, &["status", "shop"], &["Synced", "Current"]).await?;
 
     world.link.switch(Route::Through(world.broker.address()));
-    let newer = objects(OBJECTS, "2");
+    let newer = objects(FEW, "2");
     stack.roll_out(&newer).await?;
     ensure!(uids(&world, &stack, &newer).await? == before);
     shows(&cli, &["removals", "list"], &[]).await?;
