@@ -117,6 +117,13 @@ async fn a_key_is_refused_for_another_cluster(stage: &Stage) -> Result<()> {
         entry.action == AuditAction::AgentConflict && entry.subject.id == world.agent.id().uuid()
     });
     ensure!(conflicts.count() == 1);
+    let cli = stage.operator(&world.broker).await?;
+    let agents = cli.does(&["agent", "list"]).await?.stdout;
+    ensure!(agents.contains("1 other cluster(s) refused"), "{agents}");
+    let name = world.agent.reference().to_string();
+    let way_on = cli.does(&["agent", "get", &name]).await?.stderr;
+    ensure!(way_on.contains("another-cluster"), "{way_on}");
+    ensure!(way_on.contains("brokkr agent rebind"), "{way_on}");
 
     // The agent holds its session: who rebinds it means its end.
     world.stop_agent().await?;
