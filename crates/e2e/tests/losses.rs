@@ -163,6 +163,14 @@ async fn a_held_loss_is_approved_or_refused(stage: &Stage) -> Result<()> {
     cli.does(&["stack", "delete", "shop", "--yes"]).await?;
     let removal = told(&agent).await?.removals[0].revision;
     hold(&agent, LossCause::Removal(removal)).await?;
+    let ways_on = cli.does(&["removals", "list"]).await?.stderr;
+    ensure!(ways_on.contains("brokkr stack undelete"), "{ways_on}");
+    ensure!(!ways_on.contains("brokkr stack target"), "{ways_on}");
+    let left = cli.does(&["status"]).await?.stderr;
+    ensure!(
+        left.contains("1 of them held: brokkr removals list"),
+        "{left}"
+    );
     cli.does(&["removals", "refuse", "--stack", &id])
         .await
         .err()

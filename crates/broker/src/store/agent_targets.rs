@@ -15,7 +15,7 @@ use crate::scope::Scope;
 macro_rules! select_open {
     ($rest:literal) => {
         concat!(
-            "select t.id, t.agent_id, a.name as agent_name, t.stack_id, s.name as stack_name, g.name as generator, t.direct,
+            "select t.id, t.agent_id, a.name as agent_name, t.stack_id, s.name as stack_name, g.name as generator, s.deleted_at as stack_deleted_at, t.direct,
                     t.rule, t.ineligible, t.created_at, t.policy, t.allow_delete, t.removal_revision, t.ended_at,
                     t.approved, t.decided
              from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
@@ -104,6 +104,7 @@ struct Row {
     stack_id: Uuid,
     stack_name: Word<Name>,
     generator: Option<Word<Name>>,
+    stack_deleted_at: Option<jiff_sqlx::Timestamp>,
     direct: bool,
     rule: Option<String>,
     ineligible: bool,
@@ -132,6 +133,7 @@ impl From<Row> for OpenTarget {
                 stack,
                 stack_name,
                 generator,
+                stack_deleted_at: row.stack_deleted_at.map(jiff_sqlx::Timestamp::to_jiff),
                 policy,
                 allow_delete: row.allow_delete.0,
                 revision: Some(number(revision)),

@@ -19,6 +19,7 @@ struct Row {
     stack_id: Uuid,
     stack_name: Word<Name>,
     generator: Option<Word<Name>>,
+    stack_deleted_at: Option<jiff_sqlx::Timestamp>,
     state: Word<State>,
     policy: Option<Word<OnRemove>>,
     allow_delete: Json<Vec<KeptKind>>,
@@ -43,6 +44,7 @@ impl From<Row> for Removal {
             stack: row.stack_id.into(),
             stack_name: row.stack_name.0,
             generator: row.generator.map(|name| name.0),
+            stack_deleted_at: row.stack_deleted_at.map(jiff_sqlx::Timestamp::to_jiff),
             policy: row.policy.map_or(OnRemove::Delete, |policy| policy.0),
             allow_delete: row.allow_delete.0,
             revision,
@@ -65,7 +67,7 @@ pub(crate) async fn list(
     let rows: Vec<Row> = on!(tx, |c| {
         sqlx::query_as(
         "select t.id, t.agent_id, a.name as agent_name, t.stack_id, s.name as stack_name, g.name as generator,
-                t.state, t.policy, t.allow_delete, t.removal_revision, t.ended_at, t.approved, t.created_at,
+                s.deleted_at as stack_deleted_at, t.state, t.policy, t.allow_delete, t.removal_revision, t.ended_at, t.approved, t.created_at,
                 r.reported_at, r.held_shown
          from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
               left join generators g on g.id = s.owner_id

@@ -58,24 +58,23 @@ impl Status {
             return self.output.list(&lines);
         }
         let mut summaries = Vec::new();
-        let stacks = client.stacks().await?;
-        for stack in &stacks {
+        for stack in client.stacks().await? {
             let statuses = client.stack_status(&Reference::Id(stack.id.uuid())).await?;
-            summaries.push(summary(stack, &statuses));
+            summaries.push(summary(&stack, &statuses));
         }
         self.output.list(&summaries)?;
         if !self.output.is_structured() {
-            let open = client.removals(None, None).await?;
-            let is_deleted = |open: &&Removal| stacks.iter().all(|stack| stack.id != open.stack);
-            let open: Vec<_> = open.iter().filter(is_deleted).collect();
-            deleted(&open).as_deref().into_iter().for_each(say);
+            let removals = client.removals(None, None).await?;
+            deleted(&removals).as_deref().into_iter().for_each(say);
         }
         Ok(())
     }
 }
 
 /// What is left of stacks that were deleted, which no summary has.
-fn deleted(open: &[&Removal]) -> Option<String> {
+fn deleted(removals: &[Removal]) -> Option<String> {
+    let is_deleted = |removal: &&Removal| removal.stack_deleted_at.is_some();
+    let open: Vec<_> = removals.iter().filter(is_deleted).collect();
     let held = open.iter().filter(|removal| removal.held.is_some()).count();
     let what = match (open.len(), held) {
         (0, _) => return None,
@@ -204,14 +203,18 @@ mod tests {
             let loss = json!({"cause": {"removal": 7}, "count": 9, "first": [], "owned": 11});
             from_value(json!({
                 "id": ID, "agent": ID, "agent_name": "eu-1", "stack": ID, "stack_name": "shop", "policy": "delete",
-                "allow_delete": [], "since": "2026-11-24T00:00:00Z", "held": held.then_some(loss),
+                "allow_delete": [], "since": "2026-11-24T00:00:00Z", "stack_deleted_at": "2026-11-24T00:00:00Z", "held": held.then_some(loss),
             }))
             .unwrap()
         };
         let (going, held) = (removal(false), removal(true));
-        assert_eq!(deleted(&[]), None);
-        insta::assert_snapshot!(deleted(&[&going]).unwrap(), @"1 removal(s) of deleted stacks are open: brokkr removals list");
-        insta::assert_snapshot!(deleted(&[&going, &held]).unwrap(), @"2 removal(s) of deleted stacks are open, 1 of them held: brokkr removals list");
+        let of_a_living = Removal {
+            stack_deleted_at: None,
+            ..removal(true)
+        };
+        assert_eq!(deleted(&[of_a_living]), None);
+        insta::assert_snapshot!(deleted(std::slice::from_ref(&going)).unwrap(), @"1 removal(s) of deleted stacks are open: brokkr removals list");
+        insta::assert_snapshot!(deleted(&[going, held]).unwrap(), @"2 removal(s) of deleted stacks are open, 1 of them held: brokkr removals list");
     }
 
     #[test]

@@ -67,6 +67,9 @@ pub struct Removal {
     /// The generator that owns the stack; absent if the operators do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator: Option<Name>,
+    /// When the stack itself was deleted; absent while it exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack_deleted_at: Option<Timestamp>,
     /// What happens to the objects.
     pub policy: OnRemove,
     /// Kept kinds whose objects are deleted too.

@@ -27,9 +27,14 @@ fn ways(removal: &Removal) -> Option<String> {
                 "publish a version that has them, such as the one before: brokkr rollback {stack}"
             )
         }
+        LossCause::Removal(_) if removal.stack_deleted_at.is_some() => {
+            format!(
+                "bring the stack back: brokkr stack undelete {}",
+                removal.stack
+            )
+        }
         LossCause::Removal(_) => format!(
-            "give the stack to the agent again: brokkr stack target {stack} --agent {agent}, or put the rule or label back (`brokkr audit` has what changed), or bring a deleted stack back: brokkr stack undelete {}",
-            removal.stack
+            "put the rule or label back (`brokkr audit` has what changed), or name the agent: brokkr stack target {stack} --agent {agent}"
         ),
     };
     Some(format!(
@@ -66,12 +71,18 @@ mod tests {
           leave them there, as nobody's:    brokkr removals refuse 01890a5d-ac96-774b-bcce-b302099a8057
           keep them as part of the stack:   publish a version that has them, such as the one before: brokkr rollback ci:shop
         ");
-        let ended = told(&[removal(&json!({"removal": 7}))]).unwrap();
-        assert!(
-            ended.contains("brokkr stack target ci:shop --agent eu-1,"),
-            "{ended}"
-        );
-        assert!(ended.contains("brokkr stack undelete 01890a5d"), "{ended}");
+    }
+
+    #[test]
+    fn what_a_removal_takes_is_kept_by_what_can_still_be_done() {
+        let last = |removal| told(&[removal]).unwrap().lines().last().unwrap().to_owned();
+        let untargeted = removal(&json!({"removal": 7}));
+        let deleted = Removal {
+            stack_deleted_at: Some(untargeted.since),
+            ..untargeted.clone()
+        };
+        insta::assert_snapshot!(last(untargeted), @"  keep them as part of the stack:   put the rule or label back (`brokkr audit` has what changed), or name the agent: brokkr stack target ci:shop --agent eu-1");
+        insta::assert_snapshot!(last(deleted), @"  keep them as part of the stack:   bring the stack back: brokkr stack undelete 01890a5d-ac96-774b-bcce-b302099a8057");
     }
 
     #[test]
