@@ -7,9 +7,7 @@ use std::borrow::Cow;
 
 use brokkr_core::failpoint::Point;
 use brokkr_core::mutant::Mutant;
-use brokkr_core::plan::{
-    Adoption, Cession, Fingerprint, Judge, Live, Ownership, Phase, Verdict, Wishes,
-};
+use brokkr_core::plan::{Adoption, Cession, Fingerprint, Judge, Live, Phase, Verdict, Wishes};
 use brokkr_core::wire::{ObjectOutcome, ObjectResult};
 use futures::FutureExt;
 use http::Method;
@@ -108,7 +106,7 @@ async fn group(
     steps: &[Step<'_>],
     inventory: &mut Inventory,
 ) -> Result<(Vec<ObjectOutcome>, bool), Error> {
-    let tried = validate::dry_run(cluster, judge, inventory, steps, Trial::BeforeItsGroup).await;
+    let tried = validate::dry_run(cluster, judge, steps, Trial::BeforeItsGroup).await;
     let refused: Vec<_> = tried.into_iter().map(|refused| refused.outcome).collect();
     if !refused.is_empty() {
         let is_refused = |step: &&Step<'_>| refused.iter().any(|r| r.object == step.object.key);
@@ -116,17 +114,15 @@ async fn group(
         return Ok((others.chain(refused.clone()).collect(), false));
     }
     Point::PhaseBegun.reached();
-    let known = &*inventory;
     let writes: Vec<_> = steps
         .iter()
         .map(|step| {
-            let ownership = known.get(&step.object.key);
             let write = async move {
                 // What waits for its turn does not begin.
                 if brake.is_pulled() {
                     return (step, None);
                 }
-                let result = one(cluster, judge, step, ownership, Write::ForReal).await;
+                let result = one(cluster, judge, step, Write::ForReal).await;
                 (step, Some(result))
             };
             write.boxed()
@@ -162,7 +158,6 @@ pub(crate) async fn one(
     cluster: &Cluster,
     judge: Judge<'_>,
     step: &Step<'_>,
-    ownership: Option<&Ownership>,
     write: Write,
 ) -> Result<Option<Written>, Refused> {
     let key = &step.object.key;
@@ -223,10 +218,13 @@ pub(crate) async fn one(
                 let before = verdict;
                 let left = live.as_ref().map_or(&[][..], |live| &live.ceded);
                 let manifest = fingerprint(step.object, left);
-                verdict = judge.wanted(manifest, ownership, live.as_ref());
+                verdict = judge.wanted(manifest, step.ownership.as_ref(), live.as_ref());
+                // The inventory says that a write is under way, and only a write can note how it ended.
+                if let (Verdict::Leave, Some(live)) = (&verdict, &live) {
+                    verdict = Verdict::Update(live.incarnation.clone());
+                }
                 let is_covered = match &verdict {
-                    // Only a pending entry covers an object that is made anew.
-                    Verdict::Create => !matches!(ownership, Some(Ownership::Owned { .. })),
+                    Verdict::Create => step.is_entered_as_pending(),
                     Verdict::Adopt(adoption) => adoption.is_settled_by(&before),
                     _ => true,
                 };

@@ -64,6 +64,11 @@ impl Gate {
         state.guard.forget(stack);
     }
 
+    /// What a stack would lose is not known any more.
+    pub(crate) fn reconsider(&self, stack: StackId) {
+        self.state().guard.forget(stack);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,5 +85,30 @@ impl Drop for Passage<'_> {
         let lost = std::mem::take(&mut self.lost);
         let now = Instant::now().into_std();
         self.gate.state().guard.end(lost, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use brokkr_core::ambient::System;
+
+    use super::*;
+
+    #[test]
+    fn what_was_held_under_another_order_holds_up_nobody() {
+        let gate = Gate::default();
+        let (first, second) = (StackId::generate(&System), StackId::generate(&System));
+        let objects = |of: &str| (0..7).map(|n| format!("{of}-{n}")).collect::<BTreeSet<_>>();
+        gate.owns(first, 15);
+        assert!(gate.judge(first, 15, objects("first")).is_err());
+        assert!(gate.judge(second, 15, objects("second")).is_err());
+        // A fifth of what there is by now would be enough for one of them, but not for both.
+        let barred = gate.judge(second, 25, objects("second")).err();
+        assert_eq!(
+            barred.map(|barred| (barred.gone, barred.held)),
+            Some((0, 7))
+        );
+        gate.reconsider(first);
+        assert!(gate.judge(second, 25, objects("second")).is_ok());
     }
 }

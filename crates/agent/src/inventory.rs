@@ -78,21 +78,18 @@ impl Inventory {
     /// How many objects were written and not let go of since.
     pub(crate) fn owned(&self) -> usize {
         let entries = self.entries.values();
-        let is_owned = |entry: &&Entry| entry.ownership != Ownership::Pending;
+        let is_owned = |entry: &&Entry| matches!(entry.ownership, Ownership::Owned { .. });
         entries.filter(is_owned).count()
     }
 
-    /// Enters what a plan is about to create, take back or change. Should it be cut short, an object that was to
+    /// Enters what a plan is about to create, take over, take back or change. Should it be cut short, an object that was to
     /// be changed may have been or not, and no earlier write says what it is now.
     pub(crate) fn expect(&mut self, plan: &Plan<'_>) {
         for step in plan.steps() {
             match (&step.verdict, self.entries.get_mut(&step.object.key)) {
-                (Verdict::Create | Verdict::Adopt(_) | Verdict::Remake(_), _) | (_, None) => {
-                    let entry = Entry {
-                        resource: step.object.resource.clone(),
-                        ownership: Ownership::Pending,
-                    };
-                    self.entries.insert(step.object.key.clone(), entry);
+                (Verdict::Adopt(adoption), _) => self.enter(step.object, adoption.claim()),
+                (Verdict::Create | Verdict::Remake(_), _) | (_, None) => {
+                    self.enter(step.object, Ownership::Pending);
                 }
                 (Verdict::Update(_), Some(entry)) if !Mutant::ChangeUnannounced.is_on() => {
                     if let Ownership::Owned { written, .. } = &mut entry.ownership {
@@ -106,15 +103,21 @@ impl Inventory {
 
     /// Notes that an object was written as `manifest`.
     pub(crate) fn own(&mut self, object: &Object, manifest: Fingerprint, live: &Live) {
+        let ownership = Ownership::Owned {
+            uid: live.incarnation.uid.clone(),
+            written: Some(Written {
+                manifest,
+                fields: live.fields.unwrap_or_else(|| Fingerprint::of(b"")),
+            }),
+        };
+        self.enter(object, ownership);
+    }
+
+    fn enter(&mut self, object: &Object, ownership: Ownership) {
+        let resource = object.resource.clone();
         let entry = Entry {
-            resource: object.resource.clone(),
-            ownership: Ownership::Owned {
-                uid: live.incarnation.uid.clone(),
-                written: Some(Written {
-                    manifest,
-                    fields: live.fields.unwrap_or_else(|| Fingerprint::of(b"")),
-                }),
-            },
+            resource,
+            ownership,
         };
         self.entries.insert(object.key.clone(), entry);
     }

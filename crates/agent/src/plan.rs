@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use brokkr_core::ObjectKey;
-use brokkr_core::plan::{Cession, Judge, Live, Phase, Verdict};
+use brokkr_core::plan::{Cession, Judge, Live, Ownership, Phase, Verdict};
 use brokkr_core::wire::ObjectOutcome;
 
 use crate::Error;
@@ -27,6 +27,9 @@ pub(crate) struct Plan<'a> {
 pub(crate) struct Step<'a> {
     pub object: &'a Object,
     pub verdict: Verdict,
+    /// What the inventory says of it before the plan is entered there: what stood in the way of this plan's own writes was
+    /// not made by them.
+    pub ownership: Option<Ownership>,
     /// The object as it was seen.
     pub live: Option<Live>,
     pub trial: Trial,
@@ -103,6 +106,7 @@ pub(crate) async fn make<'a>(
     for (object, verdict) in snapshot.objects.iter().zip(verdicts) {
         let step = Step {
             trial: trial(object, &verdict, &unmet),
+            ownership: inventory.get(&object.key).cloned(),
             live: sight.take(&object.key),
             object,
             verdict,
@@ -160,6 +164,12 @@ impl Step<'_> {
     /// What is left to others of the object.
     pub(crate) fn ceded(&self) -> &[Cession] {
         self.live.as_ref().map_or(&[], |live| &live.ceded)
+    }
+
+    /// Whether the inventory covers an object that is created, whatever UID it gets.
+    pub(crate) fn is_entered_as_pending(&self) -> bool {
+        let is_made = matches!(self.verdict, Verdict::Create | Verdict::Remake(_));
+        is_made || matches!(self.ownership, Some(Ownership::Pending))
     }
 }
 

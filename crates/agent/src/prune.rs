@@ -142,9 +142,10 @@ impl Pruner<'_> {
         };
         let lost = unapproved().map(|(.., incarnation)| incarnation.uid.clone());
         // What was made by an attempt that was cut short is there too.
-        let is_pending = |key: &ObjectKey| inventory.get(key) == Some(&Ownership::Pending);
-        let pending = doomed.iter().filter(|(key, ..)| is_pending(key)).count();
-        let owns = inventory.owned() + pending;
+        let is_owned =
+            |key: &ObjectKey| matches!(inventory.get(key), Some(Ownership::Owned { .. }));
+        let cut_short = doomed.iter().filter(|(key, ..)| !is_owned(key)).count();
+        let owns = inventory.owned() + cut_short;
         match self.gate.judge(inventory.stack, owns, lost.collect()) {
             Ok(passage) => Clearance::passes(&self.consent, passage),
             Err(barred) => {

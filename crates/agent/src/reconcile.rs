@@ -136,7 +136,7 @@ impl Reconciler {
         let mut plan = plan::make(&self.cluster, judge, snapshot, inventory).await?;
         Point::PlanMade.reached();
         adopt::examine(&self.cluster, &self.records, entry.stack, &mut plan).await?;
-        if let Some(refusal) = self.validate(&mut plan, judge, inventory).await {
+        if let Some(refusal) = self.validate(&mut plan, judge).await {
             return Ok(refusal);
         }
         Point::PlanTried.reached();
@@ -170,12 +170,7 @@ impl Reconciler {
     }
 
     /// Why the plan cannot be begun, if it cannot.
-    async fn validate(
-        &self,
-        plan: &mut Plan<'_>,
-        judge: Judge<'_>,
-        inventory: &Inventory,
-    ) -> Option<Attempt> {
+    async fn validate(&self, plan: &mut Plan<'_>, judge: Judge<'_>) -> Option<Attempt> {
         let conflicts = plan.conflicts();
         if !conflicts.is_empty() {
             return Some(Attempt::failed(conflicts));
@@ -184,7 +179,7 @@ impl Reconciler {
             return Some(Attempt::waiting(reason));
         }
         let steps = plan.steps();
-        let tried = validate::dry_run(&self.cluster, judge, inventory, steps, Trial::AtOnce).await;
+        let tried = validate::dry_run(&self.cluster, judge, steps, Trial::AtOnce).await;
         let (remade, refused): (Vec<_>, Vec<_>) =
             tried.into_iter().partition(|refused| refused.may_be_remade);
         let outcomes = |of: Vec<Refused>| of.into_iter().map(|refused| refused.outcome);
@@ -298,6 +293,11 @@ impl Reconciler {
         Point::RemovalSaved.reached();
         self.give_back(stack, inventory);
         Ok(attempt)
+    }
+
+    /// There is another order for a stack: what was held under the one before holds up nobody, until this one is judged.
+    pub(crate) fn reconsider(&self, stack: &Stack) {
+        self.gate.reconsider(stack.id);
     }
 
     /// Deletes the records of a stack that was removed.

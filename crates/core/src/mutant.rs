@@ -18,6 +18,8 @@ pub enum Mutant {
     DryRunSkipped,
     /// An object of the right name is ours, whatever its UID is.
     UidUnchecked,
+    /// An object that was about to be taken over is ours, whether it was or not.
+    ClaimsBelieved,
     /// Writes and deletions do not say which state of an object they mean.
     PreconditionsLeftOut,
     /// An object that is not in the inventory is taken.

@@ -41,6 +41,14 @@ pub const HELM_POLICY_ANNOTATION: &str = "helm.sh/resource-policy";
 pub enum Ownership {
     /// It was about to be created; whether it was, is not known.
     Pending,
+    /// It was somebody else's and about to be taken over. Whether it was, the object tells: it may carry our marks from
+    /// a time when it was ours, so that they alone prove nothing.
+    Claimed {
+        /// The incarnation.
+        uid: String,
+        /// [`Live::applied_at`] before it was taken over.
+        applied_at: Option<String>,
+    },
     /// It was written.
     Owned {
         /// The incarnation.
@@ -69,6 +77,8 @@ pub struct Live {
     pub stack: Option<String>,
     /// What the cluster lists as ours; none if we never wrote it.
     pub fields: Option<Fingerprint>,
+    /// When our last write changed it, in the cluster's words, which tell seconds: other people's writes leave it as it is.
+    pub applied_at: Option<String>,
     /// Everybody who wrote it.
     pub managers: Vec<String>,
     /// Whether an annotation asks to keep it.
@@ -121,6 +131,8 @@ pub enum Verdict {
 pub struct Adoption {
     /// Which object, in the state in which it was judged.
     pub incarnation: Incarnation,
+    /// [`Live::applied_at`], should it have been ours before.
+    pub applied_at: Option<String>,
     /// Who wrote it so far.
     pub managers: Vec<String>,
     /// Whether it is taken only if applying would change nothing of it but whose it is.
@@ -128,6 +140,14 @@ pub struct Adoption {
 }
 
 impl Adoption {
+    /// What the inventory says while it is under way.
+    pub fn claim(&self) -> Ownership {
+        Ownership::Claimed {
+            uid: self.incarnation.uid.clone(),
+            applied_at: self.applied_at.clone(),
+        }
+    }
+
     /// Whether a new look at an object needs no other than what an earlier verdict was examined by: it is the same one,
     /// and may be taken whatever it is.
     pub fn is_settled_by(&self, earlier: &Verdict) -> bool {
@@ -295,6 +315,7 @@ impl<'a> Judge<'a> {
             },
             None => Verdict::Adopt(Adoption {
                 incarnation: live.incarnation.clone(),
+                applied_at: live.applied_at.clone(),
                 managers,
                 if_identical: self.adopt == Adopt::IfIdentical,
             }),
@@ -307,6 +328,10 @@ impl<'a> Judge<'a> {
                 *uid == live.incarnation.uid || Mutant::UidUnchecked.is_on()
             }
             Some(Ownership::Pending) => self.has_our_marks(live),
+            Some(Ownership::Claimed { uid, applied_at }) => {
+                let is_written = *applied_at != live.applied_at || Mutant::ClaimsBelieved.is_on();
+                *uid == live.incarnation.uid && is_written && self.has_our_marks(live)
+            }
             None => self.memory == Memory::Lost && self.has_our_marks(live),
         }
     }

@@ -202,6 +202,7 @@ struct ManagedFields {
     subresource: String,
     #[serde(default)]
     api_version: String,
+    time: Option<String>,
     fields_v1: Option<Value>,
 }
 
@@ -258,6 +259,7 @@ impl Partial {
             ceded: ceded.filter_map(ManagedFields::cession).collect(),
             stack: metadata.labels.get(STACK_LABEL).cloned(),
             fields: ours.map(ManagedFields::fingerprint),
+            applied_at: ours.and_then(|ours| ours.time.clone()),
             managers,
             asks_to_stay: says(PRUNE_ANNOTATION, "disabled")
                 || says(HELM_POLICY_ANNOTATION, "keep"),

@@ -10,7 +10,7 @@ use super::{Applied, Entry, Inventory};
 use crate::Error;
 
 /// Grows when an older agent could no longer read it rightly.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Five thousand entries with the longest names have less than a tenth of it.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 const COMPRESSION: i32 = 3;
@@ -147,7 +147,7 @@ mod tests {
         assert!(matches!(read(other, &bytes), Ok(None)));
         assert!(matches!(read(stack, &bytes[..bytes.len() / 2]), Ok(None)));
         assert!(matches!(read(stack, b"not zstd"), Ok(None)));
-        let newer = serde_json::json!({"format": 2, "stack": stack, "memory": "whole", "applied": null, "objects": []});
+        let newer = serde_json::json!({"format": 3, "stack": stack, "memory": "whole", "applied": null, "objects": []});
         let newer = zstd::encode_all(newer.to_string().as_bytes(), 3).expect("bytes");
         assert!(read(stack, &newer).is_err());
     }

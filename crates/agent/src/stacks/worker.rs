@@ -91,6 +91,7 @@ impl Worker {
             self.patience.reset();
             self.changes.clear();
             self.story.held = None;
+            self.workshop.reconciler.reconsider(&self.stack);
             Point::OrderTaken.reached();
             match order {
                 Order::Idle => return,

@@ -4,24 +4,19 @@ use futures::FutureExt;
 
 use crate::apply::{self, Refused};
 use crate::cluster::{Cluster, Write};
-use crate::inventory::Inventory;
 use crate::plan::{Step, Trial};
 
 /// Lets the cluster judge objects without writing them; returns those that it refuses.
 pub(crate) async fn dry_run<'a, 'b: 'a>(
     cluster: &Cluster,
     judge: Judge<'_>,
-    inventory: &Inventory,
     steps: impl IntoIterator<Item = &'a Step<'b>>,
     trial: Trial,
 ) -> Vec<Refused> {
     let is_due = |step: &&Step<'_>| step.trial == trial && !Mutant::DryRunSkipped.is_on();
     let due = steps.into_iter().filter(is_due);
     let trials: Vec<_> = due
-        .map(|step| {
-            let ownership = inventory.get(&step.object.key);
-            apply::one(cluster, judge, step, ownership, Write::DryRun).boxed()
-        })
+        .map(|step| apply::one(cluster, judge, step, Write::DryRun).boxed())
         .collect();
     let tried = cluster.together(trials).await;
     tried.into_iter().filter_map(Result::err).collect()

@@ -3,8 +3,10 @@
 use brokkr_agent::reconcile::{Attempt, Ending};
 use brokkr_core::object::KeptKind;
 use brokkr_core::wire::{Adopt, ObjectResult, OnRemove, TargetStack};
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, ResourceQuota};
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use crate::bed::{Bed, config_map, reason_of, results};
@@ -180,4 +182,54 @@ async fn what_was_kept_can_be_taken_back() {
         results(&gone).contains(&("data".into(), ObjectResult::Pruned)),
         "{gone:?}"
     );
+}
+
+/// The namespace takes so many `ConfigMaps`, and one more, which the cluster makes of itself.
+async fn only_so_many_config_maps(bed: &Bed, count: u32) {
+    let quotas: Api<ResourceQuota> = Api::namespaced(bed.client.clone(), &bed.namespace);
+    let hard = json!({"count/configmaps": (count + 1).to_string()});
+    let quota = json!({"metadata": {"name": "few"}, "spec": {"hard": hard}});
+    let quota = serde_json::from_value(quota).expect("a quota");
+    let made = quotas.create(&PostParams::default(), &quota).await;
+    made.expect("a quota");
+    let is_counted = |quota: Option<&ResourceQuota>| {
+        let used = quota.and_then(|quota| quota.status.as_ref()?.used.as_ref());
+        used.and_then(|used| used.get("count/configmaps"))
+            .is_some_and(|used| used.0 == "1")
+    };
+    kube::runtime::wait::await_condition(quotas, "few", is_counted)
+        .await
+        .expect("a status");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make test"]
+async fn what_was_let_go_is_nobodys_until_it_is_written_again() {
+    let mut bed = Bed::new().await;
+    let lease = "---\napiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: late}\nspec: {holderIdentity: us}\n";
+    let leases: Api<Lease> = Api::namespaced(bed.client.clone(), &bed.namespace);
+    bed.settle(lease).await;
+    let let_go = bed.remove(&bed.removal(OnRemove::Orphan, &[])).await;
+    assert_eq!(let_go.ending, Ending::Done, "{let_go:?}");
+    let before = leases.get("late").await.expect("a lease");
+    // Each of the two may be created, as a dry run says, and both may not: the lease's turn never comes.
+    only_so_many_config_maps(&bed, 1).await;
+    let text = format!("{}{}{lease}", config_map("a", "1"), config_map("b", "1"));
+    let text = text.replace("holderIdentity: us", "holderIdentity: us-again");
+    let cut_short = attempt(&mut bed, &text, Adopt::Always).await;
+    let late = results(&cut_short)
+        .into_iter()
+        .find(|(name, _)| name == "late");
+    assert_eq!(
+        late,
+        Some(("late".into(), ObjectResult::Skipped)),
+        "{cut_short:?}"
+    );
+    let removed = bed.remove(&bed.removal(OnRemove::Delete, &[])).await;
+    assert_eq!(removed.ending, Ending::Done, "{removed:?}");
+    let after = leases
+        .get("late")
+        .await
+        .expect("it stays, whoever has it now");
+    assert_eq!(after, before);
 }

@@ -35,6 +35,8 @@ pub struct Api {
     pub objects: BTreeMap<Place, Object>,
     /// What the agent did since somebody last looked.
     pub deeds: Vec<Deed>,
+    /// The time, in seconds.
+    pub now: u64,
     version: u64,
 }
 
@@ -265,6 +267,8 @@ impl Api {
             deleting: false,
             maker,
             is_meddled_with: false,
+            is_taken_as_it_was: false,
+            applied_at: None,
         };
         self.objects.insert(place, object.clone());
         object
@@ -279,6 +283,12 @@ impl Api {
             if object.deleting && object.finalizers.is_empty() {
                 self.drop_object(place);
             }
+        }
+    }
+
+    fn change_unseen(&mut self, place: &Place) {
+        if let Some(object) = self.objects.get_mut(place) {
+            object.is_taken_as_it_was = true;
         }
     }
 
@@ -338,14 +348,17 @@ impl Api {
                 deleting: false,
                 maker: maker_of(body),
                 is_meddled_with: false,
+                is_taken_as_it_was: false,
+                applied_at: None,
             },
         };
         let manager = ask.query.get("fieldManager").map_or("", String::as_str);
-        let is_changed = object.apply(manager, body);
+        let is_changed = object.apply(manager, body, self.now);
         if is_dry || !is_changed {
             // A write that changes nothing may still be a taking over.
             if let Some(before) = before.filter(|before| !is_dry && before.maker != maker_of(body))
             {
+                self.change_unseen(place);
                 let deed = Deed::Changed(place.clone(), before, object.clone());
                 self.deeds.push(deed);
             }

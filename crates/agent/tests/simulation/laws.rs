@@ -12,7 +12,7 @@ use super::broker::{approves, permits, permits_adoption, permits_remake};
 use super::copies::Asked;
 use super::object::{Fields, LABEL, Maker, Object, Place};
 use super::past::Past;
-use super::records::{RECORD, RECORDS, inventory};
+use super::records::{INVENTORY, RECORD, RECORDS, inventory};
 use super::stillness::{Farewell, Stillness};
 use super::world::World;
 
@@ -252,7 +252,7 @@ impl World {
     }
 
     fn witness_inventory(&mut self, place: &Place) {
-        let stack = place.name.strip_prefix("brokkr-inventory-");
+        let stack = place.name.strip_prefix(INVENTORY);
         if let Some(stack) = stack.and_then(|stack| stack.parse().ok()) {
             let named = inventory(&self.api, stack).len();
             self.witness.named.insert(stack, named);
@@ -392,6 +392,7 @@ impl World {
             || self.witness.refused.contains(&(stack, key_of(place)))
             || key_of(place).kept_kind().is_some()
             || object.asks_to_stay()
+            || object.is_taken_as_it_was
             || object.label() != Some(&stack.to_string())
     }
 }

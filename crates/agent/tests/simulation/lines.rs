@@ -74,6 +74,7 @@ async fn ask(
             },
             _ => {
                 world.witness_writer(life, &ask, &asked);
+                world.api.now = world.age().as_secs();
                 world.api.answer(&ask)
             }
         };

@@ -40,6 +40,10 @@ pub struct Object {
     pub maker: Maker,
     /// A stranger changed it since the agent last wrote it.
     pub is_meddled_with: bool,
+    /// It was taken over by a write that changed nothing, so that nobody can tell whether it was.
+    pub is_taken_as_it_was: bool,
+    /// The second in which the agent's apply last changed it.
+    pub applied_at: Option<u64>,
 }
 
 impl Object {
@@ -59,8 +63,8 @@ impl Object {
             .is_some_and(|value| value == "disabled")
     }
 
-    /// Server-side apply with `force`; whether it changed anything.
-    pub fn apply(&mut self, manager: &str, body: &Map<String, Value>) -> bool {
+    /// Server-side apply with `force`; whether it changed anything. `now` is in seconds.
+    pub fn apply(&mut self, manager: &str, body: &Map<String, Value>, now: u64) -> bool {
         let before = (self.fields.clone(), self.managers.clone());
         let wanted = fields_of(body);
         let me = (manager.to_owned(), "Apply");
@@ -77,7 +81,12 @@ impl Object {
         }
         self.managers.insert(me, wanted.into_keys().collect());
         self.is_meddled_with = false;
-        before != (self.fields.clone(), self.managers.clone())
+        let is_changed = before != (self.fields.clone(), self.managers.clone());
+        if is_changed {
+            self.is_taken_as_it_was = false;
+            self.applied_at = Some(now);
+        }
+        is_changed
     }
 
     /// Somebody's update of one field, which is theirs from now on.
@@ -114,6 +123,7 @@ impl Object {
             json!({
                 "manager": manager, "operation": operation, "apiVersion": place.api_version,
                 "fieldsType": "FieldsV1", "fieldsV1": fields,
+                "time": self.applied_at.filter(|_| *operation == "Apply").map(|at| at.to_string()),
             })
         });
         let managers: Vec<_> = managers.collect();

@@ -15,8 +15,19 @@ pub const RECORDS: &str = "brokkr-system";
 
 /// What the agent accepted lies there.
 pub const RECORD: &str = "brokkr-agent";
+/// Before the stack's id in the name of its inventory.
+pub const INVENTORY: &str = "brokkr-inventory-";
 /// What stands in the place of a UID that is not known yet.
 pub const PENDING: &str = "pending";
+
+/// The stacks that have an inventory, also such that the broker knows no more.
+pub fn recorded(api: &Api) -> impl Iterator<Item = StackId> {
+    let names = api
+        .objects
+        .keys()
+        .map(|place| place.name.strip_prefix(INVENTORY));
+    names.filter_map(|id| id?.parse().ok())
+}
 
 /// The UIDs of a stack's inventory; of pending ones, a word.
 pub fn inventory(api: &Api, stack: StackId) -> BTreeMap<Place, String> {
@@ -24,7 +35,7 @@ pub fn inventory(api: &Api, stack: StackId) -> BTreeMap<Place, String> {
         api_version: "v1".to_owned(),
         plural: "configmaps".to_owned(),
         namespace: Some(RECORDS.to_owned()),
-        name: format!("brokkr-inventory-{stack}"),
+        name: format!("{INVENTORY}{stack}"),
     };
     let Some(object) = api.objects.get(&head) else {
         return BTreeMap::new();

@@ -9,7 +9,7 @@ use super::api::FIXED;
 use super::broker::{Target, Version, Wanted, approves};
 use super::laws::{has, key_of};
 use super::object::{Fields, LABEL, Maker, Object, PRUNE, Place, RECREATE};
-use super::records::{PENDING, inventory};
+use super::records::{PENDING, inventory, recorded};
 use super::world::World;
 
 impl World {
@@ -175,11 +175,9 @@ impl World {
         object: &Object,
         wanted: &Fields,
     ) -> bool {
-        let is_recorded = self
-            .broker
-            .stacks
-            .keys()
-            .any(|other| inventory(&self.api, *other).get(place) == Some(&object.uid));
+        // Also by the inventory of a stack that a restore lost: nobody takes its objects but by hand.
+        let is_recorded = recorded(&self.api)
+            .any(|other| inventory(&self.api, other).get(place) == Some(&object.uid));
         let is_labelled = object
             .label()
             .is_some_and(|label| label != stack.to_string());

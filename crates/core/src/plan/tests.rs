@@ -38,6 +38,8 @@ enum Happening {
     StrangerTakesLabel(u8),
     StrangerCopiesLabel(u8),
     AnotherStackTakes(u8),
+    /// The stack was let go of: what it made keeps its marks, and is nobody's.
+    LetGo,
 }
 
 fn key(index: u8) -> ObjectKey {
@@ -64,6 +66,7 @@ impl World {
                 },
                 stack: ours.map(|_| STACK.to_owned()),
                 fields: ours,
+                applied_at: ours.map(|_| self.clock.to_string()),
                 managers: vec![ours.map_or("stranger", |_| FIELD_MANAGER).to_owned()],
                 asks_to_stay: false,
                 deleting: None,
@@ -97,8 +100,9 @@ impl World {
             return (false, 0);
         }
         for (&i, verdict) in &verdicts {
-            let is_new = matches!(verdict, Verdict::Create | Verdict::Adopt(_));
-            if is_new || !self.inventory.contains_key(&i) {
+            if let Verdict::Adopt(adoption) = verdict {
+                self.inventory.insert(i, adoption.claim());
+            } else if *verdict == Verdict::Create || !self.inventory.contains_key(&i) {
                 self.inventory.insert(i, Ownership::Pending);
             } else if let (Verdict::Update(_), Some(Ownership::Owned { written, .. })) =
                 (verdict, self.inventory.get_mut(&i))
@@ -211,6 +215,12 @@ impl World {
                     thing.live.stack = Some(ANOTHER.to_owned());
                 }
             }
+            Happening::LetGo => {
+                self.inventory.clear();
+                for thing in self.things.values_mut() {
+                    thing.made_by_us = false;
+                }
+            }
             Happening::StrangerCopiesLabel(i) => {
                 if let Some(thing) = self.things.get_mut(i) {
                     thing.live.stack = Some(STACK.to_owned());
@@ -244,6 +254,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => (0..6u8).prop_map(Happening::StrangerTakesLabel),
         1 => (0..6u8).prop_map(Happening::StrangerCopiesLabel),
         1 => (0..6u8).prop_map(Happening::AnotherStackTakes),
+        1 => Just(Happening::LetGo),
     ]
 }
 
@@ -277,7 +288,8 @@ proptest! {
         last in wanted(),
     ) {
         let mut world = World::default();
-        for happening in &happenings {
+        // Without an inventory nobody can tell what the stack was let go of from what it has.
+        for happening in happenings.iter().filter(|happening| !matches!(happening, Happening::LetGo)) {
             world.happen(happening);
         }
         world.inventory.clear();
@@ -297,10 +309,19 @@ fn live(uid: &str) -> Live {
         },
         stack: Some(STACK.to_owned()),
         fields: Some(Fingerprint::of(b"fields")),
+        applied_at: Some("noon".to_owned()),
         managers: vec![FIELD_MANAGER.to_owned()],
         asks_to_stay: false,
         deleting: None,
         ceded: Vec::new(),
+    }
+}
+
+/// The stack was about to take over the object, which had been its own until that time.
+fn claimed(uid: &str, applied_at: Option<&str>) -> Ownership {
+    Ownership::Claimed {
+        uid: uid.to_owned(),
+        applied_at: applied_at.map(str::to_owned),
     }
 }
 
@@ -356,6 +377,30 @@ fn an_object_is_written_only_if_it_is_ours_and_differs() {
             conflict.clone(),
         ),
         (Some(owned("a")), Some(live("b")), same, conflict.clone()),
+        (
+            Some(claimed("a", None)),
+            Some(live("a")),
+            same,
+            update.clone(),
+        ),
+        (
+            Some(claimed("a", Some("dawn"))),
+            Some(live("a")),
+            same,
+            update,
+        ),
+        (
+            Some(claimed("a", Some("noon"))),
+            Some(live("a")),
+            same,
+            conflict.clone(),
+        ),
+        (
+            Some(claimed("a", None)),
+            Some(live("b")),
+            same,
+            conflict.clone(),
+        ),
         (None, Some(live("a")), same, conflict),
     ];
     for (ownership, live, manifest, expected) in cases {
@@ -372,6 +417,21 @@ fn an_object_is_deleted_only_if_everything_says_that_it_is_ours_to_delete() {
         (1, owned("a"), Some(live("a")), false, delete.clone()),
         (1, owned("a"), None, false, Loss::Forget),
         (1, owned("a"), Some(live("b")), false, Loss::Forget),
+        (
+            1,
+            claimed("a", Some("dawn")),
+            Some(live("a")),
+            false,
+            delete.clone(),
+        ),
+        (
+            1,
+            claimed("a", Some("noon")),
+            Some(live("a")),
+            false,
+            Loss::Forget,
+        ),
+        (1, claimed("a", None), Some(live("b")), false, Loss::Forget),
         (
             1,
             Ownership::Pending,
@@ -444,6 +504,7 @@ fn what_is_not_ours_is_taken_only_if_the_stack_adopts_and_it_is_no_other_stacks(
     let taken = |if_identical| {
         Verdict::Adopt(Adoption {
             incarnation: live("b").incarnation,
+            applied_at: live("b").applied_at,
             managers: vec!["kubectl".to_owned()],
             if_identical,
         })
@@ -532,6 +593,7 @@ fn an_object_is_made_anew_only_if_its_manifest_allows_it_and_nothing_keeps_it() 
 fn an_adoption_that_was_examined_covers_the_same_object_only() {
     let adoption = |uid: &str, if_identical| Adoption {
         incarnation: live(uid).incarnation,
+        applied_at: None,
         managers: Vec::new(),
         if_identical,
     };
