@@ -23,7 +23,7 @@ use tokio::sync::{Mutex, Notify, Semaphore};
 
 pub(crate) use about::{Node, Quota};
 pub use connect::connect;
-pub(crate) use kinds::{Kinds, Scope};
+pub(crate) use kinds::{Kinds, MissingKind, Scope};
 pub(crate) use objects::Write;
 pub(crate) use resource::Resource;
 pub(crate) use see::{Absence, Sight};

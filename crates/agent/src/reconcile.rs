@@ -117,7 +117,7 @@ impl Reconciler {
                 self.carry_out(entry, &snapshot, &mut inventory, &stack.brake)
                     .await?
             }
-            Ok(Err(refused)) => Attempt::failed(refused),
+            Ok(Err(unfit)) => Attempt::failed(unfit.objects).missing(unfit.missing),
             Err(error) => Attempt::error(&error),
         };
         self.give_back(stack, inventory);

@@ -24,6 +24,17 @@ pub(crate) enum Scope {
 #[derive(Debug, Default)]
 pub(crate) struct Kinds(HashMap<(String, String), Vec<(Resource, Scope)>>);
 
+/// A kind in a version that is wanted and not served.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct MissingKind {
+    pub group: String,
+    pub kind: String,
+    pub api_version: String,
+}
+
+/// How often is looked for a kind that somebody waits for.
+const LOOK_FOR_MISSING: Duration = Duration::from_secs(2);
+
 /// What was served at a time.
 pub(super) struct Known {
     kinds: Arc<Kinds>,
@@ -55,6 +66,19 @@ impl Cluster {
             since: Instant::now(),
         });
         Ok(kinds)
+    }
+
+    /// Waits until one of these kinds is served. All who wait share the looks. It is not watched for: whoever may ask for
+    /// anything may ask which kinds there are, and not everybody may watch definitions, which are not all that brings kinds.
+    pub(crate) async fn served(&self, missing: &[MissingKind]) {
+        loop {
+            tokio::time::sleep(LOOK_FOR_MISSING).await;
+            match self.kinds(LOOK_FOR_MISSING).await {
+                Ok(kinds) if missing.iter().any(|kind| kinds.has(kind)) => return,
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "kinds cannot be looked for"),
+            }
+        }
     }
 
     /// Waits until a look found other kinds than the look before it.
@@ -106,6 +130,11 @@ impl Kinds {
             "" => kind.clone(),
             group => format!("{group}/{kind}"),
         })
+    }
+
+    fn has(&self, missing: &MissingKind) -> bool {
+        self.get(&missing.group, &missing.kind, &missing.api_version)
+            .is_some()
     }
 
     fn are_named_as(&self, other: &Self) -> bool {

@@ -3,6 +3,7 @@ use brokkr_core::wire::{HeldLoss, ObjectOutcome, ObjectResult};
 use jiff::Timestamp;
 
 use crate::Error;
+use crate::cluster::MissingKind;
 use crate::prune::Pruned;
 
 /// What an attempt at a stack came to.
@@ -16,6 +17,8 @@ pub struct Attempt {
     pub success: Option<Success>,
     /// What it would have deleted and may not.
     pub withheld: Withheld,
+    /// The kinds for want of which it failed.
+    pub(crate) missing: Vec<MissingKind>,
 }
 
 /// What an attempt does not delete until somebody decides.
@@ -71,6 +74,7 @@ impl Attempt {
             objects,
             success: None,
             withheld: Withheld::Unknown,
+            missing: Vec::new(),
         }
     }
 
@@ -127,6 +131,10 @@ impl Attempt {
     /// It did not come to its end.
     pub(crate) fn stopped(self) -> Self {
         self.held(STOPPED)
+    }
+
+    pub(crate) fn missing(self, missing: Vec<MissingKind>) -> Self {
+        Self { missing, ..self }
     }
 
     pub(crate) const fn with_success(mut self, success: Success) -> Self {

@@ -38,8 +38,8 @@ impl Reconciler {
                 let plan = plan::make(&self.cluster, judge, snapshot, &inventory).await?;
                 differences(&plan, snapshot, &inventory)
             }
-            Err(refused) => {
-                let refused = refused.iter();
+            Err(unfit) => {
+                let refused = unfit.objects.iter();
                 refused.map(|o| format!("{} (invalid)", o.object)).collect()
             }
         };

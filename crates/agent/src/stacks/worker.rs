@@ -19,6 +19,7 @@ use super::Workshop;
 use super::order::Order;
 use crate::backoff::Backoff;
 use crate::brake::Brake;
+use crate::cluster::MissingKind;
 use crate::reconcile::{Attempt, Ending, Stack};
 use content::Content;
 use tell::Story;
@@ -50,6 +51,8 @@ struct Pause {
     attempt: Instant,
     /// When the objects are due to be looked at.
     look: Option<Instant>,
+    /// The kinds with any of which the next attempt is worth it at once.
+    missing: Vec<MissingKind>,
 }
 
 /// Why a worker stopped waiting.
@@ -145,6 +148,7 @@ impl Worker {
         let (sync, reason) = tell::said(&attempt.ending, Sync::Synced, Sync::Applying);
         self.say(Some(entry.sequence), sync, reason);
         let ambient = &*self.workshop.ambient;
+        let missing = attempt.missing;
         let wait = match attempt.ending {
             Ending::Done | Ending::Held(_) => {
                 self.retry.reset();
@@ -160,6 +164,7 @@ impl Worker {
         Pause {
             attempt: Instant::now() + wait,
             look,
+            missing,
         }
     }
 
@@ -191,11 +196,18 @@ impl Worker {
                 None => std::future::pending().await,
             }
         };
+        let kind = async {
+            match pause.missing.as_slice() {
+                [] => std::future::pending().await,
+                missing => self.workshop.reconciler.cluster.served(missing).await,
+            }
+        };
         tokio::select! {
            biased;
             () = self.shutdown.cancelled() => Woken::Order,
             Ok(()) = self.orders.changed() => Woken::Order,
             () = sleep_until(pause.attempt) => Woken::Attempt,
+            () = kind => Woken::Attempt,
             () = look => Woken::Look,
         }
     }

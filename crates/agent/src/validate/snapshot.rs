@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::definition::Definitions;
 use super::needs;
 use super::own::OwnNamespace;
-use crate::cluster::{Cluster, Kinds, Resource, Scope};
+use crate::cluster::{Cluster, Kinds, MissingKind, Resource, Scope};
 use crate::{Environment, Error};
 
 /// Where objects go that name no namespace, in a stack that names none either; as `kubectl` does.
@@ -46,6 +46,15 @@ pub(crate) struct Object {
     pub ignored: Option<Ignored>,
 }
 
+/// Why a content cannot be applied here.
+#[derive(Default)]
+pub(crate) struct Unfit {
+    /// Each object that is refused, and why.
+    pub objects: Vec<ObjectOutcome>,
+    /// Kinds that somebody else may bring yet.
+    pub missing: Vec<MissingKind>,
+}
+
 /// Whether the cluster serves the object's kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Served {
@@ -54,14 +63,14 @@ pub(crate) enum Served {
     ByDefinition,
 }
 
-/// Reads a content; or says of each object why it cannot be applied here.
+/// Reads a content; or says why it cannot be applied here.
 pub(crate) async fn read(
     cluster: &Cluster,
     own: OwnNamespace<'_>,
     environment: &Arc<Environment>,
     entry: &TargetStack,
     text: &Arc<str>,
-) -> Result<Result<Snapshot, Vec<ObjectOutcome>>, Error> {
+) -> Result<Result<Snapshot, Unfit>, Error> {
     let manifests = parse(text, entry.default_namespace.as_deref()).await?;
     let definitions = Definitions::of(&manifests);
     let mut kinds = cluster.kinds(KINDS_AGE).await?;
@@ -77,10 +86,15 @@ pub(crate) async fn read(
         creates_namespace: entry.create_namespace,
         stack: entry.stack.to_string(),
     };
-    match resolver.resolve(manifests) {
-        Ok(snapshot) => environment.allow(cluster, entry, snapshot).await,
-        refused => Ok(refused),
-    }
+    let snapshot = match resolver.resolve(manifests) {
+        Ok(snapshot) => snapshot,
+        Err(unfit) => return Ok(Err(unfit)),
+    };
+    let allowed = environment.allow(cluster, entry, snapshot).await?;
+    Ok(allowed.map_err(|objects| Unfit {
+        objects,
+        missing: Vec::new(),
+    }))
 }
 
 async fn parse(text: &Arc<str>, namespace: Option<&str>) -> Result<Vec<Manifest>, Error> {
@@ -104,7 +118,8 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    fn resolve(&self, manifests: Vec<Manifest>) -> Result<Snapshot, Vec<ObjectOutcome>> {
+    fn resolve(&self, manifests: Vec<Manifest>) -> Result<Snapshot, Unfit> {
+        let missing: Vec<_> = manifests.iter().filter_map(|m| self.missing(m)).collect();
         let mut objects = Vec::with_capacity(manifests.len());
         let mut refused = Vec::new();
         let mut seen = HashSet::new();
@@ -135,7 +150,10 @@ impl Resolver<'_> {
             refused.push(invalid(key.clone(), reason));
         }
         if !refused.is_empty() {
-            return Err(refused);
+            return Err(Unfit {
+                objects: refused,
+                missing,
+            });
         }
         needs::keep_those_in(&mut objects, &seen);
         Ok(Snapshot { objects, namespace })
@@ -176,6 +194,15 @@ impl Resolver<'_> {
             needs,
             served,
             ignored,
+        })
+    }
+
+    fn missing(&self, manifest: &Manifest) -> Option<MissingKind> {
+        let is_missing = self.served(manifest).is_err();
+        is_missing.then(|| MissingKind {
+            group: manifest.group().to_owned(),
+            kind: manifest.kind.clone(),
+            api_version: manifest.api_version.clone(),
         })
     }
 

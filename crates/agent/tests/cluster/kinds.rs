@@ -5,7 +5,7 @@ use kube::Api;
 
 use crate::bed::{Bed, config_map, results};
 
-fn definition(group: &str, property: &str) -> String {
+pub fn definition(group: &str, property: &str) -> String {
     format!(
         "---
 apiVersion: apiextensions.k8s.io/v1
@@ -28,7 +28,7 @@ spec:
     )
 }
 
-fn widget(group: &str, property: &str) -> String {
+pub fn widget(group: &str, property: &str) -> String {
     format!(
         "---\napiVersion: {group}/v1\nkind: Widget\nmetadata: {{name: w}}\nspec: {{{property}: big}}\n"
     )

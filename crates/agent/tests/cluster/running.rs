@@ -1,7 +1,9 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use brokkr_agent::Settings;
+use brokkr_agent::reconcile::Ending;
 use brokkr_client::{Client, PlainHttp};
 use brokkr_core::Epoch;
 use brokkr_core::ambient::System;
@@ -15,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bed::{Bed, config_map, yes};
 use crate::broker::{Answer, Broker, state};
+use crate::kinds::{definition, widget};
 
 /// A whole agent beside a bed.
 struct Agent {
@@ -293,5 +296,40 @@ async fn what_the_cluster_is_is_told_until_it_is_taken_and_then_no_more() {
     let told = broker.told().facts.clone();
     assert_eq!(told.len(), 3, "it has not changed since");
     assert!(told[2].kinds.contains("apps/Deployment") && told[2].kubernetes_version.is_some());
+    agent.stop().await;
+}
+
+/// RELIABILITY F27: a definition that somebody else brings, long after it was wanted.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make test"]
+async fn a_kind_that_comes_later_is_found_before_the_next_retry() {
+    let (mut bed, broker) = (Bed::new().await, Broker::start().await);
+    let group = format!("{}.example.io", bed.namespace);
+    let entry = publish(&mut bed, &broker, &widget(&group, "size"));
+    broker.answer(TargetState {
+        stacks: vec![entry.clone()],
+        ..state(Epoch::generate(&System), 1)
+    });
+    let agent = Agent::start(&bed, &broker);
+    // The fifth attempt comes 8 to 16 seconds after the fourth.
+    until("four attempts", async || {
+        let told = broker.told();
+        told.events.iter().any(|event| event.count >= 4)
+    })
+    .await;
+    let events: BTreeSet<_> = broker.told().events.iter().map(|event| event.id).collect();
+    assert_eq!(events.len(), 1, "one failure that counts");
+    // By another agent's hands, which is how a person's look to this one.
+    let mut somebody = Bed::new().await;
+    let brought = somebody.apply(&definition(&group, "size")).await;
+    assert_eq!(brought.ending, Ending::Done, "{brought:?}");
+    let established = Instant::now();
+    until("synced", async || {
+        let told = broker.told();
+        let status = told.statuses.get(&entry.stack);
+        status.is_some_and(|status| status.sync == Sync::Synced)
+    })
+    .await;
+    assert!(established.elapsed() < Duration::from_secs(5));
     agent.stop().await;
 }

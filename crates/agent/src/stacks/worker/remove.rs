@@ -80,6 +80,7 @@ impl Worker {
         Pause {
             attempt: Instant::now() + wait,
             look: None,
+            missing: Vec::new(),
         }
     }
 }

@@ -32,6 +32,7 @@ impl Worker {
             let mut pause = Pause {
                 attempt: Instant::now() + wait,
                 look,
+                missing: Vec::new(),
             };
             loop {
                 match self.wait(&pause).await {
