@@ -51,7 +51,11 @@ pub fn play(seed: u64, client: &Client, plot: Plot) -> Result<Tale, String> {
         };
         let ended = match plot {
             Plot::Chance => stage.chance().await,
-            Plot::CutShort { points, then } => stage.cut_short(points, then).await,
+            Plot::CutShort {
+                points,
+                then,
+                with_fixed_fields,
+            } => stage.cut_short(points, then, with_fixed_fields).await,
             Plot::Day(mood) => stage.day(mood).await,
             Plot::Forgotten => stage.forgotten().await,
         };

@@ -218,7 +218,7 @@ impl World {
         if self.chance(50) {
             object["metadata"]["annotations"] = json!({ "brokkr.io/prune": "disabled" });
         }
-        if self.chance(400) {
+        if self.has_fixed_fields && self.chance(400) {
             object["data"]["fixed"] = self.random.u32(0..2).to_string().into();
             if self.chance(400) {
                 object["metadata"]["annotations"]["brokkr.io/recreate"] = "enabled".into();

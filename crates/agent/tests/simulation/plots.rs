@@ -15,7 +15,11 @@ pub enum Plot {
     /// Anybody does anything, and anything may break.
     Chance,
     /// The agent dies in the middle of an update, so many points behind its publish.
-    CutShort { points: u32, then: Then },
+    CutShort {
+        points: u32,
+        then: Then,
+        with_fixed_fields: bool,
+    },
     /// For a day, something else answers in the broker's place.
     Day(Mood),
     /// A removal is confirmed, and the broker is put back to before it.
@@ -151,11 +155,17 @@ impl Stage {
     }
 
     /// An agent that dies anywhere goes on where it was, back, or away; what it left behind is taken up.
-    pub async fn cut_short(&self, points: u32, then: Then) -> Result<(), String> {
+    pub async fn cut_short(
+        &self,
+        points: u32,
+        then: Then,
+        with_fixed_fields: bool,
+    ) -> Result<(), String> {
         let stack = {
             let mut world = self.shared.world();
             world.weather = Weather::default();
             world.lease = Duration::from_secs(90);
+            world.has_fixed_fields = with_fixed_fields;
             world.publish_to(0, &*self.shared.ambient)
         };
         let mut agent = self.begin();

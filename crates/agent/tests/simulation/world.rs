@@ -42,6 +42,8 @@ pub struct World {
     pub points_to_live: Option<u32>,
     /// Whether anybody decides about what is held.
     pub is_attended: bool,
+    /// Whether objects have fields that cannot be changed, for which a server may refuse a whole update.
+    pub has_fixed_fields: bool,
     begun: Instant,
     pub log: Vec<String>,
 }
@@ -119,6 +121,7 @@ impl Shared {
             lease: Duration::from_secs([9, 30, 90][random.usize(0..3)]),
             points_to_live: None,
             is_attended: true,
+            has_fixed_fields: true,
             begun,
             log: Vec::new(),
             random,
