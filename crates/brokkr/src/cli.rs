@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, apply, audit, broker, completion, context, dev, doctor, epochs, events, explain,
-    generator, history, key, login, removals, rollback, rotate_key, settings, stack, status,
+    generator, history, key, login, removals, rollback, rotate_key, settings, stack, status, wait,
     whoami,
 };
 
@@ -42,6 +42,7 @@ pub enum Command {
     History(history::History),
     Rollback(rollback::Rollback),
     Status(status::Status),
+    Wait(wait::Wait),
     Events(events::Events),
     Removals(removals::Removals),
     Audit(audit::Audit),

@@ -21,6 +21,7 @@ pub mod rotate_key;
 pub mod settings;
 pub mod stack;
 pub mod status;
+pub mod wait;
 pub mod whoami;
 
 mod advice;
@@ -28,4 +29,3 @@ mod new_key;
 mod plan;
 mod removal;
 mod traits;
-mod wait;

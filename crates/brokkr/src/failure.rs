@@ -1,5 +1,5 @@
 //! How a command ends: 0 when it did what was asked, 1 when it could not, 2 when it was asked wrongly, 78 when
-//! what it is set up with must not be used.
+//! what it is set up with must not be used, 124 when it waited for as long as it should.
 
 use std::fmt::Write as _;
 use std::io;
@@ -15,6 +15,14 @@ use crate::terminal;
 #[error("{0}")]
 pub struct Usage(pub String);
 
+/// It was waited for, as long as was asked for, and has not come.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct TimedOut(pub String);
+
+/// As `timeout` of the GNU coreutils ends.
+const TIMED_OUT: u8 = 124;
+
 /// `EX_CONFIG` of `sysexits.h`: whoever starts us again need not try.
 const CONFIGURATION: u8 = 78;
 
@@ -29,6 +37,8 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     terminal::say(&describe(&error));
     if error.downcast_ref::<Usage>().is_some() {
         ExitCode::from(2)
+    } else if error.is::<TimedOut>() {
+        ExitCode::from(TIMED_OUT)
     } else if is_about_configuration(&error) {
         ExitCode::from(CONFIGURATION)
     } else {
@@ -134,6 +144,10 @@ mod tests {
         let broken = io::Error::from(io::ErrorKind::BrokenPipe);
         assert_eq!(exit_code(Err(broken.into())), ExitCode::SUCCESS);
         assert_eq!(exit_code(Err(Usage("no".into()).into())), ExitCode::from(2));
+        assert_eq!(
+            exit_code(Err(TimedOut("no".into()).into())),
+            ExitCode::from(124)
+        );
         assert_eq!(exit_code(Err(anyhow!("no"))), ExitCode::FAILURE);
     }
 }

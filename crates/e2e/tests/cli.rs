@@ -9,7 +9,8 @@ use brokkr_e2e::{Cli, PATIENCE, Stage, World, eventually, unique};
 
 on_both_engines!(
     a_stack_from_the_first_apply_to_its_end,
-    what_cannot_be_done_ends_with_its_code
+    what_cannot_be_done_ends_with_its_code,
+    a_pipeline_waits_for_as_many_agents_as_it_says
 );
 
 async fn a_stack_from_the_first_apply_to_its_end(stage: &Stage) -> Result<()> {
@@ -135,6 +136,48 @@ async fn what_cannot_be_done_ends_with_its_code(stage: &Stage) -> Result<()> {
     ];
     let fails = cli.ends(&waiting, failure).await?;
     ensure!(fails.stderr.contains("datta"), "it says why: {fails:?}");
+    Ok(())
+}
+
+async fn a_pipeline_waits_for_as_many_agents_as_it_says(stage: &Stage) -> Result<()> {
+    let world = stage.world().await?;
+    // With an agent named `other`, which never runs.
+    let cli = signed_in(stage, &world).await?;
+    let stack = world.stack("shop").await?;
+    let wait = |args: &[&'static str]| [&["wait", "--stack", "shop"], args].concat();
+    let nothing = cli.ends(&wait(&[]), 1).await?;
+    ensure!(
+        nothing.stderr.contains("nothing was published"),
+        "{nothing:?}"
+    );
+
+    stack.publish(&config_map("a", "1")).await?;
+    let said = cli.does(&wait(&[])).await?;
+    ensure!(
+        said.stderr
+            .contains("Stack shop runs sequence 1 everywhere."),
+        "{said:?}"
+    );
+    cli.does(&["stack", "target", "shop", "--agent", "other"])
+        .await?;
+    stack.publish(&config_map("a", "2")).await?;
+    let late = cli.ends(&wait(&["--timeout", "1s"]), 124).await?;
+    ensure!(late.stderr.contains("brokkr status shop"), "{late:?}");
+    for share in ["1", "50%"] {
+        let said = cli.does(&wait(&["--agents", share])).await?;
+        ensure!(said.stderr.contains("runs sequence 2 at"), "{said:?}");
+    }
+    let old = cli.ends(&wait(&["--sequence", "1"]), 1).await?;
+    ensure!(old.stderr.contains("sequence 2 was published"), "{old:?}");
+    cli.ends(&wait(&["--agents", "0"]), 2).await?;
+
+    // What no agent takes is said as soon as it is clear that too few can have it.
+    let poison = config_map("a", "1").replace("\ndata:", "\ndatta:");
+    stack.publish(&poison).await?;
+    cli.ends(&wait(&["--agents", "1", "--timeout", "1s"]), 124)
+        .await?;
+    let failed = cli.ends(&wait(&["--timeout", "60s"]), 1).await?;
+    ensure!(failed.stderr.contains("datta"), "{failed:?}");
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::plan::Care;
 use super::removal::Deletable;
-use super::wait::Wait;
+use super::wait::Following;
 use crate::connection::Connection;
 use crate::failure::Usage;
 use crate::output::{Cell, Output, Row};
@@ -59,7 +59,7 @@ pub struct Apply {
     #[command(flatten)]
     care: Care,
     #[command(flatten)]
-    wait: Wait,
+    wait: Following,
     #[command(flatten)]
     connection: Connection,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use clap::Args;
 use super::apply::describe;
 use super::plan::Care;
 use super::removal::Deletable;
-use super::wait::Wait;
+use super::wait::Following;
 use crate::connection::Connection;
 use crate::output::Output;
 use crate::terminal::say;
@@ -37,7 +37,7 @@ pub struct Rollback {
     #[command(flatten)]
     care: Care,
     #[command(flatten)]
-    wait: Wait,
+    wait: Following,
     #[command(flatten)]
     connection: Connection,
     #[command(flatten)]

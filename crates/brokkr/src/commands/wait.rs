@@ -1,42 +1,96 @@
-//! Following a publish until every agent runs it, for people who watch and pipelines that must know.
+//! Waiting until agents are where they should be, for people who watch and pipelines that must know.
 
 use std::time::Duration;
 
-use anyhow::bail;
-use brokkr_client::{Client, Error};
-use brokkr_core::name::{Name, Reference};
-use brokkr_core::wire::{Stack, Sync, TargetStatus};
+use anyhow::Context as _;
+use brokkr_client::Client;
+use brokkr_core::name::Reference;
+use brokkr_core::wire::Stack;
 use clap::Args;
-use tokio::time::{Instant, sleep};
 
-use super::advice::filled;
+use crate::connection::Connection;
 use crate::duration;
-use crate::output::printable;
-use crate::terminal::say;
 
+mod aim;
+mod follow;
 mod verdict;
 
-use verdict::Verdict;
+use aim::{Aim, Goal, Share};
+use follow::follow;
 
-/// Whether to follow.
+/// Wait until agents have a stack's newest sequence, or run it well
+///
+/// Ends with 0 as soon as it is so, and with 124 when the time is over. It ends with 1 when it will not be so before somebody does
+/// something: too many agents cannot apply it or run it badly for longer than 15 seconds, hold it or are paused; a newer sequence
+/// was published meanwhile; or no agent is responsible.
 #[derive(Args)]
+#[command(after_help = "Example:
+  brokkr wait --stack checkout
+  brokkr wait --stack checkout --for synced --timeout 30s
+  brokkr wait --stack checkout --agents 95% --timeout 30m")]
 pub struct Wait {
+    /// The stack's name or id
+    #[arg(long)]
+    stack: Reference,
+
+    /// What to wait for
+    #[arg(long = "for", value_name = "WHAT", value_enum, default_value_t)]
+    goal: Goal,
+
+    /// How many of its agents are enough: a number, or a share such as 95% [default: all of them]
+    #[arg(long, value_name = "SHARE")]
+    agents: Option<Share>,
+
+    /// The sequence to wait for [default: the newest]
+    #[arg(long, value_name = "N")]
+    sequence: Option<u64>,
+
+    #[command(flatten)]
+    timeout: Timeout,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Whether a command waits for what it has published.
+#[derive(Args)]
+pub struct Following {
     /// Wait until every agent has applied it and it runs well
     #[arg(long)]
     wait: bool,
 
+    #[command(flatten)]
+    timeout: Timeout,
+}
+
+#[derive(Args)]
+struct Timeout {
     /// For how long to wait
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse)]
     timeout: Duration,
 }
 
-const PAUSE: Duration = Duration::from_millis(500);
-/// Agents retry what fails, and much of it heals within this time: a definition that is not served
-/// yet, a quota that is being raised.
-const GRACE: Duration = Duration::from_secs(15);
-
 impl Wait {
-    /// Waits, if that was asked for, until `sequence` runs everywhere.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let client = self.connection.client()?;
+        let stack = client.stack(&self.stack).await?;
+        let head = stack.head.as_ref().map(|head| head.sequence);
+        let sequence = self.sequence.or(head).with_context(|| {
+            format!(
+                "nothing was published to stack {0} yet — `brokkr apply -f FILE --stack {0}` does",
+                self.stack
+            )
+        })?;
+        let aim = Aim {
+            sequence,
+            goal: self.goal,
+            share: self.agents.unwrap_or_default(),
+        };
+        follow(&client, &stack, &aim, self.timeout.timeout).await
+    }
+}
+
+impl Following {
+    /// Waits, if that was asked for, until `sequence` runs well everywhere.
     pub async fn follow(
         &self,
         client: &Client,
@@ -46,93 +100,12 @@ impl Wait {
         if !self.wait {
             return Ok(());
         }
-        let name = &Reference::of(stack.generator.as_ref(), &stack.name);
-        let began = Instant::now();
-        let mut in_trouble_since = None;
-        let mut progress = Progress::default();
-        while began.elapsed() <= self.timeout {
-            match look(client, stack, sequence, &mut progress).await? {
-                Verdict::Done => {
-                    say(&format!(
-                        "Stack {name} runs sequence {sequence} everywhere."
-                    ));
-                    return Ok(());
-                }
-                Verdict::Nobody => bail!(
-                    "no agent is responsible for stack {name} — name one with `brokkr stack target {name} --agent AGENT`"
-                ),
-                Verdict::Superseded(newer) => bail!(
-                    "sequence {newer} was published before every agent had {sequence} — `brokkr history {name}` shows by whom"
-                ),
-                Verdict::Paused(told) => bail!(
-                    "sequence {sequence} of stack {name} is published, and {told} — it goes on by itself when that is resumed"
-                ),
-                Verdict::InTrouble(trouble) => {
-                    let since = in_trouble_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() > GRACE {
-                        bail!("{trouble} — `brokkr events --stack {name}` tells more");
-                    }
-                }
-                Verdict::Going => in_trouble_since = None,
-            }
-            sleep(PAUSE).await;
-        }
-        bail!(
-            "sequence {sequence} does not run everywhere after {} s — `brokkr status {name}` shows where it does",
-            self.timeout.as_secs()
+        follow(
+            client,
+            stack,
+            &Aim::everywhere(sequence),
+            self.timeout.timeout,
         )
-    }
-}
-
-async fn look(
-    client: &Client,
-    stack: &Stack,
-    sequence: u64,
-    progress: &mut Progress,
-) -> anyhow::Result<Verdict> {
-    match client.stack_status(&Reference::Id(stack.id.uuid())).await {
-        Ok(statuses) => {
-            let name = Reference::of(stack.generator.as_ref(), &stack.name).to_string();
-            progress.show(&statuses, &name);
-            Ok(Verdict::of(&statuses, sequence, &name))
-        }
-        // A broker that restarts is no failed deployment.
-        Err(Error::Unreachable { .. }) => Ok(Verdict::Going),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Says what has changed since it was shown last.
-#[derive(Default)]
-struct Progress {
-    shown: Vec<(Name, String)>,
-}
-
-impl Progress {
-    fn show(&mut self, statuses: &[TargetStatus], stack: &str) {
-        let now: Vec<_> = statuses
-            .iter()
-            .map(|status| (status.agent_name.clone(), line(status, stack)))
-            .collect();
-        for entry in &now {
-            if !self.shown.contains(entry) {
-                say(&format!("  {}: {}", entry.0, entry.1));
-            }
-        }
-        self.shown = now;
-    }
-}
-
-fn line(status: &TargetStatus, stack: &str) -> String {
-    let mut line = format!("{:?}", status.sync);
-    if status.sync == Sync::Synced {
-        line = format!("{line}, {:?}", status.health);
-    }
-    match &status.reason {
-        Some(reason) => {
-            let reason = filled(reason, stack, &status.agent_name);
-            format!("{line}: {}", printable(&reason))
-        }
-        None => line,
+        .await
     }
 }
