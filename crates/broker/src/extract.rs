@@ -5,7 +5,7 @@ use std::str::FromStr;
 use axum::RequestExt as _;
 use axum::body::{Bytes, HttpBody as _};
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
 use http::request::Parts;
@@ -23,16 +23,33 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        if !has_type(
-            request.headers(),
-            &["application/json", "application/merge-patch+json"],
-        ) {
-            return Err(Error::UnsupportedMediaType(
-                "send JSON, with `Content-Type: application/json`".to_owned(),
-            ));
-        }
-        json(&body(request, state).await?).map(Self)
+        json(&json_body(request, state).await?).map(Self)
     }
+}
+
+/// No body at all, or `null`, where all of it may be left out.
+impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>> {
+        if request.body().is_end_stream() {
+            return Ok(None);
+        }
+        let body: Option<T> = json(&json_body(request, state).await?)?;
+        Ok(body.map(Self))
+    }
+}
+
+async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+    if !has_type(
+        request.headers(),
+        &["application/json", "application/merge-patch+json"],
+    ) {
+        return Err(Error::UnsupportedMediaType(
+            "send JSON, with `Content-Type: application/json`".to_owned(),
+        ));
+    }
+    body(request, state).await
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {

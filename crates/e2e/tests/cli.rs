@@ -3,7 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 
 use anyhow::{Context, Result, ensure};
-use brokkr_core::wire::{DeploymentObject, Health, RecordedEvent, Removal, Sync, TargetStatus};
+use brokkr_core::wire::{
+    Action, DeploymentObject, Health, RecordedEvent, Removal, Sync, TargetStatus,
+};
 use brokkr_e2e::manifests::config_map;
 use brokkr_e2e::{Cli, PATIENCE, Stage, World, eventually, unique};
 
@@ -86,6 +88,16 @@ async fn a_stack_from_the_first_apply_to_its_end(stage: &Stage) -> Result<()> {
         "{events:#?}"
     );
 
+    for dry in [
+        &["stack", "untarget", "shop", "--agent", agent, "--dry-run"][..],
+        &["stack", "delete", "shop", "--dry-run"],
+    ] {
+        let said = cli.does(dry).await?;
+        ensure!(
+            said.stdout.contains(agent) && said.stderr.contains("leave 1. Nothing was changed."),
+            "{said:?}"
+        );
+    }
     cli.does(&["stack", "delete", "shop", "--yes"]).await?;
     eventually("nothing is left to remove", PATIENCE, async || {
         let open: Vec<Removal> = cli.reads(&["removals", "list"]).await?;
@@ -95,6 +107,9 @@ async fn a_stack_from_the_first_apply_to_its_end(stage: &Stage) -> Result<()> {
     .await?;
     let left = world.cluster.config_maps(&namespace).await?;
     ensure!(left.is_empty(), "{left:?}");
+    let events: Vec<RecordedEvent> = cli.reads(&["events", "--stack", "shop"]).await?;
+    let last = events.first().context("its events are kept")?;
+    ensure!(last.event.action == Action::Remove, "{events:#?}");
     Ok(())
 }
 

@@ -23,7 +23,7 @@ pub(super) struct EventQuery {
     /// Of this agent: id or name.
     #[param(value_type = Option<String>)]
     agent: Option<Reference>,
-    /// Of this stack: id, name or generator:name.
+    /// Of this stack: id, name or generator:name. A name that no stack has any more is that of the one deleted last.
     #[param(value_type = Option<String>)]
     stack: Option<Reference>,
     /// At most so many rows: 1 to 500, 100 if absent.
@@ -55,7 +55,7 @@ pub(super) async fn list(
         filter.agent = Some(agents::find(agent, &scope, &mut tx).await?.id);
     }
     if let Some(stack) = &query.stack {
-        filter.stack = Some(stacks::find(stack, &scope, &mut tx).await?.stack.id);
+        filter.stack = Some(stacks::find_ever(stack, &scope, &mut tx).await?.stack.id);
     }
     let rows = agent_events::list(filter, &scope, before, limit + 1, &mut tx).await?;
     let page = page::paged(rows, limit, |row: &EventRow| {

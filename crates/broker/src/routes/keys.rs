@@ -156,14 +156,15 @@ pub(super) async fn revoke(
 ///
 /// The old key ends when the new one is used first, or with `overlap` so long after this. If it was rotated
 /// before and nobody used the key of that rotation, this one takes that key's place.
-#[utoipa::path(post, path = "/keys/{key}/rotate", tag = "keys", request_body = RotateKey,
+#[utoipa::path(post, path = "/keys/{key}/rotate", tag = "keys", request_body = Option<RotateKey>,
     params(("key" = String, Path, description = "Id")), responses((status = 201, body = RotatedKey)))]
 pub(super) async fn rotate(
     State(broker): State<Arc<Broker>>,
     caller: Caller,
     Path(key): Path<KeyId>,
-    Json(RotateKey { overlap }): Json<RotateKey>,
+    rotate: Option<Json<RotateKey>>,
 ) -> Result<(StatusCode, Json<RotatedKey>)> {
+    let RotateKey { overlap } = rotate.map(|Json(rotate)| rotate).unwrap_or_default();
     let rotate = changes::RotateKey {
         key,
         by: RotatedBy::Admin,

@@ -35,13 +35,14 @@ pub(super) async fn me(State(broker): State<Arc<Broker>>, caller: Caller) -> Res
 ///
 /// The old key ends when the new one is used first, or with `overlap` so long after this. If it was rotated
 /// before and nobody used the key of that rotation, this one takes that key's place.
-#[utoipa::path(post, path = "/me/rotate", tag = "me", request_body = RotateKey,
+#[utoipa::path(post, path = "/me/rotate", tag = "me", request_body = Option<RotateKey>,
     responses((status = 201, body = RotatedKey)))]
 pub(super) async fn rotate(
     State(broker): State<Arc<Broker>>,
     caller: Caller,
-    Json(RotateKey { overlap }): Json<RotateKey>,
+    rotate: Option<Json<RotateKey>>,
 ) -> Result<(StatusCode, Json<RotatedKey>)> {
+    let RotateKey { overlap } = rotate.map(|Json(rotate)| rotate).unwrap_or_default();
     let rotate = keys::RotateKey {
         key: caller.key,
         by: RotatedBy::Holder,

@@ -162,6 +162,57 @@ pub(crate) async fn find(reference: &Reference, scope: &Scope, tx: &mut Tx) -> R
         .ok_or(Error::NotFound("stack"))
 }
 
+/// Finds a stack in the caller's scope, also one that was deleted: of several of one name the living one, else the one
+/// that was deleted last.
+pub(crate) async fn find_ever(
+    reference: &Reference,
+    scope: &Scope,
+    tx: &mut Tx,
+) -> Result<StackRow> {
+    match find(reference, scope, tx).await {
+        Err(Error::NotFound(_)) => {}
+        found => return found,
+    }
+    let row: Option<Row> = match reference {
+        Reference::Id(id) => on!(tx, |c| {
+            sqlx::query_as(select_stacks!(
+                "where s.id = $1 and s.deleted_at is not null and ($2 is null or s.owner_id = $2)"
+            ))
+            .bind(id)
+            .bind(scope.only())
+            .fetch_optional(c)
+            .await
+        })?,
+        Reference::Named { owner: None, name } => on!(tx, |c| {
+            sqlx::query_as(select_stacks!(
+                "where s.name = $1 and s.owner_id = $2 and s.deleted_at is not null
+                 order by s.deleted_at desc limit 1"
+            ))
+            .bind(name.as_str())
+            .bind(scope.owner())
+            .fetch_optional(c)
+            .await
+        })?,
+        Reference::Named {
+            owner: Some(owner),
+            name,
+        } => on!(tx, |c| {
+            sqlx::query_as(select_stacks!(
+                "where s.name = $1 and g.name = $2 and s.deleted_at is not null and ($3 is null or s.owner_id = $3)
+                 order by s.deleted_at desc limit 1"
+            ))
+            .bind(name.as_str())
+            .bind(owner.as_str())
+            .bind(scope.only())
+            .fetch_optional(c)
+            .await
+        })?,
+    };
+    row.map(StackRow::try_from)
+        .transpose()?
+        .ok_or(Error::NotFound("stack"))
+}
+
 /// A deleted stack in the caller's scope; none if there is no such stack, or if its generator was deleted too.
 pub(crate) async fn find_deleted(
     id: StackId,

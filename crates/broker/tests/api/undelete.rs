@@ -1,7 +1,10 @@
 //! A deleted stack comes back as it was.
 
-use brokkr_client::Client;
-use brokkr_core::wire::{Code, Confirmation, CreateStack, Stack};
+use brokkr_client::{Client, EventFilter};
+use brokkr_core::EventId;
+use brokkr_core::ambient::System;
+use brokkr_core::wire::{Action, AgentEvent, Code, Confirmation, CreateStack, Outcome, Stack};
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::harness::*;
@@ -10,6 +13,7 @@ on_both_engines!(
     a_stack_comes_back_with_all_that_it_had,
     only_what_the_deletion_took_comes_back,
     what_cannot_come_back_says_why,
+    the_events_of_a_deleted_stack_are_found_by_its_name,
 );
 
 async fn deleted(client: &Client) -> Stack {
@@ -169,4 +173,82 @@ async fn what_cannot_come_back_says_why(engine: Engine) {
     );
     assert!(admin.deleted_stacks().await.expect("stacks").is_empty());
     broker.stop().await;
+}
+
+/// One stack of that name after the other, each with an event; the reasons of those that its name finds.
+async fn the_events_of_a_deleted_stack_are_found_by_its_name(engine: Engine) {
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
+    let key = create_generator(&admin, "ci").await;
+    let (ci, other) = (
+        broker.client(&key),
+        broker.client(&create_generator(&admin, "other").await),
+    );
+    let found = async |client: &Client, stack: &str| {
+        let filter = EventFilter {
+            stack: Some(name(stack)),
+            ..EventFilter::default()
+        };
+        let events = client.events(&filter, 100).await?;
+        let reasons = events.into_iter().map(|found| found.event.reason);
+        Ok::<Vec<_>, brokkr_client::Error>(reasons.flatten().collect())
+    };
+    for reason in ["first", "second"] {
+        create_stack(&admin, "shop").await;
+        target(&admin, "edge", "shop").await;
+        let stack = admin.stack(&name("shop")).await.expect("a stack").id;
+        agent
+            .report_events(vec![event(stack, reason)])
+            .await
+            .expect("reported");
+        assert_eq!(found(&admin, "shop").await.expect("events"), [reason]);
+        admin
+            .delete_stack(&name("shop"), None, &[])
+            .await
+            .expect("deleted");
+        assert_eq!(found(&admin, "shop").await.expect("events"), [reason]);
+        assert_eq!(
+            found(&admin, &stack.to_string()).await.expect("events"),
+            [reason]
+        );
+    }
+    create_stack(&admin, "shop").await;
+    assert!(found(&admin, "shop").await.expect("events").is_empty());
+    // A generator finds its own, by its own name for it, and nobody else's.
+    create_stack(&ci, "late").await;
+    ci.delete_stack(&name("late"), None, &[])
+        .await
+        .expect("deleted");
+    assert!(found(&ci, "late").await.expect("events").is_empty());
+    assert!(found(&admin, "ci:late").await.expect("events").is_empty());
+    for (client, stack) in [
+        (&other, "late"),
+        (&other, "ci:late"),
+        (&ci, "shop"),
+        (&admin, "late"),
+    ] {
+        let refused = found(client, stack).await.expect_err("not theirs");
+        assert!(refused.is_not_found(), "{stack}: {refused}");
+    }
+    broker.stop().await;
+}
+
+fn event(stack: brokkr_core::StackId, reason: &str) -> AgentEvent {
+    AgentEvent {
+        id: EventId::generate(&System),
+        stack,
+        deployment_object: None,
+        sequence: None,
+        action: Action::Apply,
+        outcome: Outcome::Failed,
+        reason: Some(reason.to_owned()),
+        objects: Vec::new(),
+        count: 1,
+        first: Timestamp::UNIX_EPOCH,
+        last: Timestamp::UNIX_EPOCH,
+    }
 }

@@ -13,7 +13,7 @@ use crate::output::{Cell, Output, Row};
   brokkr events --stack checkout
   brokkr events --agent eu-1 --limit 1 -o yaml")]
 pub struct Events {
-    /// Only of this stack
+    /// Only of this stack, which may be deleted
     #[arg(long, value_name = "STACK")]
     stack: Option<Reference>,
 

@@ -27,9 +27,8 @@ impl Care {
         self.dry_run
     }
 
-    /// Whether the change of this plan is to be made. A dry run ends with the plan, and what takes something
-    /// away is asked first.
-    pub fn permits(&self, plan: &Plan, output: &Output) -> anyhow::Result<bool> {
+    /// Whether a dry run ends here, with the plan.
+    pub fn ends_with(&self, plan: &Plan, output: &Output) -> anyhow::Result<bool> {
         if self.dry_run {
             if plan.dropped.is_empty() {
                 output.rows(&plan.changes, plan)?;
@@ -41,6 +40,19 @@ impl Care {
                 say(&format!("… and {untold} more."));
             }
             say(&format!("It would {}. Nothing was changed.", counts(plan)));
+        }
+        Ok(self.dry_run)
+    }
+
+    /// Asks what the change is about in its own words.
+    pub fn ask(&self, question: &str) -> anyhow::Result<()> {
+        self.confirmation.ask(question)
+    }
+
+    /// Whether the change of this plan is to be made. A dry run ends with the plan, and what takes something
+    /// away is asked first.
+    pub fn permits(&self, plan: &Plan, output: &Output) -> anyhow::Result<bool> {
+        if self.ends_with(plan, output)? {
             return Ok(false);
         }
         if plan.loses() && plan.left == 0 {

@@ -1,4 +1,5 @@
-use brokkr_core::wire::{Code, CreateKey, CreatedKey, KeyOwner, KeyState, RotateKey};
+use brokkr_core::pak::Pak;
+use brokkr_core::wire::{Code, CreateKey, CreatedKey, KeyOwner, KeyState, RotateKey, RotatedKey};
 use jiff::SignedDuration;
 
 use super::{create, opens, pak};
@@ -7,6 +8,7 @@ use crate::harness::*;
 on_both_engines!(
     a_rotation_ends_the_old_key_or_itself,
     rotating_again_replaces_the_key_that_nobody_used,
+    a_rotation_needs_no_body,
 );
 
 /// What happens after a rotation, hour by hour.
@@ -173,5 +175,44 @@ async fn rotating_again_replaces_the_key_that_nobody_used(engine: Engine) {
         .await
         .expect("revoked");
     assert_eq!(timed.state(next.key.id).await, KeyState::Good);
+    timed.broker.stop().await;
+}
+
+async fn a_rotation_needs_no_body(engine: Engine) {
+    let timed = Timed::set(engine).await;
+    let old = create_agent(&timed.admin, "edge").await;
+    let post = async |path: &str, by: &Pak, body: Option<&'static str>| {
+        let url = format!("{}/api/v1{path}", timed.broker.server);
+        let request = reqwest::Client::new().post(url).bearer_auth(by.expose());
+        let request = match body {
+            Some(body) => request
+                .header("content-type", "application/json")
+                .body(body),
+            None => request,
+        };
+        request.send().await.expect("an answer")
+    };
+    let answer = post("/me/rotate", &old, None).await;
+    assert_eq!(answer.status(), 201);
+    let made: RotatedKey = answer.json().await.expect("a key");
+    assert!(timed.opens(&pak(&made.pak)).await);
+    let path = format!("/keys/{}/rotate", made.key.id);
+    let admin = timed.database.admin_key();
+    assert_eq!(post(&path, &admin, None).await.status(), 201);
+    // One that is there is read.
+    let bodies = [
+        ("", 201),
+        ("null", 201),
+        ("{}", 201),
+        ("{\"overlap\": 60}", 201),
+        ("{", 400),
+        ("[]", 422),
+    ];
+    for (index, (body, status)) in bodies.into_iter().enumerate() {
+        let key = create_agent(&timed.admin, &format!("edge-{index}")).await;
+        let path = format!("/keys/{}/rotate", key.id());
+        let answer = post(&path, &admin, Some(body)).await;
+        assert_eq!(answer.status(), status, "{body}");
+    }
     timed.broker.stop().await;
 }

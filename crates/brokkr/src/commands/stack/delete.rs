@@ -1,15 +1,17 @@
 use brokkr_core::name::Reference;
 use clap::Args;
 
-use crate::commands::plan::leaving;
+use crate::commands::plan::{Care, leaving};
 use crate::commands::removal::Leaving;
 use crate::connection::Connection;
-use crate::terminal::{Confirmation, say};
+use crate::output::Output;
+use crate::terminal::say;
 
 /// Delete a stack: its agents take it out of their clusters
 #[derive(Args)]
 #[command(after_help = "Example:
   brokkr stack delete checkout
+  brokkr stack delete checkout --dry-run
   brokkr stack delete checkout --orphan --yes")]
 pub struct Delete {
     /// Its name or id
@@ -17,9 +19,11 @@ pub struct Delete {
     #[command(flatten)]
     leaving: Leaving,
     #[command(flatten)]
-    confirmation: Confirmation,
+    care: Care,
     #[command(flatten)]
     connection: Connection,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Delete {
@@ -29,7 +33,10 @@ impl Delete {
         let (policy, kinds) = (self.leaving.policy(), &self.leaving.deletable.kinds);
         let id = Reference::Id(stack.id.uuid());
         let plan = client.plan_delete_stack(&id, policy, kinds).await?;
-        self.confirmation.ask(&format!(
+        if self.care.ends_with(&plan, &self.output)? {
+            return Ok(());
+        }
+        self.care.ask(&format!(
             "Delete stack {}? {}, and {}.",
             stack.name,
             match plan.left {

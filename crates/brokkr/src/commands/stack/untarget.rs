@@ -4,16 +4,19 @@ use brokkr_core::name::Reference;
 use brokkr_core::wire::AgentTarget;
 use clap::Args;
 
+use crate::commands::plan::Care;
 use crate::commands::removal::Leaving;
 use crate::connection::Connection;
-use crate::terminal::{Confirmation, say};
+use crate::output::Output;
+use crate::terminal::say;
 
 /// End agents' responsibility for a stack: they take it out of their clusters
 ///
 /// This takes back what `brokkr stack target` said. An agent that a rule of the stack reaches as well keeps it.
 #[derive(Args)]
 #[command(after_help = "Example:
-  brokkr stack untarget checkout --agent eu-2")]
+  brokkr stack untarget checkout --agent eu-2
+  brokkr stack untarget checkout --agent eu-2 --dry-run")]
 pub struct Untarget {
     /// The stack's name or id
     stack: Reference,
@@ -30,9 +33,11 @@ pub struct Untarget {
     #[command(flatten)]
     leaving: Leaving,
     #[command(flatten)]
-    confirmation: Confirmation,
+    care: Care,
     #[command(flatten)]
     connection: Connection,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Untarget {
@@ -49,10 +54,17 @@ impl Untarget {
                     .await?,
             );
         }
+        let mut is_over = false;
+        for plan in &plans {
+            is_over |= self.care.ends_with(plan, &self.output)?;
+        }
+        if is_over {
+            return Ok(());
+        }
         let leaving = targets.iter().filter(|target| target.rule.is_none());
         let leaving: Vec<_> = leaving.map(|target| target.agent_name.as_str()).collect();
         if !leaving.is_empty() {
-            self.confirmation.ask(&format!(
+            self.care.ask(&format!(
                 "Take stack {} from {}? If so, {}.",
                 stack.name,
                 leaving.join(", "),
