@@ -396,3 +396,6 @@ pub(crate) async fn create_namespace(cluster: &Cluster, name: &str) -> Result<()
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

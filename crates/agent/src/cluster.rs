@@ -9,6 +9,8 @@ mod connect;
 mod kinds;
 mod objects;
 mod resource;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod see;
 mod send;
 mod tenure;

@@ -170,33 +170,8 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
-    use std::convert::Infallible;
-    use std::sync::{Arc, Mutex};
-
-    use brokkr_core::ambient::System;
-    use http::Response;
-
     use super::*;
-
-    type Answers = VecDeque<(u16, &'static str)>;
-
-    /// A cluster whose server gives these answers, one after the other, and what is left of them.
-    fn cluster(answers: &[(u16, &'static str)]) -> (Cluster, Arc<Mutex<Answers>>) {
-        let left = Arc::new(Mutex::new(answers.iter().copied().collect::<Answers>()));
-        let script = left.clone();
-        let service = tower::service_fn(move |_: Request<Body>| {
-            let next = script.lock().expect("no panic").pop_front();
-            let (status, body) = next.expect("an answer");
-            let response = Response::builder()
-                .status(status)
-                .header(RETRY_AFTER, "0")
-                .body(Body::from(body.as_bytes().to_vec()));
-            std::future::ready(Ok::<_, Infallible>(response.expect("a response")))
-        });
-        let client = kube::Client::new(service, "default");
-        (Cluster::new(client, 4, Arc::new(System)), left)
-    }
+    use crate::cluster::scripted::cluster;
 
     fn request() -> Request<Vec<u8>> {
         Request::get("/api").body(Vec::new()).expect("a request")
