@@ -15,7 +15,7 @@ use crate::scope::Scope;
 
 /// Every question about stacks reads the same columns.
 macro_rules! select_stacks {
-    ($rest:literal) => {
+    ($($rest:literal),+) => {
         concat!(
             "select s.id, s.owner_id, g.name as generator, g.scope, s.name, s.edited_revision, s.labels, s.annotations,
                     s.targeting, s.options, s.head_id, s.head_sequence, d.digest as head_digest,
@@ -23,8 +23,50 @@ macro_rules! select_stacks {
              from stacks s left join generators g on g.id = s.owner_id
                   left join deployment_objects d on d.id = s.head_id",
             " ",
-            $rest
+            $($rest),+
         )
+    };
+}
+
+/// Looks for a stack in the caller's scope, among some of all.
+macro_rules! find_among {
+    ($among:literal, $reference:expr, $scope:expr, $tx:expr) => {
+        match $reference {
+            Reference::Id(id) => on!($tx, |c| {
+                sqlx::query_as::<_, Row>(select_stacks!(
+                    "where s.id = $1 and ($2 is null or s.owner_id = $2) and ",
+                    $among
+                ))
+                .bind(id)
+                .bind($scope.only())
+                .fetch_optional(c)
+                .await
+            })?,
+            Reference::Named { owner: None, name } => on!($tx, |c| {
+                sqlx::query_as::<_, Row>(select_stacks!(
+                    "where s.name = $1 and s.owner_id = $2 and ",
+                    $among
+                ))
+                .bind(name.as_str())
+                .bind($scope.owner())
+                .fetch_optional(c)
+                .await
+            })?,
+            Reference::Named {
+                owner: Some(owner),
+                name,
+            } => on!($tx, |c| {
+                sqlx::query_as::<_, Row>(select_stacks!(
+                    "where s.name = $1 and g.name = $2 and ($3 is null or s.owner_id = $3) and ",
+                    $among
+                ))
+                .bind(name.as_str())
+                .bind(owner.as_str())
+                .bind($scope.only())
+                .fetch_optional(c)
+                .await
+            })?,
+        }
     };
 }
 
@@ -124,39 +166,12 @@ pub(crate) async fn insert(stack: &Stack, owner: Uuid, tx: &mut Tx) -> Result<()
 /// Finds a stack in the caller's scope. A bare name is one of the caller's own; `owner:name` is for those
 /// who see several owners.
 pub(crate) async fn find(reference: &Reference, scope: &Scope, tx: &mut Tx) -> Result<StackRow> {
-    let row: Option<Row> = match reference {
-        Reference::Id(id) => on!(tx, |c| {
-            sqlx::query_as(select_stacks!(
-                "where s.id = $1 and s.deleted_at is null and ($2 is null or s.owner_id = $2)"
-            ))
-            .bind(id)
-            .bind(scope.only())
-            .fetch_optional(c)
-            .await
-        })?,
-        Reference::Named { owner: None, name } => on!(tx, |c| {
-            sqlx::query_as(select_stacks!(
-                "where s.name = $1 and s.owner_id = $2 and s.deleted_at is null"
-            ))
-            .bind(name.as_str())
-            .bind(scope.owner())
-            .fetch_optional(c)
-            .await
-        })?,
-        Reference::Named {
-            owner: Some(owner),
-            name,
-        } => on!(tx, |c| {
-            sqlx::query_as(
-                select_stacks!("where s.name = $1 and g.name = $2 and g.deleted_at is null and s.deleted_at is null and ($3 is null or s.owner_id = $3)")
-            )
-            .bind(name.as_str())
-            .bind(owner.as_str())
-            .bind(scope.only())
-            .fetch_optional(c)
-            .await
-        })?,
-    };
+    let row = find_among!(
+        "s.deleted_at is null and g.deleted_at is null",
+        reference,
+        scope,
+        tx
+    );
     row.map(StackRow::try_from)
         .transpose()?
         .ok_or(Error::NotFound("stack"))
@@ -173,41 +188,12 @@ pub(crate) async fn find_ever(
         Err(Error::NotFound(_)) => {}
         found => return found,
     }
-    let row: Option<Row> = match reference {
-        Reference::Id(id) => on!(tx, |c| {
-            sqlx::query_as(select_stacks!(
-                "where s.id = $1 and s.deleted_at is not null and ($2 is null or s.owner_id = $2)"
-            ))
-            .bind(id)
-            .bind(scope.only())
-            .fetch_optional(c)
-            .await
-        })?,
-        Reference::Named { owner: None, name } => on!(tx, |c| {
-            sqlx::query_as(select_stacks!(
-                "where s.name = $1 and s.owner_id = $2 and s.deleted_at is not null
-                 order by s.deleted_at desc limit 1"
-            ))
-            .bind(name.as_str())
-            .bind(scope.owner())
-            .fetch_optional(c)
-            .await
-        })?,
-        Reference::Named {
-            owner: Some(owner),
-            name,
-        } => on!(tx, |c| {
-            sqlx::query_as(select_stacks!(
-                "where s.name = $1 and g.name = $2 and s.deleted_at is not null and ($3 is null or s.owner_id = $3)
-                 order by s.deleted_at desc limit 1"
-            ))
-            .bind(name.as_str())
-            .bind(owner.as_str())
-            .bind(scope.only())
-            .fetch_optional(c)
-            .await
-        })?,
-    };
+    let row = find_among!(
+        "s.deleted_at is not null order by s.changed_revision desc limit 1",
+        reference,
+        scope,
+        tx
+    );
     row.map(StackRow::try_from)
         .transpose()?
         .ok_or(Error::NotFound("stack"))
