@@ -47,7 +47,6 @@ pub(crate) struct Object {
 }
 
 /// Why a content cannot be applied here.
-#[derive(Default)]
 pub(crate) struct Unfit {
     /// Each object that is refused, and why.
     pub objects: Vec<ObjectOutcome>,
@@ -119,16 +118,17 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn resolve(&self, manifests: Vec<Manifest>) -> Result<Snapshot, Unfit> {
-        let missing: Vec<_> = manifests.iter().filter_map(|m| self.missing(m)).collect();
         let mut objects = Vec::with_capacity(manifests.len());
         let mut refused = Vec::new();
+        let mut missing = Vec::new();
         let mut seen = HashSet::new();
         for manifest in manifests {
             let key = manifest.key(self.default_namespace);
             let object = match self.object(manifest) {
                 Ok(object) => object,
-                Err(reason) => {
-                    refused.push(invalid(key, reason));
+                Err(flaw) => {
+                    refused.push(invalid(key, flaw.reason));
+                    missing.extend(flaw.missing);
                     continue;
                 }
             };
@@ -166,7 +166,7 @@ impl Resolver<'_> {
         Some((needs::namespace_key(name), resource))
     }
 
-    fn object(&self, mut manifest: Manifest) -> Result<Object, String> {
+    fn object(&self, mut manifest: Manifest) -> Result<Object, Flaw> {
         let (resource, scope, served) = self.served(&manifest)?;
         let namespace = match scope {
             Scope::ClusterWide => None,
@@ -197,16 +197,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn missing(&self, manifest: &Manifest) -> Option<MissingKind> {
-        let is_missing = self.served(manifest).is_err();
-        is_missing.then(|| MissingKind {
-            group: manifest.group().to_owned(),
-            kind: manifest.kind.clone(),
-            api_version: manifest.api_version.clone(),
-        })
-    }
-
-    fn served(&self, manifest: &Manifest) -> Result<(Resource, Scope, Served), String> {
+    fn served(&self, manifest: &Manifest) -> Result<(Resource, Scope, Served), Flaw> {
         let (group, kind, api_version) = (manifest.group(), &manifest.kind, &manifest.api_version);
         if let Some((resource, scope)) = self.kinds.get(group, kind, api_version) {
             return Ok((resource, scope, Served::Already));
@@ -214,7 +205,7 @@ impl Resolver<'_> {
         if let Some((resource, scope)) = self.definitions.get(group, kind, manifest.version()) {
             return Ok((resource, scope, Served::ByDefinition));
         }
-        Err(match self.kinds.versions(group, kind).first() {
+        let reason = match self.kinds.versions(group, kind).first() {
             Some((other, _)) => format!(
                 "this cluster has no {kind} of {api_version}: it serves {}",
                 other.api_version
@@ -222,7 +213,32 @@ impl Resolver<'_> {
             None => format!(
                 "this cluster has no kind {kind} of {api_version}: install its definition first, or add it to the stack"
             ),
+        };
+        let missing = MissingKind {
+            group: group.to_owned(),
+            kind: kind.clone(),
+            api_version: api_version.clone(),
+        };
+        Err(Flaw {
+            reason,
+            missing: Some(missing),
         })
+    }
+}
+
+/// Why an object cannot be applied here.
+struct Flaw {
+    reason: String,
+    /// The kind that it lacks.
+    missing: Option<MissingKind>,
+}
+
+impl From<String> for Flaw {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            missing: None,
+        }
     }
 }
 
