@@ -12,9 +12,10 @@ use brokkr_core::name::Reference;
 use brokkr_core::pak::Pak;
 use brokkr_core::targeting::{AgentScope, AgentSelection};
 use brokkr_core::wire::{
-    CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack, Publish, PublishOptions,
-    Published, TargetState,
+    Action, AgentEvent, CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack, Outcome,
+    Publish, PublishOptions, Published, TargetState,
 };
+use brokkr_core::{EventId, StackId};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
@@ -410,3 +411,20 @@ macro_rules! on_both_engines {
     };
 }
 pub(crate) use on_both_engines;
+
+/// What an agent tells of an attempt that failed.
+pub fn failed_event(stack: StackId, reason: &str) -> AgentEvent {
+    AgentEvent {
+        id: EventId::generate(&System),
+        stack,
+        deployment_object: None,
+        sequence: None,
+        action: Action::Apply,
+        outcome: Outcome::Failed,
+        reason: Some(reason.to_owned()),
+        objects: Vec::new(),
+        count: 1,
+        first: Timestamp::UNIX_EPOCH,
+        last: Timestamp::UNIX_EPOCH,
+    }
+}

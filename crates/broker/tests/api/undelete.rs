@@ -1,10 +1,7 @@
 //! A deleted stack comes back as it was.
 
 use brokkr_client::{Client, EventFilter};
-use brokkr_core::EventId;
-use brokkr_core::ambient::System;
-use brokkr_core::wire::{Action, AgentEvent, Code, Confirmation, CreateStack, Outcome, Stack};
-use jiff::Timestamp;
+use brokkr_core::wire::{Code, Confirmation, CreateStack, Stack};
 use serde_json::json;
 
 use crate::harness::*;
@@ -202,7 +199,7 @@ async fn the_events_of_a_deleted_stack_are_found_by_its_name(engine: Engine) {
         target(&admin, "edge", "shop").await;
         let stack = admin.stack(&name("shop")).await.expect("a stack").id;
         agent
-            .report_events(vec![event(stack, reason)])
+            .report_events(vec![failed_event(stack, reason)])
             .await
             .expect("reported");
         assert_eq!(found(&admin, "shop").await.expect("events"), [reason]);
@@ -235,20 +232,4 @@ async fn the_events_of_a_deleted_stack_are_found_by_its_name(engine: Engine) {
         assert!(refused.is_not_found(), "{stack}: {refused}");
     }
     broker.stop().await;
-}
-
-fn event(stack: brokkr_core::StackId, reason: &str) -> AgentEvent {
-    AgentEvent {
-        id: EventId::generate(&System),
-        stack,
-        deployment_object: None,
-        sequence: None,
-        action: Action::Apply,
-        outcome: Outcome::Failed,
-        reason: Some(reason.to_owned()),
-        objects: Vec::new(),
-        count: 1,
-        first: Timestamp::UNIX_EPOCH,
-        last: Timestamp::UNIX_EPOCH,
-    }
 }

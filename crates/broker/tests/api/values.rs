@@ -1,6 +1,4 @@
-use brokkr_core::wire::{Action, AgentEvent, Code, Outcome, Publish, PublishOptions};
-use brokkr_core::{EventId, StackId, ambient::System};
-use jiff::Timestamp;
+use brokkr_core::wire::{Code, Publish, PublishOptions};
 
 use crate::harness::*;
 
@@ -49,7 +47,7 @@ async fn a_value_that_the_database_refuses_costs_only_its_own_change(engine: Eng
     let stack = admin.stack(&name("shop")).await.expect("a stack").id;
     let reports = (0..40).map(|number| {
         let reason = if number % 2 == 0 { "plain" } else { "with \0" };
-        let (agent, event) = (agent.clone(), event(stack, reason));
+        let (agent, event) = (agent.clone(), failed_event(stack, reason));
         tokio::spawn(async move { (number, agent.report_events(vec![event]).await) })
     });
     for report in reports.collect::<Vec<_>>() {
@@ -67,20 +65,4 @@ async fn a_value_that_the_database_refuses_costs_only_its_own_change(engine: Eng
         .filter(|kept| kept.event.reason.as_deref() == Some("plain"));
     assert_eq!(plain.count(), 20);
     broker.stop().await;
-}
-
-fn event(stack: StackId, reason: &str) -> AgentEvent {
-    AgentEvent {
-        id: EventId::generate(&System),
-        stack,
-        deployment_object: None,
-        sequence: None,
-        action: Action::Apply,
-        outcome: Outcome::Failed,
-        reason: Some(reason.to_owned()),
-        objects: Vec::new(),
-        count: 1,
-        first: Timestamp::UNIX_EPOCH,
-        last: Timestamp::UNIX_EPOCH,
-    }
 }
