@@ -184,6 +184,8 @@ async fn a_pipeline_waits_for_as_many_agents_as_it_says(stage: &Stage) -> Result
     }
     let old = cli.ends(&wait(&["--sequence", "1"]), 1).await?;
     ensure!(old.stderr.contains("sequence 2 was published"), "{old:?}");
+    let never = cli.ends(&wait(&["--sequence", "9"]), 1).await?;
+    ensure!(never.stderr.contains("the newest is 2"), "{never:?}");
     cli.ends(&wait(&["--agents", "0"]), 2).await?;
 
     // What no agent takes is said as soon as it is clear that too few can have it.

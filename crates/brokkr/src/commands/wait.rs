@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use brokkr_client::Client;
 use brokkr_core::name::Reference;
 use brokkr_core::wire::Stack;
@@ -80,6 +80,12 @@ impl Wait {
                 self.stack
             )
         })?;
+        if let Some(newest) = head.filter(|newest| sequence > *newest) {
+            bail!(
+                "stack {0} has no sequence {sequence}: the newest is {newest} — `brokkr history {0}` lists them",
+                self.stack
+            );
+        }
         let aim = Aim {
             sequence,
             goal: self.goal,

@@ -56,6 +56,19 @@ impl Aim {
             Goal::Synced => "is at",
             Goal::Current => "runs",
         };
+        self.told(verb)
+    }
+
+    /// What it does not do until then.
+    pub fn missed(&self) -> String {
+        let verb = match self.goal {
+            Goal::Synced => "is not at",
+            Goal::Current => "does not run",
+        };
+        self.told(verb)
+    }
+
+    fn told(&self, verb: &str) -> String {
         let place = match self.share {
             Share::Percent(100) => "everywhere".to_owned(),
             Share::Percent(percent) => format!("at {percent}% of its agents"),
@@ -146,6 +159,10 @@ mod tests {
             .reached()
         };
         assert_eq!(Aim::everywhere(7).reached(), "runs sequence 7 everywhere");
+        assert_eq!(
+            Aim::everywhere(7).missed(),
+            "does not run sequence 7 everywhere"
+        );
         assert_eq!(
             aim(Goal::Synced, Share::Percent(95)),
             "is at sequence 7 at 95% of its agents"

@@ -62,8 +62,8 @@ pub async fn follow(
     }
     let seconds = timeout.as_secs();
     let text = format!(
-        "after {seconds} s it is not so that stack {name} {} — `brokkr status {name}` shows where it is",
-        aim.reached()
+        "stack {name} {} after {seconds} s — `brokkr status {name}` shows how far it is",
+        aim.missed()
     );
     Err(TimedOut(text).into())
 }
