@@ -12,6 +12,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::error::{Error, Result};
 use crate::listener::TooSlow;
@@ -154,6 +157,25 @@ impl IfMatch {
     }
 }
 
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![header(
+            "If-Match",
+            "The `ETag` of what was read, in quotes: the edit is refused with 412 if it was edited since. `*` is any.",
+        )]
+    }
+}
+
+/// How a header that may be left out is described.
+pub(crate) fn header(name: &str, meaning: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .description(Some(meaning))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
+}
+
 /// Names an edit of something, for `If-Match`.
 pub(crate) fn entity_tag(revision: u64) -> [(HeaderName, HeaderValue); 1] {
     let tag = HeaderValue::try_from(format!("\"{revision}\""));
@@ -188,6 +210,15 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 /// What makes a create or a publish repeatable, if the caller says it: 1 to 255 visible characters of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
+
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![header(
+            "Idempotency-Key",
+            "1 to 255 visible ASCII characters of the caller's own, such as a UUID: the same request with the same key is made once, and answered as it was the first time.",
+        )]
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = Error;

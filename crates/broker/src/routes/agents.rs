@@ -39,7 +39,7 @@ pub(super) async fn list(
 
 /// Registers an agent. The answer holds its key, which is shown this once.
 #[utoipa::path(post, path = "/agents", tag = "agents", request_body = CreateAgent,
-    params(Preview), responses((status = 201, body = CreatedAgent),
+    params(Preview, IdempotencyKey), responses((status = 201, body = CreatedAgent),
         (status = 200, body = Plan, description = "With `plan=only`")))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
@@ -65,7 +65,7 @@ pub(super) async fn create(
 
 /// Changes an agent (JSON Merge Patch): its labels and annotations, and with them which stacks it runs; whether it is paused.
 #[utoipa::path(patch, path = "/agents/{agent}", tag = "agents", request_body = PatchAgent,
-    params(("agent" = String, Path, description = "Id or name"), Preview),
+    params(("agent" = String, Path, description = "Id or name"), Preview, IfMatch, Agreed),
     responses((status = 200, body = MadeOrPlanned<Agent>)))]
 pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
@@ -117,7 +117,7 @@ pub(super) struct Retirement {
 
 /// Deletes an agent. One that has something to run or to remove finishes that first, and is retiring meanwhile.
 #[utoipa::path(delete, path = "/agents/{agent}", tag = "agents",
-    params(("agent" = String, Path, description = "Id or name"), Retirement),
+    params(("agent" = String, Path, description = "Id or name"), Retirement, IfMatch, Agreed),
     responses((status = 204, description = "It is retired"),
         (status = 202, body = Agent, description = "It is retiring"),
         (status = 200, body = Plan, description = "With `plan=only`")))]

@@ -53,7 +53,7 @@ impl PublishQuery {
 /// Publishes a snapshot: JSON with the manifests as text, or the raw YAML with the options in the query.
 /// 201 if it is the stack's new head, 200 if the head has this content already or if it is only planned.
 #[utoipa::path(post, path = "/stacks/{stack}/deployment-objects", tag = "deployment objects",
-    params(("stack" = String, Path, description = "Id, name or generator:name"), PublishQuery),
+    params(("stack" = String, Path, description = "Id, name or generator:name"), PublishQuery, IdempotencyKey, Agreed),
     request_body(content((Publish = "application/json"), (serde_json::Value = "application/yaml"))),
     responses((status = 201, body = Published), (status = 200, body = MadeOrPlanned<Published>)))]
 pub(super) async fn publish(
@@ -132,7 +132,7 @@ async fn read_publish(
 
 /// Publishes an older snapshot's content again, as a new deployment object.
 #[utoipa::path(post, path = "/stacks/{stack}/rollback", tag = "deployment objects", request_body = Rollback,
-    params(("stack" = String, Path, description = "Id, name or generator:name"), Preview),
+    params(("stack" = String, Path, description = "Id, name or generator:name"), Preview, IdempotencyKey, Agreed),
     responses((status = 201, body = Published), (status = 200, body = MadeOrPlanned<Published>)))]
 pub(super) async fn rollback(
     State(broker): State<Arc<Broker>>,

@@ -30,7 +30,7 @@ pub(super) async fn list(
 
 /// Registers a generator. The answer holds its key, which is shown this once.
 #[utoipa::path(post, path = "/generators", tag = "generators", request_body = CreateGenerator,
-    responses((status = 201, body = CreatedGenerator)))]
+    params(IdempotencyKey), responses((status = 201, body = CreatedGenerator)))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
     caller: Caller,
@@ -64,7 +64,7 @@ pub(super) async fn get(
 
 /// Changes what a generator may reach and have (JSON Merge Patch).
 #[utoipa::path(patch, path = "/generators/{generator}", tag = "generators", request_body = PatchGenerator,
-    params(("generator" = String, Path, description = "Id or name"), Preview),
+    params(("generator" = String, Path, description = "Id or name"), Preview, IfMatch, Agreed),
     responses((status = 200, body = MadeOrPlanned<Generator>)))]
 pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
@@ -88,7 +88,7 @@ pub(super) async fn patch(
 
 /// Deletes a generator that owns no stacks. Its keys die with it.
 #[utoipa::path(delete, path = "/generators/{generator}", tag = "generators",
-    params(("generator" = String, Path, description = "Id or name"), Preview),
+    params(("generator" = String, Path, description = "Id or name"), Preview, IfMatch, Agreed),
     responses((status = 204),
         (status = 200, body = Plan, description = "With `plan=only`")))]
 pub(super) async fn delete(

@@ -104,7 +104,7 @@ pub(super) async fn list(
 
 /// Makes another key for an admin, an agent or a generator. The answer holds it, and is the only one that does.
 #[utoipa::path(post, path = "/keys", tag = "keys", request_body = CreateKey,
-    responses((status = 201, body = CreatedKey)))]
+    params(IdempotencyKey), responses((status = 201, body = CreatedKey)))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
     caller: Caller,

@@ -4,11 +4,12 @@ use brokkr_core::Digest;
 use brokkr_core::wire::{PLAN_HEADER, Plan};
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Broker;
 use crate::error::{Error, Result};
-use crate::extract::Json;
+use crate::extract::{self, Json};
 use crate::plan::{Careful, Planned};
 use crate::scope::Caller;
 use crate::writer::Mutation;
@@ -88,6 +89,15 @@ impl Agreed {
             plan: self.plan,
             mutation,
         }
+    }
+}
+
+impl IntoParams for Agreed {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![extract::header(
+            "Brokkr-Plan",
+            "The digest of a plan that `plan=only` gave: the change is made if it still does what the plan says, else refused with 409, and what it takes away counts as approved.",
+        )]
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) async fn get(State(broker): State<Arc<Broker>>) -> Result<Response> {
 
 /// Changes the broker's settings (JSON Merge Patch). `null` goes back to the default.
 #[utoipa::path(patch, path = "/settings", tag = "settings", request_body = PatchSettings,
-    responses((status = 200, body = Settings)))]
+    params(IfMatch), responses((status = 200, body = Settings)))]
 pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
     caller: Caller,

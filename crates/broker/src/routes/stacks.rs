@@ -59,7 +59,7 @@ pub(super) async fn list(
 
 /// Creates a stack.
 #[utoipa::path(post, path = "/stacks", tag = "stacks", request_body = CreateStack,
-    params(Preview), responses((status = 201, body = Stack),
+    params(Preview, IdempotencyKey), responses((status = 201, body = Stack),
         (status = 200, body = Plan, description = "With `plan=only`")))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
@@ -93,7 +93,7 @@ pub(super) async fn get(
 
 /// Changes a stack (JSON Merge Patch): its options, and with labels, annotations and targeting who runs it.
 #[utoipa::path(patch, path = "/stacks/{stack}", tag = "stacks", request_body = PatchStack,
-    params(("stack" = String, Path, description = "Id, name or generator:name"), Preview),
+    params(("stack" = String, Path, description = "Id, name or generator:name"), Preview, IfMatch, Agreed),
     responses((status = 200, body = MadeOrPlanned<Stack>)))]
 pub(super) async fn patch(
     State(broker): State<Arc<Broker>>,
@@ -119,7 +119,7 @@ pub(super) async fn patch(
 
 /// Deletes a stack. Its agents remove it from their clusters and confirm that; its history stays.
 #[utoipa::path(delete, path = "/stacks/{stack}", tag = "stacks",
-    params(("stack" = String, Path, description = "Id, name or generator:name"), RemovalQuery),
+    params(("stack" = String, Path, description = "Id, name or generator:name"), RemovalQuery, IfMatch, Agreed),
     responses((status = 204),
         (status = 200, body = Plan, description = "With `plan=only`")))]
 pub(super) async fn delete(

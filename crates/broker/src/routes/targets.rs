@@ -81,7 +81,7 @@ pub(super) async fn list(
 
 /// Makes an agent responsible for a stack. A removal that the agent has not confirmed yet is withdrawn.
 #[utoipa::path(post, path = "/agent-targets", tag = "agent targets", request_body = CreateAgentTarget,
-    params(Preview), responses((status = 201, body = AgentTarget),
+    params(Preview, IdempotencyKey), responses((status = 201, body = AgentTarget),
         (status = 200, body = Plan, description = "With `plan=only`")))]
 pub(super) async fn create(
     State(broker): State<Arc<Broker>>,
@@ -103,7 +103,7 @@ pub(super) async fn create(
 /// Ends an agent target that was made directly. The agent removes the stack from its cluster and confirms that,
 /// unless a rule of the stack matches it too.
 #[utoipa::path(delete, path = "/agent-targets/{target}", tag = "agent targets",
-    params(("target" = AgentTargetId, Path), RemovalQuery), responses((status = 204),
+    params(("target" = AgentTargetId, Path), RemovalQuery, Agreed), responses((status = 204),
         (status = 200, body = Plan, description = "With `plan=only`")))]
 pub(super) async fn delete(
     State(broker): State<Arc<Broker>>,

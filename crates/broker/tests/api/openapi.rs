@@ -40,3 +40,24 @@ fn every_json_answer_is_described_as_an_object() {
     }
     assert!(looked_at >= 30, "{looked_at} answers");
 }
+
+/// A header that a handler reads and the document does not have is found by nobody.
+#[test]
+fn what_is_edited_takes_the_headers_of_an_edit() {
+    let document = serde_json::to_value(brokkr_broker::openapi()).expect("a document");
+    let mut edits = 0;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        let Some(parameters) = item["patch"]["parameters"].as_array() else {
+            continue;
+        };
+        let headers = parameters.iter().filter(|one| one["in"] == "header");
+        let names: Vec<_> = headers.filter_map(|one| one["name"].as_str()).collect();
+        assert!(names.contains(&"If-Match"), "{path}: {names:?}");
+        assert!(
+            names.contains(&"Brokkr-Plan") || path.ends_with("/settings"),
+            "{path}: {names:?}"
+        );
+        edits += 1;
+    }
+    assert_eq!(edits, 4);
+}
