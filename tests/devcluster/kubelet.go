@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
@@ -64,6 +65,12 @@ func step(ctx context.Context, client kubernetes.Interface, pod *corev1.Pod) err
 		return pods.Delete(ctx, pod.Name, *now)
 	case len(pod.Spec.SchedulingGates) > 0:
 		return nil
+	case pod.Spec.NodeName == "" && len(pod.Spec.NodeSelector) > 0:
+		next := pod.DeepCopy()
+		if !unschedulable(&next.Status) {
+			return nil
+		}
+		return reportStatus(ctx, pods, next)
 	case pod.Spec.NodeName == "":
 		return pods.Bind(ctx, &corev1.Binding{
 			ObjectMeta: metav1.ObjectMeta{Name: pod.Name, UID: pod.UID},
@@ -74,7 +81,11 @@ func step(ctx context.Context, client kubernetes.Interface, pod *corev1.Pod) err
 	if !advance(&next.Status, &pod.Spec, ownedByJob(pod)) {
 		return nil
 	}
-	if _, err := pods.UpdateStatus(ctx, next, metav1.UpdateOptions{}); err != nil {
+	return reportStatus(ctx, pods, next)
+}
+
+func reportStatus(ctx context.Context, pods corev1client.PodInterface, pod *corev1.Pod) error {
+	if _, err := pods.UpdateStatus(ctx, pod, metav1.UpdateOptions{}); err != nil {
 		return fmt.Errorf("status of pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
 	return nil

@@ -22,8 +22,13 @@ func advance(status *corev1.PodStatus, spec *corev1.PodSpec, job bool) bool {
 	case job && status.Phase == corev1.PodRunning && ready(status.ContainerStatuses):
 		status.Phase = corev1.PodSucceeded
 		for i := range status.ContainerStatuses {
-			status.ContainerStatuses[i].Ready = false
-			status.ContainerStatuses[i].State = completed(now)
+			container := &status.ContainerStatuses[i]
+			container.Ready = false
+			container.State = completed(now)
+			if strings.HasPrefix(path.Base(container.Image), "failing") {
+				status.Phase = corev1.PodFailed
+				container.State = failed(now)
+			}
 		}
 		setConditions(status, now, "PodCompleted")
 		return true
@@ -64,6 +69,13 @@ func report(container corev1.Container, now metav1.Time, blocked bool) corev1.Co
 	switch {
 	case blocked:
 		status.State.Waiting = &corev1.ContainerStateWaiting{Reason: "PodInitializing"}
+	case strings.HasPrefix(path.Base(container.Image), "crashing"):
+		status.RestartCount = 5
+		status.State.Waiting = &corev1.ContainerStateWaiting{
+			Reason:  "CrashLoopBackOff",
+			Message: fmt.Sprintf("back-off 2m40s restarting failed container=%s", container.Name),
+		}
+		status.LastTerminationState = failed(now)
 	case strings.HasPrefix(path.Base(container.Image), "broken"):
 		status.State.Waiting = &corev1.ContainerStateWaiting{
 			Reason:  "ImagePullBackOff",
@@ -101,6 +113,27 @@ func ready(statuses []corev1.ContainerStatus) bool {
 
 func completed(now metav1.Time) corev1.ContainerState {
 	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed", StartedAt: now, FinishedAt: now}}
+}
+
+func failed(now metav1.Time) corev1.ContainerState {
+	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", StartedAt: now, FinishedAt: now}}
+}
+
+// unschedulable writes what a scheduler says of a pod that fits on no node, and says whether that is new.
+func unschedulable(status *corev1.PodStatus) bool {
+	for _, condition := range status.Conditions {
+		if condition.Type == corev1.PodScheduled {
+			return false
+		}
+	}
+	set(status, corev1.PodCondition{
+		Type:               corev1.PodScheduled,
+		Status:             corev1.ConditionFalse,
+		Reason:             corev1.PodReasonUnschedulable,
+		Message:            "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
+		LastTransitionTime: metav1.Now(),
+	})
+	return true
 }
 
 // setConditions derives the pod's conditions from its containers; reason says why they are not ready.

@@ -7,6 +7,7 @@
 mod about;
 mod connect;
 mod kinds;
+mod list;
 mod objects;
 mod resource;
 #[cfg(test)]

@@ -77,6 +77,10 @@ impl Error {
     }
 
     /// Whether there is no such thing.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        self.status() == Some(403)
+    }
+
     pub(crate) fn is_not_found(&self) -> bool {
         self.status() == Some(404)
     }

@@ -1,11 +1,13 @@
-//! How what a stack owns is doing, from the objects' own status.
+//! How what a stack owns is doing, from the objects' own status, and from that of their pods.
 
-use std::collections::{BTreeMap, HashMap};
+mod pods;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use brokkr_core::ObjectKey;
 use brokkr_core::plan::STACK_LABEL;
-use brokkr_core::readiness::{self, Readiness};
+use brokkr_core::readiness::{self, Readiness, Selection};
 use brokkr_core::wire::Health;
 use futures::FutureExt;
 use serde_json::Value;
@@ -15,66 +17,129 @@ use crate::cluster::{Cluster, Resource};
 use crate::inventory::Inventory;
 
 const KINDS_AGE: Duration = Duration::from_mins(10);
+/// Objects of a kind in more namespaces are read from all namespaces at once.
+const WORTH_A_WIDE_LIST: usize = 4;
 /// Reasons are for a line in a table; the first few objects say enough.
 const NAMED: usize = 3;
 
-/// Judges the objects that take time to become what they should be; all others are.
+/// An object, and how it is doing.
+struct Judged<'a> {
+    key: &'a ObjectKey,
+    readiness: Readiness,
+    /// Whose word may tell why, if it is not well.
+    pods: Option<Selection>,
+}
+
+/// Judges the objects that take time to become what they should be; all others are. What cannot be looked at is
+/// unknown, and does not hide the rest.
 pub(crate) async fn observe(cluster: &Cluster, inventory: &Inventory) -> Result<Readiness, Error> {
     let mut groups: BTreeMap<String, (Resource, Vec<&ObjectKey>)> = BTreeMap::new();
     let kinds = cluster.kinds(KINDS_AGE).await?;
     for (key, entry) in inventory.entries() {
         if readiness::takes_time(key) {
             let resource = kinds.current(key, &entry.resource);
-            let group = groups.entry(resource.collection(key.namespace.as_deref()));
+            let group = groups.entry(resource.collection(None));
             group.or_insert((resource, Vec::new())).1.push(key);
         }
     }
-    let stack = inventory.stack.to_string();
+    let selector = format!("{STACK_LABEL}={}", inventory.stack);
     let looks: Vec<_> = groups
         .into_values()
-        .map(|(resource, keys)| judge_group(cluster, &stack, resource, keys).boxed())
+        .map(|(resource, keys)| judge_kind(cluster, &selector, resource, keys).boxed())
         .collect();
-    let mut judged = Vec::new();
-    for group in cluster.together(looks).await {
-        judged.extend(group?);
-    }
-    judged.sort_by_key(|(key, _)| *key);
-    Ok(summary(judged.into_iter()))
+    let mut judged: Vec<_> = cluster
+        .together(looks)
+        .await
+        .into_iter()
+        .flatten()
+        .collect();
+    judged.sort_by_key(|judged| judged.key);
+    pods::explain(cluster, &mut judged).await;
+    Ok(summary(judged))
 }
 
-async fn judge_group<'a>(
+async fn judge_kind<'a>(
     cluster: &Cluster,
-    stack: &str,
+    selector: &str,
     resource: Resource,
     keys: Vec<&'a ObjectKey>,
-) -> Result<Vec<(&'a ObjectKey, Readiness)>, Error> {
-    let namespace = keys.first().and_then(|key| key.namespace.as_deref());
-    let label = (STACK_LABEL, stack);
-    let objects = match cluster.labelled(&resource, namespace, label).await {
+) -> Vec<Judged<'a>> {
+    let namespaces: BTreeSet<_> = keys.iter().map(|key| key.namespace.as_deref()).collect();
+    if namespaces.len() > WORTH_A_WIDE_LIST {
+        match cluster.selected(&resource, None, selector).await {
+            // It may still read what is in each of them.
+            Err(error) if error.is_forbidden() => {}
+            seen => return judge_all(keys, seen),
+        }
+    }
+    let mut judged = Vec::with_capacity(keys.len());
+    for namespace in namespaces {
+        let keys = keys
+            .iter()
+            .filter(|key| key.namespace.as_deref() == namespace);
+        let seen = cluster.selected(&resource, namespace, selector).await;
+        judged.extend(judge_all(keys.copied().collect(), seen));
+    }
+    judged
+}
+
+fn judge_all(keys: Vec<&ObjectKey>, seen: Result<Vec<Value>, Error>) -> Vec<Judged<'_>> {
+    let objects = match seen {
         Ok(objects) => objects,
         // The kind itself is gone, and its objects with it.
         Err(error) if error.is_not_found() => Vec::new(),
-        Err(error) => return Err(error),
+        Err(error) => return unseen(keys, &error),
     };
-    let by_name: HashMap<&str, &Value> = objects
+    let by_place: HashMap<_, _> = objects
         .iter()
-        .filter_map(|object| Some((object.pointer("/metadata/name")?.as_str()?, object)))
+        .filter_map(|object| {
+            let namespace = object
+                .pointer("/metadata/namespace")
+                .and_then(Value::as_str);
+            Some((
+                (namespace, object.pointer("/metadata/name")?.as_str()?),
+                object,
+            ))
+        })
         .collect();
-    let judge = |key: &'a ObjectKey| {
-        let readiness = match by_name.get(key.name.as_str()) {
-            Some(object) => readiness::judge(key, object),
-            None => Readiness::missing(),
-        };
-        (key, readiness)
+    let judge = |key| match by_place.get(&place(key)) {
+        Some(object) => Judged {
+            key,
+            readiness: readiness::judge(key, object),
+            pods: Selection::of(key, object),
+        },
+        None => Judged {
+            key,
+            readiness: Readiness::missing(),
+            pods: None,
+        },
     };
-    Ok(keys.into_iter().map(judge).collect())
+    keys.into_iter().map(judge).collect()
+}
+
+fn place(key: &ObjectKey) -> (Option<&str>, &str) {
+    (key.namespace.as_deref(), &key.name)
+}
+
+/// Objects that were not seen: the first of them says why, for all.
+fn unseen<'a>(keys: Vec<&'a ObjectKey>, error: &Error) -> Vec<Judged<'a>> {
+    let mut reason = Some(format!("cannot be seen: {error}"));
+    let judge = |key| Judged {
+        key,
+        readiness: Readiness {
+            health: Health::Unknown,
+            reason: reason.take(),
+        },
+        pods: None,
+    };
+    keys.into_iter().map(judge).collect()
 }
 
 /// The worst health of all, and the objects that have it.
-fn summary<'a>(judged: impl Iterator<Item = (&'a ObjectKey, Readiness)>) -> Readiness {
+fn summary<'a>(judged: impl IntoIterator<Item = Judged<'a>>) -> Readiness {
     let mut health = Health::Current;
     let mut words: Vec<String> = Vec::new();
-    for (key, readiness) in judged {
+    for Judged { key, readiness, .. } in judged {
         if readiness.health > health {
             health = readiness.health;
             words.clear();
@@ -113,21 +178,24 @@ mod tests {
             reason: Some(reason.into()).filter(|r: &String| !r.is_empty()),
         };
         let (web, database) = (key("web"), key("database"));
-        let all = [
-            (&web, readiness(Health::Progressing, "1 of 3")),
-            (&database, readiness(Health::Degraded, "broken")),
-        ];
-        let said = summary(all.into_iter());
+        let judged = |key, health, reason| Judged {
+            key,
+            readiness: readiness(health, reason),
+            pods: None,
+        };
+        let said = summary([
+            judged(&web, Health::Progressing, "1 of 3"),
+            judged(&database, Health::Degraded, "broken"),
+            judged(&web, Health::Unknown, "forbidden"),
+        ]);
         assert_eq!(said.health, Health::Degraded);
         assert_eq!(
             said.reason.as_deref(),
             Some("Deployment.apps shop/database: broken")
         );
-        assert_eq!(summary(std::iter::empty()).health, Health::Current);
-        let many: Vec<_> = (0..5)
-            .map(|_| (&web, readiness(Health::Progressing, "waits")))
-            .collect();
-        let reason = summary(many.into_iter()).reason.unwrap_or_default();
+        assert_eq!(summary([]).health, Health::Current);
+        let many = (0..5).map(|_| judged(&web, Health::Progressing, "waits"));
+        let reason = summary(many).reason.unwrap_or_default();
         assert!(reason.ends_with("and 2 more"), "{reason}");
     }
 }

@@ -1,12 +1,17 @@
 //! How an object is doing, from its own status: the rules that `kubectl wait` and its relatives have
 //! in common (kstatus), for built-in kinds, and conditions for custom ones.
 
+mod pods;
+mod selection;
 mod workloads;
 
 use serde_json::Value;
 
 use crate::object::ObjectKey;
 use crate::wire::Health;
+
+pub use pods::explain;
+pub use selection::Selection;
 
 /// How an object is doing, and why if it is not as it should be.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,7 +23,8 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    const CURRENT: Self = Self {
+    /// An object that is as it should be.
+    pub const CURRENT: Self = Self {
         health: Health::Current,
         reason: None,
     };
@@ -26,6 +32,14 @@ impl Readiness {
     /// An object that should be there and is not.
     pub fn missing() -> Self {
         Self::degraded("is missing")
+    }
+
+    /// An object that cannot be looked at, and why.
+    pub fn unknown(reason: impl Into<String>) -> Self {
+        Self {
+            health: Health::Unknown,
+            reason: Some(reason.into()),
+        }
     }
 
     fn progressing(reason: impl Into<String>) -> Self {
@@ -67,7 +81,7 @@ fn is_built_in(group: &str) -> bool {
 /// Judges an object.
 pub fn judge(key: &ObjectKey, object: &Value) -> Readiness {
     if object.pointer("/metadata/deletionTimestamp").is_some() {
-        return Readiness::progressing("is being deleted");
+        return Readiness::progressing(going(object));
     }
     if let Some(stale) = not_seen_yet(object) {
         return stale;
@@ -77,7 +91,7 @@ pub fn judge(key: &ObjectKey, object: &Value) -> Readiness {
         ("apps", "StatefulSet") => workloads::stateful_set(object),
         ("apps", "DaemonSet") => workloads::daemon_set(object),
         ("apps", "ReplicaSet") | ("", "ReplicationController") => workloads::replica_set(object),
-        ("", "Pod") => workloads::pod(object),
+        ("", "Pod") => pods::judge(object),
         ("batch", "Job") => workloads::job(object),
         ("", "PersistentVolumeClaim") => claim(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => definition(object),
@@ -85,6 +99,22 @@ pub fn judge(key: &ObjectKey, object: &Value) -> Readiness {
         (group, _) if is_built_in(group) => Readiness::CURRENT,
         _ => by_conditions(object),
     }
+}
+
+/// What still holds back an object that somebody deleted.
+fn going(object: &Value) -> String {
+    let finalizers = object
+        .pointer("/metadata/finalizers")
+        .and_then(Value::as_array);
+    let names: Vec<_> = finalizers
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    if names.is_empty() {
+        return "is being deleted".to_owned();
+    }
+    format!("is being deleted (finalizers {})", names.join(", "))
 }
 
 /// A status about an older generation says nothing about this one.

@@ -38,6 +38,25 @@ spec:
     )
 }
 
+/// A `Job` of one pod, whose failures are retried so many times.
+pub fn job(name: &str, image: &str, retries: u32) -> String {
+    format!(
+        "apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {name}
+spec:
+  backoffLimit: {retries}
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+        - name: main
+          image: {image}
+"
+    )
+}
+
 /// A claim for storage.
 pub fn claim(name: &str) -> String {
     format!(

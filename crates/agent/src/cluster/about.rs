@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::list::List;
 use super::objects::read;
-use super::see::List;
 use super::{Cluster, Resource};
 use crate::Error;
 

@@ -54,8 +54,8 @@ impl Resource {
     }
 }
 
-/// Some kinds take names with almost any character in them.
-fn escape(segment: &str) -> Cow<'_, str> {
+/// Some kinds take names with almost any character in them, and selectors have some of their own.
+pub(super) fn escape(segment: &str) -> Cow<'_, str> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
     if segment.bytes().all(is_plain) {
         return Cow::Borrowed(segment);

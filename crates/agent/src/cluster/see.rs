@@ -5,16 +5,12 @@ use brokkr_core::ObjectKey;
 use brokkr_core::mutant::Mutant;
 use brokkr_core::plan::Live;
 use futures::FutureExt;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 
+use super::list::{List, METADATA_LIST, PAGE};
 use super::objects::{Partial, read};
 use super::{Cluster, Resource};
 use crate::Error;
 
-const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-const PAGE: usize = 500;
 /// So many objects of one kind in one namespace are read as a list, fewer one by one.
 const WORTH_A_LIST: usize = 8;
 /// Lists that go on for longer than this many times of what is looked for are left, and the rest is read
@@ -46,19 +42,6 @@ pub(crate) enum Absence {
     /// It was asked for by its name. Lists have come back empty from servers that were in trouble, and what is
     /// believed to be gone is forgotten.
     Asked,
-}
-
-#[derive(Deserialize)]
-pub(super) struct List<T> {
-    pub(super) metadata: ListMetadata,
-    /// `null` where there is nothing to list.
-    pub(super) items: Option<Vec<T>>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct ListMetadata {
-    #[serde(rename = "continue", default)]
-    pub(super) next: String,
 }
 
 impl Cluster {
@@ -165,52 +148,5 @@ impl Cluster {
         }
         let rest = keys.iter().filter(|key| wanted.contains_key(&*key.name));
         Ok((seen, rest.cloned().collect()))
-    }
-
-    /// Reads the whole objects of a kind in a namespace that carry a label.
-    pub(crate) async fn labelled(
-        &self,
-        resource: &Resource,
-        namespace: Option<&str>,
-        label: (&str, &str),
-    ) -> Result<Vec<Value>, Error> {
-        self.list(resource, namespace, label, "application/json")
-            .await
-    }
-
-    /// The names of the objects of a kind in a namespace that carry a label.
-    pub(crate) async fn names(
-        &self,
-        resource: &Resource,
-        namespace: &str,
-        label: (&str, &str),
-    ) -> Result<Vec<String>, Error> {
-        let list: Vec<Partial> = self
-            .list(resource, Some(namespace), label, METADATA_LIST)
-            .await?;
-        Ok(list.iter().map(|item| item.name().to_owned()).collect())
-    }
-
-    async fn list<T: DeserializeOwned>(
-        &self,
-        resource: &Resource,
-        namespace: Option<&str>,
-        (label, value): (&str, &str),
-        accept: &str,
-    ) -> Result<Vec<T>, Error> {
-        let collection = resource.collection(namespace);
-        let mut items = Vec::new();
-        let mut next = String::new();
-        loop {
-            let path = format!(
-                "{collection}?limit={PAGE}&continue={next}&labelSelector={label}%3D{value}"
-            );
-            let page: List<T> = read(&self.ask(&path, accept).await?)?;
-            items.extend(page.items.into_iter().flatten());
-            next = page.metadata.next;
-            if next.is_empty() {
-                return Ok(items);
-            }
-        }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use brokkr_core::StackId;
 use brokkr_core::failpoint::Point;
+use brokkr_core::readiness::Readiness;
 use brokkr_core::wire::{Health, ObjectOutcome, StackStatus, Sync, TargetStack};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -26,7 +27,10 @@ use tell::Story;
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const FIRST_LOOK: Duration = Duration::from_millis(500);
-const LONGEST_LOOK: Duration = Duration::from_secs(15);
+/// Whoever looks at a status sees what became of its objects a few seconds ago.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+/// What is being deleted may take as long as it likes.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(15);
 
 pub(super) struct Worker {
     stack: Stack,
@@ -80,7 +84,7 @@ impl Worker {
             story: Story::new(stack),
             changes: Vec::new(),
             retry: Backoff::new(FIRST_RETRY, workshop.settings.retry_cap),
-            patience: Backoff::new(FIRST_LOOK, LONGEST_LOOK),
+            patience: Backoff::new(FIRST_LOOK, LONGEST_PATIENCE),
             look: Backoff::new(FIRST_LOOK, LONGEST_LOOK),
             workshop,
         }
@@ -174,9 +178,8 @@ impl Worker {
             Ok(None) => return None,
             Ok(Some(readiness)) => self.story.readiness = readiness,
             Err(error) => {
-                tracing::debug!(stack = %self.stack.id(), %error, "health cannot be seen");
-                self.story.readiness.health = Health::Unknown;
-                self.story.readiness.reason = None;
+                self.story.readiness =
+                    Readiness::unknown(format!("health cannot be seen: {error}"));
             }
         }
         let is_well = self.story.readiness.health == Health::Current;

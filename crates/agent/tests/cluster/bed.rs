@@ -26,10 +26,7 @@ pub struct Bed {
 impl Bed {
     /// A bed whose stack has an empty namespace.
     pub async fn new() -> Self {
-        let kubeconfig = std::env::var_os("BROKKR_TEST_KUBECONFIG")
-            .map(PathBuf::from)
-            .expect("BROKKR_TEST_KUBECONFIG names a cluster: `make test` starts one");
-        let client = brokkr_agent::connect(Some(&kubeconfig), None)
+        let client = brokkr_agent::connect(Some(&kubeconfig()), None)
             .await
             .expect("a cluster");
         let id = StackId::generate(&System);
@@ -68,6 +65,19 @@ impl Bed {
     pub async fn restart(&mut self) {
         self.reconciler = reconciler(&self.client, settings(&self.records)).await;
         self.stack = Stack::new(self.stack.id());
+    }
+
+    /// An agent whose account is this user's.
+    pub async fn become_user(&mut self, user: &str) {
+        let mut config = kube::Config::from_custom_kubeconfig(
+            kube::config::Kubeconfig::read_from(kubeconfig()).expect("a kubeconfig"),
+            &kube::config::KubeConfigOptions::default(),
+        )
+        .await
+        .expect("a configuration");
+        config.auth_info.impersonate = Some(user.to_owned());
+        let client = kube::Client::try_from(config).expect("a client");
+        self.reconciler = reconciler(&client, settings(&self.records)).await;
     }
 
     /// An agent that leaves what this manager sets to it.
@@ -222,6 +232,12 @@ impl Bed {
         };
         Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
     }
+}
+
+fn kubeconfig() -> PathBuf {
+    std::env::var_os("BROKKR_TEST_KUBECONFIG")
+        .map(PathBuf::from)
+        .expect("BROKKR_TEST_KUBECONFIG names a cluster: `make test` starts one")
 }
 
 fn settings(records: &str) -> Settings {

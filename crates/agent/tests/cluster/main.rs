@@ -10,6 +10,7 @@ mod ceding;
 mod crashes;
 mod environment;
 mod guard;
+mod health;
 mod ignoring;
 mod kinds;
 mod ownership;

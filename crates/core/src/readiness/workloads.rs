@@ -108,42 +108,6 @@ pub(super) fn replica_set(object: &Value) -> Readiness {
     Readiness::CURRENT
 }
 
-pub(super) fn pod(object: &Value) -> Readiness {
-    match text(object, "/status/phase") {
-        Some("Succeeded") => Readiness::CURRENT,
-        Some("Failed") => Readiness::degraded(
-            text(object, "/status/message").unwrap_or("its containers have failed"),
-        ),
-        _ => match condition(object, "Ready") {
-            Some(ready) if ready.status == "True" => Readiness::CURRENT,
-            _ => pod_waits(object),
-        },
-    }
-}
-
-fn pod_waits(object: &Value) -> Readiness {
-    if let Some(scheduled) = condition(object, "PodScheduled")
-        && scheduled.reason == Some("Unschedulable")
-    {
-        return Readiness::degraded(scheduled.words("it cannot be scheduled"));
-    }
-    let containers = object
-        .pointer("/status/containerStatuses")
-        .and_then(Value::as_array);
-    let waiting = containers
-        .into_iter()
-        .flatten()
-        .find_map(|container| text(container, "/state/waiting/reason"));
-    match waiting {
-        Some(
-            reason
-            @ ("CrashLoopBackOff" | "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName"),
-        ) => Readiness::degraded(format!("a container is in {reason}")),
-        Some(reason) => Readiness::progressing(format!("a container is in {reason}")),
-        None => Readiness::progressing("it is not ready yet"),
-    }
-}
-
 /// A job that runs is on its way, not done: what waits for a stack waits for its jobs.
 pub(super) fn job(object: &Value) -> Readiness {
     for (kind, is_good) in [("Failed", false), ("Complete", true), ("Suspended", true)] {
@@ -157,6 +121,10 @@ pub(super) fn job(object: &Value) -> Readiness {
             };
         }
     }
-    let active = count(object, "active");
-    Readiness::progressing(format!("{active} of its pods are running"))
+    let (active, failed) = (count(object, "active"), count(object, "failed"));
+    let so_far = match failed {
+        0 => String::new(),
+        failed => format!(", {failed} have failed so far"),
+    };
+    Readiness::progressing(format!("{active} of its pods are running{so_far}"))
 }

@@ -106,17 +106,17 @@ pub enum Sync {
     Unknown,
 }
 
-/// How what was applied is doing in the cluster.
+/// How what was applied is doing in the cluster: that of the object that does worst.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, ToSchema)]
 pub enum Health {
     /// Every object is as it should be.
     Current,
     /// Some object is on its way.
     Progressing,
+    /// Nothing is known, or of some object nothing.
+    Unknown,
     /// Some object cannot become what it should be.
     Degraded,
-    /// Nothing is known.
-    Unknown,
 }
 
 /// The state of one agent target.

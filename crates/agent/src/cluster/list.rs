@@ -1,0 +1,109 @@
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::objects::{Partial, read};
+use super::resource::escape;
+use super::{Cluster, Resource};
+use crate::Error;
+
+pub(super) const METADATA_LIST: &str =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+const WHOLE: &str = "application/json";
+pub(super) const PAGE: usize = 500;
+
+/// A page of a list.
+#[derive(Deserialize)]
+pub(super) struct List<T> {
+    pub(super) metadata: ListMetadata,
+    /// `null` where there is nothing to list.
+    pub(super) items: Option<Vec<T>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ListMetadata {
+    #[serde(rename = "continue", default)]
+    pub(super) next: String,
+}
+
+impl Cluster {
+    /// Reads the whole objects of a kind that a label selector selects, in one namespace or in all.
+    pub(crate) async fn selected(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        selector: &str,
+    ) -> Result<Vec<Value>, Error> {
+        self.list(resource, namespace, selector, WHOLE).await
+    }
+
+    /// Reads the metadata of the objects of a kind in a namespace that a label selector selects.
+    pub(crate) async fn selected_metadata(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        selector: &str,
+    ) -> Result<Vec<Value>, Error> {
+        self.list(resource, namespace, selector, METADATA_LIST)
+            .await
+    }
+
+    /// Reads the first objects of a kind in a namespace that a label selector selects, and no more than this many.
+    pub(crate) async fn some_selected(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        selector: &str,
+        most: usize,
+    ) -> Result<Vec<Value>, Error> {
+        let path = path(resource, namespace, selector, most, "");
+        let page: List<Value> = read(&self.ask(&path, WHOLE).await?)?;
+        Ok(page.items.unwrap_or_default())
+    }
+
+    /// The names of the objects of a kind in a namespace that carry a label.
+    pub(crate) async fn names(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        (label, value): (&str, &str),
+    ) -> Result<Vec<String>, Error> {
+        let selector = format!("{label}={value}");
+        let list: Vec<Partial> = self
+            .list(resource, Some(namespace), &selector, METADATA_LIST)
+            .await?;
+        Ok(list.iter().map(|item| item.name().to_owned()).collect())
+    }
+
+    async fn list<T: DeserializeOwned>(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        selector: &str,
+        accept: &str,
+    ) -> Result<Vec<T>, Error> {
+        let mut items = Vec::new();
+        let mut next = String::new();
+        loop {
+            let path = path(resource, namespace, selector, PAGE, &next);
+            let page: List<T> = read(&self.ask(&path, accept).await?)?;
+            items.extend(page.items.into_iter().flatten());
+            next = page.metadata.next;
+            if next.is_empty() {
+                return Ok(items);
+            }
+        }
+    }
+}
+
+fn path(
+    resource: &Resource,
+    namespace: Option<&str>,
+    selector: &str,
+    limit: usize,
+    next: &str,
+) -> String {
+    let collection = resource.collection(namespace);
+    let selector = escape(selector);
+    format!("{collection}?limit={limit}&continue={next}&labelSelector={selector}")
+}
