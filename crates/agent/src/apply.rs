@@ -1,5 +1,6 @@
 //! Writes the objects of a plan, phase after phase, by server-side apply.
 
+mod drift;
 mod establish;
 mod remake;
 
@@ -164,6 +165,7 @@ pub(crate) async fn one(
     let mut verdict = step.verdict.clone();
     let mut ceded = Cow::Borrowed(step.ceded());
     let mut is_remade = false;
+    let drift = drift::told(cluster, step, write).await;
     for _ in 0..TRIES {
         let (body, left) = match &verdict {
             Verdict::Leave => return Ok(None),
@@ -207,6 +209,7 @@ pub(crate) async fn one(
                     manifest: fingerprint(step.object, &ceded),
                     remarks: origin(&verdict, is_remade)
                         .into_iter()
+                        .chain(drift)
                         .chain(left)
                         .collect(),
                     live,

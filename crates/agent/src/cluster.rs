@@ -15,6 +15,7 @@ pub(crate) mod scripted;
 mod see;
 mod send;
 mod tenure;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub(crate) use objects::Write;
 pub(crate) use resource::Resource;
 pub(crate) use see::{Absence, Sight};
 pub(crate) use tenure::{Moment, Tenure};
+pub(crate) use watch::{Seen, Sighting};
 
 /// A cluster, as its agent sees it.
 pub(crate) struct Cluster {

@@ -7,6 +7,7 @@ mod document;
 mod records;
 mod root;
 mod shelf;
+mod touch;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ use crate::validate::Object;
 
 pub(crate) use records::Records;
 pub(crate) use root::{Accepted, Change};
+pub(crate) use touch::Touch;
 
 /// What a stack owns.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 //!
 //! The verbs have one file each: `fetch`, `validate`, `plan`, `apply`, `prune`, `observe`, `report`.
 //! [`reconcile`] is their list for one stack, `stacks` runs one task per stack, so that a broken one
-//! delays no other, and `inventory` remembers in the cluster what is ours.
+//! delays no other, `watches` sees what others do to its objects, and `inventory` remembers in the cluster what is ours.
 
 mod adopt;
 mod apply;
@@ -27,6 +27,7 @@ mod session;
 mod settings;
 mod stacks;
 mod validate;
+mod watches;
 
 pub use cluster::connect;
 pub use environment::{ConfigurationError, Environment};

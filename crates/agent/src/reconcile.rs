@@ -9,11 +9,12 @@ mod compare;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use brokkr_core::ambient::Ambient;
 use brokkr_core::failpoint::Point;
 use brokkr_core::mutant::Mutant;
-use brokkr_core::plan::{Judge, Memory};
+use brokkr_core::plan::{Judge, Live, Memory};
 use brokkr_core::readiness::Readiness;
 use brokkr_core::wire::{ObjectResult, OnRemove, TargetRemoval, TargetStack};
 use brokkr_core::{EventId, ObjectKey, StackId};
@@ -24,12 +25,13 @@ use crate::apply::{self, Refused};
 use crate::brake::Brake;
 use crate::cluster::{Cluster, Tenure};
 use crate::guard::Gate;
-use crate::inventory::{Applied, Inventory, Records};
+use crate::inventory::{Applied, Inventory, Records, Touch};
 use crate::observe;
 use crate::outcome;
 use crate::plan::{self, Plan, Trial};
 use crate::prune::{Consent, Pruned, Pruner};
 use crate::validate::{self, OwnNamespace, Snapshot};
+use crate::watches::{Holdings, WatchedKind};
 use crate::{Environment, Error, Settings};
 
 pub use attempt::{Attempt, Ending, FirstSuccess, Success, Withheld};
@@ -45,6 +47,8 @@ pub struct Reconciler {
     reading: Semaphore,
 }
 
+/// How old the knowledge of kinds may be that says what can be watched.
+const KINDS_AGE: Duration = Duration::from_mins(10);
 /// How many contents are read at the same time.
 const READERS: usize = 4;
 
@@ -317,6 +321,27 @@ impl Reconciler {
         }
     }
 
+    /// What the stack owns objects of, as far as the server tells what changes in it; none if that is not known.
+    pub(crate) async fn holdings(&self, stack: &Stack) -> Option<Holdings> {
+        let inventory = stack.inventory.as_ref()?;
+        let kinds = self.cluster.kinds(KINDS_AGE).await.ok()?;
+        let mut holdings = Holdings::new();
+        for (key, entry) in inventory.entries() {
+            let resource = kinds.current(key, &entry.resource);
+            if !kinds.is_watchable(&resource) {
+                continue;
+            }
+            let kind = WatchedKind {
+                group: key.group.clone(),
+                kind: key.kind.clone(),
+                resource,
+            };
+            let namespaces = holdings.entry(kind).or_default();
+            namespaces.insert(key.namespace.clone());
+        }
+        Some(holdings)
+    }
+
     /// The inventory, out of the stack's hands until the attempt has gone well: after one that has not, it
     /// is read again.
     async fn take(&self, stack: &mut Stack) -> Result<Inventory, Error> {
@@ -359,6 +384,12 @@ impl Stack {
     /// Which stack it is.
     pub const fn id(&self) -> StackId {
         self.id
+    }
+
+    /// What it means that an object was seen so, or is gone. Nothing, while it is not known what we wrote.
+    pub(crate) fn touch(&self, key: &ObjectKey, live: Option<&Live>) -> Touch {
+        let inventory = self.inventory.as_ref();
+        inventory.map_or(Touch::Nothing, |inventory| inventory.touch(key, live))
     }
 
     /// The sequence that was last applied whole, as far as it is known.

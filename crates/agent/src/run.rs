@@ -16,6 +16,7 @@ use crate::reconcile::Reconciler;
 use crate::report::Reporter;
 use crate::session;
 use crate::stacks::{Supervisor, Workshop};
+use crate::watches::Watches;
 use crate::{Error, Settings};
 
 const FIRST_DELAY: Duration = Duration::from_secs(1);
@@ -124,7 +125,9 @@ impl Term {
         let Some(broker) = until(&ending, begin).await else {
             return Ended::Over;
         };
+        let watches = Watches::new(reconciler.cluster.clone(), ambient.clone());
         let workshop = Arc::new(Workshop {
+            watches: Arc::new(watches),
             reconciler,
             reporter: Reporter::new(broker.clone(), ambient.clone()),
             settings,
@@ -162,7 +165,12 @@ async fn work(workshop: &Arc<Workshop>, tenure: &Tenure, ending: &CancellationTo
         end
     };
     let facts = FactFinder::new(workshop);
-    let (end, (), ()) = tokio::join!(work, workshop.reporter.run(&silence), facts.run(ending));
+    let (end, (), (), ()) = tokio::join!(
+        work,
+        workshop.reporter.run(&silence),
+        facts.run(ending),
+        workshop.watches.run(ending)
+    );
     if end == Fetched::Superseded {
         return Ended::Superseded;
     }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Settings;
 use crate::reconcile::Reconciler;
 use crate::report::Reporter;
+use crate::watches::Watches;
 use order::Order;
 use worker::Worker;
 
@@ -27,6 +28,7 @@ pub(crate) struct Workshop {
     pub broker: Client,
     pub reconciler: Reconciler,
     pub reporter: Reporter,
+    pub watches: Arc<Watches>,
     pub ambient: Arc<dyn Ambient>,
     /// After a start all stacks want their content at once; the broker has other agents, too.
     pub downloads: Semaphore,
@@ -151,6 +153,7 @@ impl Supervisor {
         if self.orders.get(&stack).is_some_and(is_idle) {
             self.orders.remove(&stack);
             self.workshop.reporter.forget(stack);
+            self.workshop.watches.forget(stack);
         } else {
             self.employ(stack, rest);
         }

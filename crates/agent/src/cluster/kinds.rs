@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,10 @@ pub(crate) enum Scope {
 
 /// The kinds that the cluster serves, each in its versions, the preferred one first.
 #[derive(Debug, Default)]
-pub(crate) struct Kinds(HashMap<(String, String), Vec<(Resource, Scope)>>);
+pub(crate) struct Kinds {
+    served: HashMap<(String, String), Vec<(Resource, Scope)>>,
+    watchable: HashSet<Resource>,
+}
 
 /// A kind in a version that is wanted and not served.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -114,11 +117,14 @@ impl Kinds {
         for version in group.versions {
             let version_name = version.version.unwrap_or_default();
             for resource in version.resources {
+                let is_watchable = resource.verbs.iter().any(|verb| verb == "watch");
                 if let Some((kind, plural, scope)) = writable(resource) {
-                    self.0
-                        .entry((name.clone(), kind))
-                        .or_default()
-                        .push((Resource::new(&name, &version_name, &plural), scope));
+                    let resource = Resource::new(&name, &version_name, &plural);
+                    if is_watchable {
+                        self.watchable.insert(resource.clone());
+                    }
+                    let versions = self.served.entry((name.clone(), kind)).or_default();
+                    versions.push((resource, scope));
                 }
             }
         }
@@ -126,10 +132,12 @@ impl Kinds {
 
     /// The names of all kinds, in any version: `group/Kind`, those of the core group without a group.
     pub(crate) fn names(&self) -> impl Iterator<Item = String> {
-        self.0.keys().map(|(group, kind)| match group.as_str() {
-            "" => kind.clone(),
-            group => format!("{group}/{kind}"),
-        })
+        self.served
+            .keys()
+            .map(|(group, kind)| match group.as_str() {
+                "" => kind.clone(),
+                group => format!("{group}/{kind}"),
+            })
     }
 
     fn has(&self, missing: &MissingKind) -> bool {
@@ -138,7 +146,11 @@ impl Kinds {
     }
 
     fn are_named_as(&self, other: &Self) -> bool {
-        self.0.len() == other.0.len() && self.0.keys().all(|kind| other.0.contains_key(kind))
+        self.served.len() == other.served.len()
+            && self
+                .served
+                .keys()
+                .all(|kind| other.served.contains_key(kind))
     }
 
     /// How exactly this version of a kind is served.
@@ -154,9 +166,14 @@ impl Kinds {
             .cloned()
     }
 
+    /// Whether the server tells what changes in it.
+    pub(crate) fn is_watchable(&self, resource: &Resource) -> bool {
+        self.watchable.contains(resource)
+    }
+
     /// The versions of a kind, the preferred one first.
     pub(crate) fn versions(&self, group: &str, kind: &str) -> &[(Resource, Scope)] {
-        self.0
+        self.served
             .get(&(group.to_owned(), kind.to_owned()))
             .map_or(&[], Vec::as_slice)
     }

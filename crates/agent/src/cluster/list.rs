@@ -1,3 +1,4 @@
+use brokkr_core::plan::STACK_LABEL;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -21,7 +22,10 @@ pub(super) struct List<T> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ListMetadata {
+    #[serde(default)]
+    resource_version: String,
     #[serde(rename = "continue", default)]
     pub(super) next: String,
 }
@@ -73,6 +77,26 @@ impl Cluster {
             .list(resource, Some(namespace), &selector, METADATA_LIST)
             .await?;
         Ok(list.iter().map(|item| item.name().to_owned()).collect())
+    }
+
+    /// The metadata of all objects of a collection that carry a stack's label, and the version at which they were so.
+    pub(super) async fn list_labelled(
+        &self,
+        collection: &str,
+    ) -> Result<(Vec<Partial>, String), Error> {
+        let mut items = Vec::new();
+        let mut next = String::new();
+        loop {
+            let selector = escape(STACK_LABEL);
+            let path =
+                format!("{collection}?limit={PAGE}&continue={next}&labelSelector={selector}");
+            let page: List<Partial> = read(&self.ask(&path, METADATA_LIST).await?)?;
+            items.extend(page.items.into_iter().flatten());
+            next = page.metadata.next;
+            if next.is_empty() {
+                return Ok((items, page.metadata.resource_version));
+            }
+        }
     }
 
     async fn list<T: DeserializeOwned>(

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::{Cluster, Resource};
 use crate::Error;
 
-const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 /// Whether an apply is meant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +37,18 @@ impl Cluster {
         let answer = self.ask(&resource.object(key), METADATA).await;
         let partial: Option<Partial> = found(key, answer)?.map(|body| read(&body)).transpose()?;
         Ok(partial.map(|partial| self.live(partial)))
+    }
+
+    /// What others set of an object, and who; not what they did by a subresource, which is theirs.
+    pub(crate) async fn others(
+        &self,
+        resource: &Resource,
+        key: &ObjectKey,
+    ) -> Result<Vec<Cession>, Error> {
+        let partial: Partial = read(&self.ask(&resource.object(key), METADATA).await?)?;
+        let fields = partial.metadata.managed_fields.iter();
+        let others = fields.filter(|fields| !fields.is_ours() && fields.subresource.is_empty());
+        Ok(others.filter_map(ManagedFields::cession).collect())
     }
 
     /// Reads a whole object; none if there is no such object.
@@ -178,6 +190,7 @@ pub(super) struct Partial {
 #[serde(rename_all = "camelCase")]
 struct Metadata {
     name: String,
+    namespace: Option<String>,
     uid: String,
     resource_version: String,
     #[serde(default)]
@@ -209,6 +222,11 @@ struct ManagedFields {
 impl Partial {
     pub(super) fn name(&self) -> &str {
         &self.metadata.name
+    }
+
+    /// Its namespace and its name.
+    pub(super) fn place(&self) -> (Option<String>, String) {
+        (self.metadata.namespace.clone(), self.metadata.name.clone())
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where the API server serves a kind. An inventory remembers it, so that what was applied is found
 /// again even when its definition is not.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub(crate) struct Resource {
     /// Group and version, as `apps/v1` or `v1`.
     pub api_version: String,

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header::RETRY_AFTER};
+use http::{Method, Request, Response, StatusCode, header::RETRY_AFTER};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use serde::Deserialize;
@@ -19,7 +19,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(10);
 /// Messages of API servers quote whole objects at times.
 const LONGEST_MESSAGE: usize = 1_000;
 
-struct Answer {
+pub(super) struct Answer {
     status: StatusCode,
     retry_after: Option<Duration>,
     body: Bytes,
@@ -71,15 +71,7 @@ impl Cluster {
             .send(request.map(Body::from))
             .await
             .map_err(|e| unreachable(&e))?;
-        let status = response.status();
-        let retry_after = response.headers().get(RETRY_AFTER);
-        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
-        let body = response.into_body().collect().await;
-        Ok(Answer {
-            status,
-            retry_after: retry_after.map(Duration::from_secs),
-            body: body.map_err(|e| unreachable(&e))?.to_bytes(),
-        })
+        Answer::read(response).await
     }
 }
 
@@ -95,7 +87,21 @@ fn is_busy(status: StatusCode) -> bool {
 }
 
 impl Answer {
-    fn into_body(self) -> Result<Bytes, Error> {
+    pub(super) async fn read(response: Response<Body>) -> Result<Self, Error> {
+        let status = response.status();
+        let retry_after = response.headers().get(RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = response.into_body().collect().await;
+        Ok(Self {
+            status,
+            retry_after: retry_after.map(Duration::from_secs),
+            body: body
+                .map_err(|error| Error::Unreachable(root_cause(&error)))?
+                .to_bytes(),
+        })
+    }
+
+    pub(super) fn into_body(self) -> Result<Bytes, Error> {
         if self.status.is_success() {
             return Ok(self.body);
         }
@@ -160,7 +166,7 @@ fn immutable(causes: &[Cause]) -> Vec<String> {
     fields
 }
 
-fn root_cause(error: &dyn std::error::Error) -> String {
+pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

@@ -2,6 +2,7 @@
 
 mod content;
 mod remove;
+mod repairs;
 mod rest;
 mod tell;
 
@@ -21,8 +22,11 @@ use super::order::Order;
 use crate::backoff::Backoff;
 use crate::brake::Brake;
 use crate::cluster::MissingKind;
+use crate::inventory::Touch;
 use crate::reconcile::{Attempt, Ending, Stack};
+use crate::watches::Inbox;
 use content::Content;
+use repairs::Repairs;
 use tell::Story;
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -47,6 +51,9 @@ pub(super) struct Worker {
     patience: Backoff,
     /// Between looks at objects that are not as they should be.
     look: Backoff,
+    /// What others do to the objects.
+    inbox: Arc<Inbox>,
+    repairs: Repairs,
 }
 
 /// What a worker waits for.
@@ -57,12 +64,16 @@ struct Pause {
     look: Option<Instant>,
     /// The kinds with any of which the next attempt is worth it at once.
     missing: Vec<MissingKind>,
+    /// Whether what others do to the objects matters.
+    heeds_others: bool,
 }
 
 /// Why a worker stopped waiting.
 enum Woken {
     Attempt,
     Look,
+    /// Somebody did something to an object.
+    Touched,
     /// There is another order, or the end is near.
     Order,
 }
@@ -86,6 +97,8 @@ impl Worker {
             retry: Backoff::new(FIRST_RETRY, workshop.settings.retry_cap),
             patience: Backoff::new(FIRST_LOOK, LONGEST_PATIENCE),
             look: Backoff::new(FIRST_LOOK, LONGEST_LOOK),
+            inbox: workshop.watches.inbox(stack),
+            repairs: Repairs::new(workshop.settings.retry_cap),
             workshop,
         }
     }
@@ -120,6 +133,7 @@ impl Worker {
                 match self.wait(&pause).await {
                     Woken::Order => return,
                     Woken::Attempt => break,
+                    Woken::Touched => self.heed(&mut pause),
                     Woken::Look => {
                         pause.look = self.next_look().await;
                         self.report_status();
@@ -146,6 +160,7 @@ impl Worker {
         if attempt.has_changed() {
             self.look.reset();
         }
+        self.follow_holdings().await;
         let look = self.next_look().await;
         self.tell_apply(entry, &attempt);
         self.story.heed(&attempt);
@@ -169,6 +184,34 @@ impl Worker {
             attempt: Instant::now() + wait,
             look,
             missing,
+            heeds_others: true,
+        }
+    }
+
+    /// Watches what the stack owns by now.
+    async fn follow_holdings(&self) {
+        let workshop = &self.workshop;
+        if let Some(holdings) = workshop.reconciler.holdings(&self.stack).await {
+            workshop.watches.follow(self.stack.id(), holdings);
+        }
+    }
+
+    /// Draws forward what is due for what others did to the objects.
+    fn heed(&mut self, pause: &mut Pause) {
+        let now = Instant::now();
+        for (key, live) in self.inbox.take() {
+            match self.stack.touch(&key, live.as_ref()) {
+                Touch::Nothing => {}
+                Touch::Life => {
+                    let soon = now + FIRST_LOOK;
+                    pause.look = Some(pause.look.map_or(soon, |look| look.min(soon)));
+                }
+                Touch::Drift => {
+                    tracing::debug!(stack = %self.stack.id(), object = %key, "somebody changed it");
+                    let due = self.repairs.due(key, now, &*self.workshop.ambient);
+                    pause.attempt = pause.attempt.min(due);
+                }
+            }
         }
     }
 
@@ -211,6 +254,7 @@ impl Worker {
             Ok(()) = self.orders.changed() => Woken::Order,
             () = sleep_until(pause.attempt) => Woken::Attempt,
             () = kind => Woken::Attempt,
+            () = self.inbox.rung(), if pause.heeds_others => Woken::Touched,
             () = look => Woken::Look,
         }
     }

@@ -69,6 +69,11 @@ impl Bed {
 
     /// An agent whose account is this user's.
     pub async fn become_user(&mut self, user: &str) {
+        self.reconciler = reconciler(&self.client_of(user).await, settings(&self.records)).await;
+    }
+
+    /// A client with the rights of this user.
+    pub async fn client_of(&self, user: &str) -> kube::Client {
         let mut config = kube::Config::from_custom_kubeconfig(
             kube::config::Kubeconfig::read_from(kubeconfig()).expect("a kubeconfig"),
             &kube::config::KubeConfigOptions::default(),
@@ -76,8 +81,7 @@ impl Bed {
         .await
         .expect("a configuration");
         config.auth_info.impersonate = Some(user.to_owned());
-        let client = kube::Client::try_from(config).expect("a client");
-        self.reconciler = reconciler(&client, settings(&self.records)).await;
+        kube::Client::try_from(config).expect("a client")
     }
 
     /// An agent that leaves what this manager sets to it.

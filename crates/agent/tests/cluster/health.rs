@@ -1,13 +1,15 @@
 //! How the objects do, where not all of it may be seen.
 
-use std::fmt::Write as _;
+use std::fmt::{Debug, Write as _};
 
 use brokkr_core::readiness::Readiness;
 use brokkr_core::wire::Health;
 use k8s_openapi::api::core::v1::Namespace;
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use kube::Api;
 use kube::api::PostParams;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::bed::{Bed, config_map};
@@ -123,21 +125,43 @@ async fn pods_that_may_not_be_seen_are_said() {
 
 impl Bed {
     /// Lets somebody do in all the cluster what these rules say.
-    async fn may(&self, user: &str, rules: &serde_json::Value) {
+    pub async fn may(&self, user: &str, rules: &serde_json::Value) {
         let role: ClusterRole =
             serde_json::from_value(json!({"metadata": {"name": user}, "rules": rules}))
                 .expect("a role");
-        let binding: ClusterRoleBinding = serde_json::from_value(json!({
-            "metadata": {"name": user},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
-        }))
-        .expect("a binding");
-        let cluster_roles: Api<ClusterRole> = Api::all(self.client.clone());
-        let made = cluster_roles.create(&PostParams::default(), &role).await;
-        made.expect("the role");
-        let bindings: Api<ClusterRoleBinding> = Api::all(self.client.clone());
-        let made = bindings.create(&PostParams::default(), &binding).await;
-        made.expect("the binding");
+        let binding: ClusterRoleBinding =
+            serde_json::from_value(binding("ClusterRole", user)).expect("a binding");
+        self.create(Api::all(self.client.clone()), &role).await;
+        self.create(Api::all(self.client.clone()), &binding).await;
     }
+
+    /// Lets somebody do in a namespace what these rules say; it is made if it is missing.
+    pub async fn may_within(&self, namespace: &str, user: &str, rules: &serde_json::Value) {
+        let role: Role =
+            serde_json::from_value(json!({"metadata": {"name": user}, "rules": rules}))
+                .expect("a role");
+        let binding: RoleBinding =
+            serde_json::from_value(binding("Role", user)).expect("a binding");
+        self.create(Api::namespaced(self.client.clone(), namespace), &role)
+            .await;
+        self.create(Api::namespaced(self.client.clone(), namespace), &binding)
+            .await;
+    }
+
+    async fn create<K>(&self, api: Api<K>, object: &K)
+    where
+        K: Clone + DeserializeOwned + Serialize + Debug,
+    {
+        api.create(&PostParams::default(), object)
+            .await
+            .expect("it is made");
+    }
+}
+
+fn binding(kind: &str, user: &str) -> serde_json::Value {
+    json!({
+        "metadata": {"name": user},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": user},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+    })
 }

@@ -20,3 +20,4 @@ mod remaking;
 mod removing;
 mod running;
 mod speed;
+mod watching;

@@ -20,28 +20,35 @@ use crate::broker::{Answer, Broker, state};
 use crate::kinds::{definition, widget};
 
 /// A whole agent beside a bed.
-struct Agent {
+pub struct Agent {
     task: JoinHandle<Result<(), brokkr_agent::Error>>,
     shutdown: CancellationToken,
 }
 
 impl Agent {
+    /// An agent that looks for itself again and again.
     fn start(bed: &Bed, broker: &Broker) -> Self {
+        Self::comparing(Duration::from_millis(300), &bed.client, bed, broker)
+    }
+
+    /// An agent that compares a stack with the cluster this often, and has a client of its own.
+    pub fn comparing(resync: Duration, client: &kube::Client, bed: &Bed, broker: &Broker) -> Self {
         let settings = Settings {
             namespace: bed.records_namespace().to_owned(),
             lease: Duration::from_secs(3),
             interval: Duration::from_millis(50),
             wait: Duration::ZERO,
-            resync: Duration::from_millis(300),
+            resync,
             ..Settings::default()
         };
         let pak = Pak::generate(Role::Agent, &System);
-        let client = Client::new(&broker.address, pak, PlainHttp::LoopbackOnly).expect("a client");
+        let to_broker =
+            Client::new(&broker.address, pak, PlainHttp::LoopbackOnly).expect("a client");
         let shutdown = CancellationToken::new();
         let run = brokkr_agent::run(
             settings,
-            client,
-            bed.client.clone(),
+            to_broker,
+            client.clone(),
             Arc::new(System),
             shutdown.clone(),
         );
@@ -51,7 +58,7 @@ impl Agent {
         }
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.shutdown.cancel();
         let ended = tokio::time::timeout(Duration::from_secs(11), self.task).await;
         ended
@@ -61,7 +68,7 @@ impl Agent {
     }
 }
 
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !holds().await {
         assert!(begun.elapsed() < Duration::from_secs(20), "never: {what}");
@@ -70,12 +77,12 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// Lets the agent poll a number of times.
-async fn polls(broker: &Broker, count: usize) {
+pub async fn polls(broker: &Broker, count: usize) {
     let from = broker.told().polls;
     until("polls", async || broker.told().polls >= from + count).await;
 }
 
-fn publish(bed: &mut Bed, broker: &Broker, text: &str) -> TargetStack {
+pub fn publish(bed: &mut Bed, broker: &Broker, text: &str) -> TargetStack {
     let entry = bed.entry(text);
     let id = entry.deployment_object;
     broker.told().contents.insert(id, text.to_owned());

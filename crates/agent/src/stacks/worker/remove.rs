@@ -81,6 +81,7 @@ impl Worker {
             attempt: Instant::now() + wait,
             look: None,
             missing: Vec::new(),
+            heeds_others: false,
         }
     }
 }

@@ -33,11 +33,13 @@ impl Worker {
                 attempt: Instant::now() + wait,
                 look,
                 missing: Vec::new(),
+                heeds_others: true,
             };
             loop {
                 match self.wait(&pause).await {
                     Woken::Order => return,
                     Woken::Attempt => break,
+                    Woken::Touched => self.heed(&mut pause),
                     Woken::Look => {
                         pause.look = self.next_look().await;
                         self.report_status();

@@ -4,6 +4,7 @@
 mod applied;
 mod bare;
 mod cpu;
+mod drift;
 mod figure;
 mod kubectl;
 mod load;
@@ -40,6 +41,7 @@ enum Role {
 enum Group {
     Polls,
     Applied,
+    Drift,
     Kubectl,
     Refusals,
 }
@@ -66,6 +68,7 @@ async fn measure(wanted: &[Group]) -> Result<()> {
         Group::Polls,
         Group::Refusals,
         Group::Applied,
+        Group::Drift,
         Group::Kubectl,
     ] {
         if !wanted.is_empty() && !wanted.contains(&group) {
@@ -76,6 +79,7 @@ async fn measure(wanted: &[Group]) -> Result<()> {
             Group::Polls => polls::measure(&stage).await?,
             Group::Refusals => refusals::measure(&stage).await?,
             Group::Applied => applied::measure(&stage).await?,
+            Group::Drift => drift::measure(&stage).await?,
             Group::Kubectl => kubectl::measure(&stage).await?,
         });
     }
