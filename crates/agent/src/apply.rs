@@ -200,12 +200,15 @@ pub(crate) async fn one(
                 if write == Write::ForReal {
                     Point::ObjectWritten.reached();
                 }
+                let result = if is_remade {
+                    ObjectResult::Changed
+                } else {
+                    result(&verdict, &live)
+                };
+                // What is left to others was not changed back.
+                let drift = drift.filter(|_| result != ObjectResult::Unchanged);
                 return Ok(Some(Written {
-                    result: if is_remade {
-                        ObjectResult::Changed
-                    } else {
-                        result(&verdict, &live)
-                    },
+                    result,
                     manifest: fingerprint(step.object, &ceded),
                     remarks: origin(&verdict, is_remade)
                         .into_iter()
