@@ -21,8 +21,8 @@ use follow::follow;
 /// Wait until agents have a stack's newest sequence, or run it well
 ///
 /// Ends with 0 as soon as it is so, and with 124 when the time is over. It ends with 1 when it will not be so before somebody does
-/// something: too many agents cannot apply it or run it badly for longer than 15 seconds, hold it or are paused; a newer sequence
-/// was published meanwhile; or no agent is responsible.
+/// something: too many agents cannot apply it for 15 seconds or run it badly for two minutes, hold it or are paused; a newer
+/// sequence was published meanwhile; or no agent is responsible.
 #[derive(Args)]
 #[command(after_help = "Example:
   brokkr wait --stack checkout

@@ -19,6 +19,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Agents retry what fails, and much of it heals within this time: a definition that is not served
 /// yet, a quota that is being raised.
 const GRACE: Duration = Duration::from_secs(15);
+/// What runs badly may come to run well: a node is being added, a registry is busy, a neighbour is not up yet.
+const UNWELL_GRACE: Duration = Duration::from_mins(2);
 
 /// Waits until it is so.
 ///
@@ -33,7 +35,7 @@ pub async fn follow(
     let name = &Reference::of(stack.generator.as_ref(), &stack.name);
     let sequence = aim.sequence;
     let began = Instant::now();
-    let mut in_trouble_since = None;
+    let (mut in_trouble, mut unwell) = (Spell::default(), Spell::default());
     let mut progress = Progress::default();
     while began.elapsed() <= timeout {
         match look(client, stack, aim, &mut progress).await? {
@@ -51,12 +53,18 @@ pub async fn follow(
                 "sequence {sequence} of stack {name} is published, and {told} — it goes on by itself when that is resumed"
             ),
             Verdict::InTrouble(trouble) => {
-                let since = in_trouble_since.get_or_insert_with(Instant::now);
-                if since.elapsed() > GRACE {
+                unwell = Spell::default();
+                if in_trouble.for_longer_than(GRACE) {
                     bail!("{trouble} — `brokkr events --stack {name}` tells more");
                 }
             }
-            Verdict::Going => in_trouble_since = None,
+            Verdict::Unwell(trouble) => {
+                in_trouble = Spell::default();
+                if unwell.for_longer_than(UNWELL_GRACE) {
+                    bail!("{trouble} — `brokkr status {name}` tells how it is now");
+                }
+            }
+            Verdict::Going => (in_trouble, unwell) = Default::default(),
         }
         sleep(PAUSE).await;
     }
@@ -66,6 +74,17 @@ pub async fn follow(
         aim.missed()
     );
     Err(TimedOut(text).into())
+}
+
+/// How long something has been so without a break.
+#[derive(Default)]
+struct Spell(Option<Instant>);
+
+impl Spell {
+    /// Notes that it is so, and says whether it has been for longer than this.
+    fn for_longer_than(&mut self, grace: Duration) -> bool {
+        self.0.get_or_insert_with(Instant::now).elapsed() > grace
+    }
 }
 
 async fn look(

@@ -13,8 +13,10 @@ pub enum Verdict {
     Going,
     /// Too many agents will not come to it, one of them not before somebody resumes it.
     Paused(String),
-    /// Too many agents will not come to it: one failed, or cannot go on, or runs it badly.
+    /// Too many agents will not come to it: one failed, or cannot go on.
     InTrouble(String),
+    /// Too many agents have it and run it badly.
+    Unwell(String),
     /// Somebody published again.
     Superseded(u64),
     /// There is no agent to wait for.
@@ -61,14 +63,16 @@ fn obstacle(status: &TargetStatus, aim: &Aim, stack: &str) -> Option<Verdict> {
     if aim.is_reached_by(status) {
         return None;
     }
-    trouble(status, stack).map(Verdict::InTrouble)
+    trouble(status, stack)
 }
 
-fn trouble(status: &TargetStatus, stack: &str) -> Option<String> {
-    let what = match (status.sync, status.health) {
-        (Sync::Failed, _) => "cannot apply it",
-        (Sync::Held, _) => "holds it until somebody decides",
-        (Sync::Synced, Health::Degraded) => "has applied it, but it does not run well",
+fn trouble(status: &TargetStatus, stack: &str) -> Option<Verdict> {
+    let (verdict, what): (fn(String) -> Verdict, _) = match (status.sync, status.health) {
+        (Sync::Failed, _) => (Verdict::InTrouble, "cannot apply it"),
+        (Sync::Held, _) => (Verdict::InTrouble, "holds it until somebody decides"),
+        (Sync::Synced, Health::Degraded) => {
+            (Verdict::Unwell, "has applied it, but it does not run well")
+        }
         _ => return None,
     };
     let reason = status
@@ -76,11 +80,11 @@ fn trouble(status: &TargetStatus, stack: &str) -> Option<String> {
         .as_deref()
         .map(|reason| filled(reason, stack, &status.agent_name))
         .map(|reason| format!(": {}", printable(&reason)));
-    Some(format!(
+    Some(verdict(format!(
         "agent {} {what}{}",
         status.agent_name,
         reason.unwrap_or_default()
-    ))
+    )))
 }
 
 #[cfg(test)]
@@ -212,6 +216,6 @@ mod tests {
         let applied = aim(Goal::Synced, Share::default());
         assert_eq!(judged(&[badly(), done()], applied), Verdict::Done);
         let verdict = judged(&[badly(), done()], Aim::everywhere(2));
-        assert!(matches!(verdict, Verdict::InTrouble(_)), "{verdict:?}");
+        assert!(matches!(verdict, Verdict::Unwell(_)), "{verdict:?}");
     }
 }

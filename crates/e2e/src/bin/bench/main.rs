@@ -6,6 +6,7 @@ mod bare;
 mod cpu;
 mod drift;
 mod figure;
+mod idle;
 mod kubectl;
 mod load;
 mod polls;
@@ -42,6 +43,7 @@ enum Group {
     Polls,
     Applied,
     Drift,
+    Idle,
     Kubectl,
     Refusals,
 }
@@ -70,6 +72,7 @@ async fn measure(wanted: &[Group]) -> Result<()> {
         Group::Applied,
         Group::Drift,
         Group::Kubectl,
+        Group::Idle,
     ] {
         if !wanted.is_empty() && !wanted.contains(&group) {
             continue;
@@ -80,6 +83,7 @@ async fn measure(wanted: &[Group]) -> Result<()> {
             Group::Refusals => refusals::measure(&stage).await?,
             Group::Applied => applied::measure(&stage).await?,
             Group::Drift => drift::measure(&stage).await?,
+            Group::Idle => idle::measure(&stage).await?,
             Group::Kubectl => kubectl::measure(&stage).await?,
         });
     }
