@@ -36,9 +36,16 @@ pub(crate) struct Right {
     admin: Reach,
     generator: Reach,
     agent: Reach,
+    /// Whether it answers with what it would do, and is made only as a plan says, if the request wants that.
+    can_be_planned: bool,
 }
 
 impl Right {
+    const fn plannable(mut self) -> Self {
+        self.can_be_planned = true;
+        self
+    }
+
     pub(crate) const fn reach(&self, role: Role) -> Reach {
         match role {
             Role::Admin => self.admin,

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
+use brokkr_core::wire::PLAN_HEADER;
 use futures::future::Either;
 use http::{HeaderValue, Method};
 use tower::{Layer, Service};
@@ -70,6 +71,12 @@ impl Guard {
         match right.reach(caller.role()) {
             Reach::Nothing => Err(Error::Forbidden(refusal(right, &caller))),
             reach => {
+                if !right.can_be_planned && wants_a_plan(request) {
+                    return Err(Error::Malformed(
+                        "this cannot be planned, so nothing was changed: leave `plan` and `Brokkr-Plan` out"
+                            .to_owned(),
+                    ));
+                }
                 let session = Session::read(request.headers())?;
                 self.broker.fleet.is_of_latest_session(&caller, session)?;
                 let admission = Admission {
@@ -91,6 +98,14 @@ fn find<'a>(rights: &[&'a Right], method: &Method) -> Option<&'a Right> {
         method
     };
     rights.iter().copied().find(|right| right.method == *method)
+}
+
+/// Whether a change is only to be planned, or to be made as planned. Whoever asks for that means to change nothing else.
+fn wants_a_plan(request: &Request) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    request.method() != Method::GET
+        && (request.headers().contains_key(PLAN_HEADER)
+            || query.split('&').any(|pair| pair.starts_with("plan=")))
 }
 
 fn not_allowed(rights: &[&Right]) -> Error {

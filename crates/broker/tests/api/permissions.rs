@@ -16,6 +16,7 @@ on_both_engines!(
     each_role_is_let_in_where_the_page_says_so,
     foreign_rows_answer_as_missing_ones,
     what_a_path_does_not_take_is_refused,
+    what_cannot_be_planned_is_not_made_instead,
 );
 
 /// Writes the page anew with `BROKKR_UPDATE=1 cargo test -p brokkr-broker permissions`.
@@ -150,6 +151,43 @@ async fn what_a_path_does_not_take_is_refused(engine: Engine) {
         let answer = tenants.send(Some(admin), &Method::GET, path, "").await;
         assert_eq!(answer.status(), 404, "{path}");
     }
+    tenants.scene.broker.stop().await;
+}
+
+/// Whoever asks for a plan, or to change only what one says, must not change anything by it.
+async fn what_cannot_be_planned_is_not_made_instead(engine: Engine) {
+    let tenants = Tenants::set(engine).await;
+    let (mut planned, mut refused) = (0, 0);
+    for operation in operations() {
+        let rights = rows();
+        let name = format!("{} {}", operation.method, operation.path);
+        let row = rights.iter().find(|(row, _)| *row == name);
+        let roles = &row.expect("a row").1;
+        let (_, key) = tenants
+            .keys
+            .iter()
+            .find(|(role, _)| roles.contains(role))
+            .expect("somebody may");
+        if operation.method == Method::GET {
+            continue;
+        }
+        let path = format!("{}?plan=only", operation.path.replace(['{', '}'], ""));
+        let answer = tenants.send(Some(key), &operation.method, &path, "{").await;
+        let problem: Value = answer.json().await.expect("a problem");
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        let takes_plans = operation.parameters.iter().any(|(_, name)| name == "plan");
+        assert_eq!(
+            detail.contains("cannot be planned"),
+            !takes_plans,
+            "{name}: {problem}"
+        );
+        *(if takes_plans {
+            &mut planned
+        } else {
+            &mut refused
+        }) += 1;
+    }
+    assert!(planned >= 12 && refused >= 15, "{planned}, {refused}");
     tenants.scene.broker.stop().await;
 }
 
