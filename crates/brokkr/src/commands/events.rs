@@ -1,11 +1,14 @@
 use brokkr_client::EventFilter;
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{Action, ObjectResult, Outcome, RecordedEvent};
+use brokkr_core::wire::{Action, ObjectOutcome, ObjectResult, Outcome, RecordedEvent};
 use clap::Args;
 
 use super::advice::filled;
 use crate::connection::Connection;
 use crate::output::{Cell, Output, Row};
+
+/// So many objects are named in the reason of an event that has none of its own.
+const NAMED: usize = 3;
 
 /// Show what agents did and how it ended, newest first
 #[derive(Args)]
@@ -61,8 +64,8 @@ impl Row for RecordedEvent {
             Outcome::Held => "held",
         };
         let stack = Reference::of(self.generator.as_ref(), &self.stack_name);
-        let reason = event.reason.as_deref();
-        let reason = reason.map(|reason| filled(reason, &stack, &self.agent_name));
+        let reason = event.reason.clone().or_else(|| of_objects(&event.objects));
+        let reason = reason.map(|reason| filled(&reason, &stack, &self.agent_name));
         vec![
             Cell::time("LAST", event.last),
             Cell::time("FIRST", event.first).wide(),
@@ -77,6 +80,20 @@ impl Row for RecordedEvent {
             Cell::optional("REASON", reason),
         ]
     }
+}
+
+/// What is said of single objects, such as who had changed one that was changed back: the first few, for one line.
+fn of_objects(objects: &[ObjectOutcome]) -> Option<String> {
+    let mut said: Vec<_> = objects
+        .iter()
+        .filter_map(|outcome| Some(format!("{}: {}", outcome.object, outcome.reason.as_ref()?)))
+        .collect();
+    let more = said.len().saturating_sub(NAMED);
+    said.truncate(NAMED);
+    if more > 0 {
+        said.push(format!("and {more} more"));
+    }
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 /// Such as `2 created, 1 pruned`; what was so already is left out unless there is nothing else.
@@ -95,11 +112,44 @@ fn objects(event: &RecordedEvent) -> String {
     let counted: Vec<_> = all
         .into_iter()
         .map(|(result, word)| {
-            let has = |object: &&brokkr_core::wire::ObjectOutcome| object.result == result;
+            let has = |object: &&ObjectOutcome| object.result == result;
             (event.event.objects.iter().filter(has).count(), word)
         })
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
     counted.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use brokkr_core::ObjectKey;
+
+    use super::*;
+
+    #[test]
+    fn the_first_few_objects_say_what_was_done_to_them() {
+        let outcome = |name: &str, reason: Option<&str>| ObjectOutcome {
+            object: ObjectKey {
+                group: String::new(),
+                kind: "ConfigMap".into(),
+                namespace: Some("shop".into()),
+                name: name.into(),
+            },
+            result: ObjectResult::Changed,
+            reason: reason.map(Into::into),
+        };
+        assert_eq!(of_objects(&[outcome("a", None)]), None);
+        let [edited, other] = [
+            outcome("b", Some("somebody had set data.a")),
+            outcome("c", None),
+        ];
+        assert_eq!(
+            of_objects(&[other, edited]).as_deref(),
+            Some("ConfigMap shop/b: somebody had set data.a")
+        );
+        let many: Vec<_> = (0..5).map(|_| outcome("d", Some("so"))).collect();
+        let said = of_objects(&many).unwrap_or_default();
+        assert!(said.ends_with("; and 2 more"), "{said}");
+    }
 }
