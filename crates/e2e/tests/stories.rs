@@ -37,6 +37,7 @@ mod bad_requests;
 mod bad_types;
 mod broken_inside;
 mod broker_away;
+mod bystanders;
 mod cli;
 mod conflict;
 mod disasters;
