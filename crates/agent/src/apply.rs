@@ -1,6 +1,5 @@
 //! Writes the objects of a plan, phase after phase, by server-side apply.
 
-mod drift;
 mod establish;
 mod remake;
 
@@ -17,6 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::Error;
 use crate::brake::Brake;
 use crate::cluster::{Cluster, Write};
+use crate::drift::{self, Since};
 use crate::inventory::Inventory;
 use crate::outcome;
 use crate::plan::{Plan, Step, Trial};
@@ -138,9 +138,7 @@ async fn group(
             continue;
         };
         outcomes.push(match result {
-            Ok(None) => {
-                outcome::remarked(&step.object.key, ObjectResult::Unchanged, &left_of(step))
-            }
+            Ok(None) => left_alone(step),
             Ok(Some(written)) => {
                 inventory.own(step.object, written.manifest, &written.live);
                 Point::OwnershipNoted.reached();
@@ -165,7 +163,12 @@ pub(crate) async fn one(
     let mut verdict = step.verdict.clone();
     let mut ceded = Cow::Borrowed(step.ceded());
     let mut is_remade = false;
-    let drift = drift::told(cluster, step, write).await;
+    let drift = match write {
+        Write::ForReal if drift::is_drift(step) => {
+            Some(drift::told(cluster, step, Since::Before).await)
+        }
+        _ => None,
+    };
     for _ in 0..TRIES {
         let (body, left) = match &verdict {
             Verdict::Leave => return Ok(None),
@@ -346,6 +349,14 @@ pub(crate) fn fingerprint(object: &Object, ceded: &[Cession]) -> Fingerprint {
     Fingerprint::of(Value::Object(body).to_string().as_bytes())
 }
 
+/// What is to be said of an object that is not written.
+fn left_alone(step: &Step<'_>) -> ObjectOutcome {
+    match &step.drift {
+        Some(drift) => outcome::with(&step.object.key, ObjectResult::Skipped, drift),
+        None => outcome::remarked(&step.object.key, ObjectResult::Unchanged, &left_of(step)),
+    }
+}
+
 /// What is left to others of an object that is not written.
 fn left_of(step: &Step<'_>) -> Vec<String> {
     if step.ceded().is_empty() && step.object.ignored.is_none() {
@@ -381,10 +392,14 @@ fn skipped(step: &Step<'_>) -> ObjectOutcome {
     outcome::plain(&step.object.key, result)
 }
 
+/// What is skipped was not to be written, or is so for what went wrong with another object.
 fn is_well(outcome: &ObjectOutcome) -> bool {
     matches!(
         outcome.result,
-        ObjectResult::Created | ObjectResult::Changed | ObjectResult::Unchanged
+        ObjectResult::Created
+            | ObjectResult::Changed
+            | ObjectResult::Unchanged
+            | ObjectResult::Skipped
     )
 }
 

@@ -9,6 +9,7 @@ mod apply;
 mod backoff;
 mod brake;
 mod cluster;
+mod drift;
 mod environment;
 mod error;
 mod facts;

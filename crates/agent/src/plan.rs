@@ -33,6 +33,8 @@ pub(crate) struct Step<'a> {
     /// The object as it was seen.
     pub live: Option<Live>,
     pub trial: Trial,
+    /// What others did to it, if it is left so.
+    pub drift: Option<String>,
 }
 
 /// Whether an object needs a neighbour of its own phase.
@@ -108,6 +110,7 @@ pub(crate) async fn make<'a>(
             trial: trial(object, &verdict, &unmet),
             ownership: inventory.get(&object.key).cloned(),
             live: sight.take(&object.key),
+            drift: None,
             object,
             verdict,
         };

@@ -24,6 +24,7 @@ use crate::adopt;
 use crate::apply::{self, Refused};
 use crate::brake::Brake;
 use crate::cluster::{Cluster, Tenure};
+use crate::drift;
 use crate::guard::Gate;
 use crate::inventory::{Applied, Inventory, Records, Touch};
 use crate::observe;
@@ -140,6 +141,9 @@ impl Reconciler {
         let mut plan = plan::make(&self.cluster, judge, snapshot, inventory).await?;
         Point::PlanMade.reached();
         adopt::examine(&self.cluster, &self.records, entry.stack, &mut plan).await?;
+        if !entry.drift.is_repaired() {
+            drift::leave(&self.cluster, &mut plan).await;
+        }
         if let Some(refusal) = self.validate(&mut plan, judge).await {
             return Ok(refusal);
         }
@@ -167,6 +171,10 @@ impl Reconciler {
         let attempt = match inventory.memory {
             Memory::Whole => self.conclude(entry, inventory, attempt),
             Memory::Lost => attempt.held(LOST),
+        };
+        let attempt = match drift::left(&plan) {
+            Some(drift) => attempt.held(&drift),
+            None => attempt,
         };
         self.records.save(inventory).await?;
         Point::AttemptSaved.reached();

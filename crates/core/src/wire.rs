@@ -46,8 +46,8 @@ pub use settings::{
     Percent, Retention, RetentionDays, Settings,
 };
 pub use stacks::{
-    Adopt, CreateStack, OnRemove, PatchStack, PatchStackOptions, PatchTargeting, Stack, StackHead,
-    StackOptions,
+    Adopt, CreateStack, DRIFT_REPORT, Drift, OnRemove, PatchStack, PatchStackOptions,
+    PatchTargeting, Stack, StackHead, StackOptions,
 };
 pub use target_state::{
     Approval, Confirmation, ConfirmationAnswer, ConfirmationReport, ConfirmationResult,
@@ -71,4 +71,4 @@ pub const SESSION_HEADER: &str = "brokkr-session";
 /// The longest time that a poll may wait, in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 50;
 /// What this version understands in target state entries (`requires`).
-pub const FEATURES: &[&str] = &[PAUSE];
+pub const FEATURES: &[&str] = &[PAUSE, DRIFT_REPORT];

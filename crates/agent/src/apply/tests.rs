@@ -60,6 +60,7 @@ async fn what_stands_in_the_way_of_a_create_is_ours_only_by_an_earlier_attempt()
             ownership: ownership.clone(),
             live: None,
             trial: Trial::AtOnce,
+            drift: None,
         };
         let judge = Judge::new(STACK, Memory::Whole);
         let result = one(&cluster, judge, &step, Write::ForReal).await;

@@ -209,6 +209,7 @@ async fn a_snapshot_that_is_refused_goes_no_further() {
         approved_losses: Vec::new(),
         released: Vec::new(),
         adopt: brokkr_core::wire::Adopt::Never,
+        drift: brokkr_core::wire::Drift::Repair,
         paused: false,
     };
     let nowhere = tower::service_fn(|_: http::Request<kube::client::Body>| {

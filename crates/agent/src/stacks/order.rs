@@ -106,6 +106,7 @@ mod tests {
             approved_losses: Vec::new(),
             released: Vec::new(),
             adopt: brokkr_core::wire::Adopt::Never,
+            drift: brokkr_core::wire::Drift::Repair,
             paused: false,
         }
     }

@@ -119,6 +119,7 @@ impl Bed {
             approved_losses: Vec::new(),
             released: Vec::new(),
             adopt: brokkr_core::wire::Adopt::Never,
+            drift: brokkr_core::wire::Drift::Repair,
             paused: false,
         }
     }

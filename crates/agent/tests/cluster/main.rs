@@ -8,6 +8,7 @@ mod bed;
 mod broker;
 mod ceding;
 mod crashes;
+mod drift;
 mod environment;
 mod guard;
 mod health;

@@ -6,8 +6,8 @@ use brokkr_core::ambient::Ambient;
 use brokkr_core::object::KeptKind;
 use brokkr_core::wire::{
     Adopt, Approval, ConfirmationAnswer, ConfirmationReport, ConfirmationResult, Confirmations,
-    HeldLoss, LossCause, OnRemove, PAUSE, StackStatus, StatusReport, TargetAgent, TargetRemoval,
-    TargetStack, TargetState,
+    Drift, HeldLoss, LossCause, OnRemove, PAUSE, StackStatus, StatusReport, TargetAgent,
+    TargetRemoval, TargetStack, TargetState,
 };
 use brokkr_core::{AgentId, DeploymentObjectId, Digest, Epoch, ObjectKey, StackId};
 use jiff::Timestamp;
@@ -424,6 +424,7 @@ impl Stack {
             approved_losses: version.approved.union(&self.approved).cloned().collect(),
             released: self.released.iter().cloned().collect(),
             adopt: self.adopt,
+            drift: Drift::Repair,
             paused: self.paused,
         }
     }

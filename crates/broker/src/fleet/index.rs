@@ -2,7 +2,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use brokkr_core::wire::{PAUSE, TargetAgent, TargetRemoval, TargetStack, TargetState};
+use brokkr_core::wire::{
+    DRIFT_REPORT, PAUSE, TargetAgent, TargetRemoval, TargetStack, TargetState,
+};
 use brokkr_core::{AgentId, Epoch, GeneratorId, KeyId, Name, StackId};
 use uuid::Uuid;
 
@@ -262,7 +264,7 @@ impl Index {
                                 .entry
                                 .clone()
                                 .map(|entry| decide(entry, decided.as_deref()))
-                                .map(|entry| hold_if_paused(entry, whole)),
+                                .map(|entry| with_requirements(entry, whole)),
                         );
                     }
                 }
@@ -424,10 +426,13 @@ fn decide(mut entry: TargetStack, decided: Option<&Decided>) -> TargetStack {
     entry
 }
 
-/// What is paused requires that the agent knows pauses: one that does not, holds it.
-fn hold_if_paused(mut entry: TargetStack, agent: TargetAgent) -> TargetStack {
+/// What forbids changes requires that the agent knows of it: one that does not, holds the stack.
+fn with_requirements(mut entry: TargetStack, agent: TargetAgent) -> TargetStack {
     if entry.paused || agent.is_paused() {
         entry.requires.push(PAUSE.to_owned());
+    }
+    if !entry.drift.is_repaired() {
+        entry.requires.push(DRIFT_REPORT.to_owned());
     }
     entry
 }

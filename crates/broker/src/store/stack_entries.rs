@@ -65,6 +65,7 @@ impl TryFrom<IndexColumns> for StackEntry {
                 approved_losses: row.approved_losses.map_or_else(Vec::new, |keys| keys.0),
                 released: Vec::new(),
                 adopt: row.options.0.adopt,
+                drift: row.options.0.drift,
                 paused: row.options.0.paused,
             }),
             _ => None,

@@ -41,6 +41,27 @@ impl Adopt {
     }
 }
 
+/// What an entry of a target state requires whose drift is only reported: an agent that would change it back holds it.
+pub const DRIFT_REPORT: &str = "drift-report";
+
+/// What becomes of what others did to a stack's objects since they were written.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Drift {
+    /// It is changed back.
+    #[default]
+    Repair,
+    /// It is left as it is, and said: the stack is held. A version that changes such an object writes it.
+    Report,
+}
+
+impl Drift {
+    /// Whether it is changed back.
+    pub fn is_repaired(&self) -> bool {
+        *self == Self::Repair
+    }
+}
+
 /// How a stack behaves.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -54,6 +75,8 @@ pub struct StackOptions {
     pub on_remove: OnRemove,
     /// What becomes of objects that exist already, as somebody else's.
     pub adopt: Adopt,
+    /// What becomes of what others did to its objects.
+    pub drift: Drift,
     /// Whether agents only look, and change nothing.
     pub paused: bool,
 }
@@ -180,6 +203,9 @@ pub struct PatchStackOptions {
     pub adopt: Option<Adopt>,
     /// From now on.
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
+    /// From now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<bool>,
 }
 
@@ -191,6 +217,7 @@ impl PatchStackOptions {
             create_namespace: self.create_namespace.unwrap_or(options.create_namespace),
             on_remove: self.on_remove.unwrap_or(options.on_remove),
             adopt: self.adopt.unwrap_or(options.adopt),
+            drift: self.drift.unwrap_or(options.drift),
             paused: self.paused.unwrap_or(options.paused),
         }
     }

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::pause::TargetAgent;
-use super::stacks::{Adopt, OnRemove};
+use super::stacks::{Adopt, Drift, OnRemove};
 use crate::digest::Digest;
 use crate::id::{DeploymentObjectId, Epoch, StackId};
 use crate::name::Name;
@@ -64,6 +64,9 @@ pub struct TargetStack {
     /// What becomes of objects that the snapshot has and that exist already, as somebody else's.
     #[serde(default, skip_serializing_if = "Adopt::is_never")]
     pub adopt: Adopt,
+    /// What becomes of what others did to its objects since they were written.
+    #[serde(default, skip_serializing_if = "Drift::is_repaired")]
+    pub drift: Drift,
     /// Whether the stack is paused; the agent may be, too. What is paused requires `pause`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,

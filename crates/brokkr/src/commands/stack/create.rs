@@ -2,7 +2,7 @@ use brokkr_core::name::Name;
 use brokkr_core::wire::{CreateStack, StackOptions};
 use clap::Args;
 
-use super::options::{Adopt, OnRemove};
+use super::options::{Adopt, Drift, OnRemove};
 use crate::commands::traits::GivenTraits;
 use crate::connection::Connection;
 use crate::output::Output;
@@ -34,6 +34,10 @@ pub struct Create {
     #[arg(long, value_name = "MODE", default_value = "never")]
     adopt: Adopt,
 
+    /// What becomes of what others change or delete
+    #[arg(long, value_name = "MODE", default_value = "repair")]
+    drift: Drift,
+
     #[command(flatten)]
     traits: GivenTraits,
     #[command(flatten)]
@@ -52,6 +56,7 @@ impl Create {
                 create_namespace: self.make_namespace,
                 on_remove: self.on_remove.into(),
                 adopt: self.adopt.into(),
+                drift: self.drift.into(),
                 ..StackOptions::default()
             },
             ..CreateStack::named(self.name)

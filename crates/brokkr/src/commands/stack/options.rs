@@ -21,6 +21,24 @@ pub enum Adopt {
     Always,
 }
 
+/// What becomes of what others did to a stack's objects since they were written.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Drift {
+    /// It is changed back
+    Repair,
+    /// It is left as it is and said; the stack is held
+    Report,
+}
+
+impl From<Drift> for wire::Drift {
+    fn from(chosen: Drift) -> Self {
+        match chosen {
+            Drift::Repair => Self::Repair,
+            Drift::Report => Self::Report,
+        }
+    }
+}
+
 impl From<Adopt> for wire::Adopt {
     fn from(chosen: Adopt) -> Self {
         match chosen {

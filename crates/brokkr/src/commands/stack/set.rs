@@ -2,7 +2,7 @@ use brokkr_core::name::Reference;
 use brokkr_core::wire::{PatchStack, PatchStackOptions};
 use clap::{ArgGroup, Args};
 
-use super::options::{Adopt, OnRemove};
+use super::options::{Adopt, Drift, OnRemove};
 use crate::commands::plan::Care;
 use crate::commands::traits::ChangedTraits;
 use crate::connection::Connection;
@@ -21,11 +21,13 @@ use crate::terminal::say;
     "create_namespace",
     "on_remove",
     "adopt",
+    "drift",
 ])))]
 #[command(after_help = "Example:
   brokkr stack set checkout --label env=prod --remove-label canary --dry-run
   brokkr stack set checkout --on-remove orphan
   brokkr stack set checkout --adopt if-identical
+  brokkr stack set checkout --drift report
   brokkr stack set checkout --create-namespace=false")]
 pub struct Set {
     /// Its name or id
@@ -52,6 +54,10 @@ pub struct Set {
     #[arg(long, value_name = "MODE")]
     adopt: Option<Adopt>,
 
+    /// What becomes of what others change or delete, from now on
+    #[arg(long, value_name = "MODE")]
+    drift: Option<Drift>,
+
     #[command(flatten)]
     traits: ChangedTraits,
     #[command(flatten)]
@@ -73,6 +79,7 @@ impl Set {
                 create_namespace: self.create_namespace,
                 on_remove: self.on_remove.map(Into::into),
                 adopt: self.adopt.map(Into::into),
+                drift: self.drift.map(Into::into),
                 paused: None,
             },
             ..PatchStack::default()
