@@ -85,6 +85,8 @@ id! {
     KeyId;
     /// A named collection of Kubernetes objects.
     StackId;
+    /// A maintenance window.
+    WindowId;
 }
 
 fn uuid_v7(ambient: &dyn Ambient) -> Uuid {

@@ -17,6 +17,7 @@ pub mod pak;
 pub mod plan;
 pub mod readiness;
 pub mod targeting;
+pub mod window;
 pub mod wire;
 
 pub use bounded::Bounded;
@@ -24,6 +25,7 @@ pub use cluster_uid::ClusterUid;
 pub use digest::Digest;
 pub use id::{
     AgentId, AgentTargetId, DeploymentObjectId, Epoch, EventId, GeneratorId, KeyId, StackId,
+    WindowId,
 };
 pub use name::{Name, Reference};
 pub use object::{KeptKind, ObjectKey};

@@ -20,6 +20,7 @@ mod settings;
 mod stacks;
 mod target_state;
 mod targets;
+mod windows;
 
 pub use agents::{
     Agent, CreateAgent, CreateGenerator, CreatedAgent, CreatedGenerator, Generator, Me, PatchAgent,
@@ -57,6 +58,7 @@ pub use targets::{
     AgentTarget, CreateAgentTarget, Health, Held, HeldLoss, LossCause, Removal, StackStatus,
     StatusReport, Sync, TargetStatus,
 };
+pub use windows::{CreateWindow, TargetWindow, WINDOWS, Window, WindowMinutes, WindowRule};
 
 /// Response header: how far the answering replica's view is, as a revision.
 pub const REVISION_HEADER: &str = "brokkr-revision";
@@ -71,4 +73,4 @@ pub const SESSION_HEADER: &str = "brokkr-session";
 /// The longest time that a poll may wait, in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 50;
 /// What this version understands in target state entries (`requires`).
-pub const FEATURES: &[&str] = &[PAUSE, DRIFT_REPORT];
+pub const FEATURES: &[&str] = &[PAUSE, DRIFT_REPORT, WINDOWS];

@@ -153,6 +153,10 @@ pub enum AuditAction {
     KeyRevoke,
     /// The broker's settings changed.
     SettingsChange,
+    /// A maintenance window was created.
+    WindowCreate,
+    /// It was deleted.
+    WindowDelete,
     /// The broker was declared to continue another history.
     EpochAccept,
     /// An agent proved that the database lost history: another one took its place.

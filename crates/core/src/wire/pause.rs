@@ -3,17 +3,22 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::windows::TargetWindow;
+
 /// What an entry of a target state requires that is paused: an agent that does not know pauses holds it.
 pub const PAUSE: &str = "pause";
 
 /// How an agent as a whole is to behave.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct TargetAgent {
     /// Whether it is paused: it changes nothing in its cluster.
     pub paused: bool,
     /// Whether all agents are.
     pub fleet_paused: bool,
+    /// Its maintenance windows, which it judges by its own clock.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<TargetWindow>,
 }
 
 impl TargetAgent {

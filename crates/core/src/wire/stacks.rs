@@ -79,6 +79,8 @@ pub struct StackOptions {
     pub drift: Drift,
     /// Whether agents only look, and change nothing.
     pub paused: bool,
+    /// Whether new versions wait for no maintenance window. Only an admin sets it.
+    pub ignore_windows: bool,
 }
 
 /// A named collection of Kubernetes objects that are managed as a unit.
@@ -207,6 +209,9 @@ pub struct PatchStackOptions {
     /// From now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<bool>,
+    /// From now on. Only an admin sets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignore_windows: Option<bool>,
 }
 
 impl PatchStackOptions {
@@ -219,6 +224,7 @@ impl PatchStackOptions {
             adopt: self.adopt.unwrap_or(options.adopt),
             drift: self.drift.unwrap_or(options.drift),
             paused: self.paused.unwrap_or(options.paused),
+            ignore_windows: self.ignore_windows.unwrap_or(options.ignore_windows),
         }
     }
 }

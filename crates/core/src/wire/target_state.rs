@@ -29,6 +29,10 @@ pub struct TargetState {
     pub stacks: Vec<TargetStack>,
     /// What should go. What is paused is not in it, and goes when it is resumed.
     pub removals: Vec<TargetRemoval>,
+    /// What should go when the agent's windows let it. Apart, because an agent that knows no windows does at once what
+    /// stands in `removals`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windowed_removals: Vec<TargetRemoval>,
 }
 
 /// A stack that an agent should run.
@@ -70,6 +74,9 @@ pub struct TargetStack {
     /// Whether the stack is paused; the agent may be, too. What is paused requires `pause`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
+    /// Whether it waits for none of the agent's windows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignores_windows: bool,
     /// What an agent must understand to handle this entry; one that does not, holds the stack and says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,
