@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 
 use brokkr_core::mutant::Mutant;
 use brokkr_core::plan::{Fingerprint, Live, Memory, Ownership, Verdict, Written};
-use brokkr_core::{DeploymentObjectId, EventId, ObjectKey, StackId};
+use brokkr_core::wire::TargetStack;
+use brokkr_core::{DeploymentObjectId, Digest, EventId, ObjectKey, StackId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -49,8 +50,29 @@ pub(crate) struct Entry {
 pub(crate) struct Applied {
     pub deployment_object: DeploymentObjectId,
     pub sequence: u64,
+    /// What its content hashes to, and the namespace of its objects that name none; versions before 0.2 kept neither.
+    #[serde(default)]
+    pub digest: Option<Digest>,
+    #[serde(default)]
+    pub default_namespace: Option<String>,
     pub event: EventId,
     pub at: Timestamp,
+}
+
+impl Applied {
+    /// The entry to keep it by, as far as it is on record. How the stack behaves is as the newest entry has it.
+    pub(crate) fn entry(&self, newest: &TargetStack) -> Option<TargetStack> {
+        if self.deployment_object == newest.deployment_object {
+            return Some(newest.clone());
+        }
+        Some(TargetStack {
+            deployment_object: self.deployment_object,
+            sequence: self.sequence,
+            digest: self.digest?,
+            default_namespace: self.default_namespace.clone(),
+            ..newest.clone()
+        })
+    }
 }
 
 impl Inventory {

@@ -169,6 +169,21 @@ impl Step<'_> {
         self.live.as_ref().map_or(&[], |live| &live.ceded)
     }
 
+    /// Whether it was last written as it is wanted.
+    pub(crate) fn was_written_so(&self) -> bool {
+        let manifest = apply::fingerprint(self.object, self.ceded());
+        matches!(&self.ownership, Some(Ownership::Owned { written: Some(written), .. }) if written.manifest == manifest)
+    }
+
+    /// Whether it only undoes what others did.
+    fn is_repair(&self) -> bool {
+        let was_deleted = matches!(
+            (&self.verdict, &self.ownership),
+            (Verdict::Create, Some(Ownership::Owned { .. }))
+        );
+        was_deleted || self.was_written_so()
+    }
+
     /// Whether the inventory covers an object that is created, whatever UID it gets.
     pub(crate) fn is_entered_as_pending(&self) -> bool {
         let is_made = matches!(self.verdict, Verdict::Create | Verdict::Remake(_));
@@ -177,6 +192,13 @@ impl Step<'_> {
 }
 
 impl<'a> Plan<'a> {
+    /// Leaves out all but what undoes what others did.
+    pub(crate) fn only_repair(&mut self) {
+        for steps in self.groups.values_mut() {
+            steps.retain(Step::is_repair);
+        }
+    }
+
     /// Lets objects be deleted and created anew that cannot be changed.
     pub(crate) fn remake(&mut self, keys: &[ObjectKey]) {
         for step in self

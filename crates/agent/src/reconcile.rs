@@ -6,6 +6,7 @@
 
 mod attempt;
 mod compare;
+mod keep;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ use crate::observe;
 use crate::outcome;
 use crate::plan::{self, Plan, Trial};
 use crate::prune::{Consent, Pruned, Pruner};
-use crate::validate::{self, OwnNamespace, Snapshot};
+use crate::validate::{self, OwnNamespace, Snapshot, Unfit};
 use crate::watches::{Holdings, WatchedKind};
 use crate::{Environment, Error, Settings};
 
@@ -111,12 +112,7 @@ impl Reconciler {
         text: &Arc<str>,
     ) -> Result<Attempt, Error> {
         let mut inventory = self.take(stack).await?;
-        let snapshot = {
-            let _turn = self.reading.acquire().await;
-            let own = OwnNamespace(self.records.namespace());
-            validate::read(&self.cluster, own, &self.environment, entry, text).await
-        };
-        let attempt = match snapshot {
+        let attempt = match self.read(entry, text).await {
             Ok(Ok(snapshot)) => {
                 Point::SnapshotRead.reached();
                 self.carry_out(entry, &snapshot, &mut inventory, &stack.brake)
@@ -127,6 +123,16 @@ impl Reconciler {
         };
         self.give_back(stack, inventory);
         Ok(attempt)
+    }
+
+    async fn read(
+        &self,
+        entry: &TargetStack,
+        text: &Arc<str>,
+    ) -> Result<Result<Snapshot, Unfit>, Error> {
+        let _turn = self.reading.acquire().await;
+        let own = OwnNamespace(self.records.namespace());
+        validate::read(&self.cluster, own, &self.environment, entry, text).await
     }
 
     async fn carry_out(
@@ -245,6 +251,8 @@ impl Reconciler {
         let applied = Applied {
             deployment_object: entry.deployment_object,
             sequence: entry.sequence,
+            digest: Some(entry.digest),
+            default_namespace: entry.default_namespace.clone(),
             event: EventId::generate(&*self.ambient),
             at: self.ambient.now(),
         };

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use brokkr_client::Client;
 use brokkr_core::ambient::Ambient;
-use brokkr_core::wire::TargetState;
+use brokkr_core::window::{Held, Standing, Windows};
+use brokkr_core::wire::{TargetState, TargetWindow};
 use brokkr_core::{Epoch, StackId};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
@@ -37,6 +39,9 @@ pub(crate) struct Workshop {
 /// How long a worker that ended by a defect rests, which would else end at once again.
 const REST: Duration = Duration::from_secs(10);
 
+/// How long a window that closed or opened because somebody set the clock may go unnoticed.
+const LOOK_AT_CLOCK: Duration = Duration::from_mins(1);
+
 /// How long the steps in hand may take after the end was announced.
 const LAST_STEPS: Duration = Duration::from_secs(8);
 
@@ -49,6 +54,8 @@ pub(crate) struct Supervisor {
     stacks: HashMap<Id, StackId>,
     /// Whose orders these are.
     history: Option<Epoch>,
+    /// When the windows are judged anew, if there are any.
+    next_judgement: Option<Instant>,
 }
 
 impl Supervisor {
@@ -60,23 +67,34 @@ impl Supervisor {
             workers: JoinSet::new(),
             stacks: HashMap::new(),
             history: None,
+            next_judgement: None,
         }
     }
 
     /// Runs until the end is announced and the steps in hand are done.
     pub(crate) async fn run(mut self, mut accepted: watch::Receiver<Option<Arc<TargetState>>>) {
         loop {
+            let judgement = self.next_judgement;
+            let judgement = async {
+                match judgement {
+                    Some(time) => sleep_until(time).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => break,
-                Some(ended) = self.workers.join_next_with_id() => self.ended(&ended),
-                Ok(()) = accepted.changed() => {
-                    let state = accepted.borrow_and_update().clone();
-                    match state {
-                        Some(state) => self.assign(&state),
-                        None => self.rest(),
-                    }
+                Some(ended) = self.workers.join_next_with_id() => {
+                    self.ended(&ended);
+                    continue;
                 }
+                Ok(()) = accepted.changed() => {}
+                () = judgement => {}
+            }
+            let state = accepted.borrow_and_update().clone();
+            match state {
+                Some(state) => self.assign(&state),
+                None => self.rest(),
             }
         }
         let finish = async { while self.workers.join_next().await.is_some() {} };
@@ -90,7 +108,8 @@ impl Supervisor {
 
     /// Gives every stack its order. A stack that the state does not name is left as it is.
     fn assign(&mut self, state: &TargetState) {
-        let mut orders = order::orders(state);
+        let held = self.judge(&state.agent.windows);
+        let mut orders = order::orders(state, held.as_ref());
         // The same sequence may mean another snapshot in another history: everybody looks again, and tells.
         let is_another = self.history.replace(state.epoch) != Some(state.epoch);
         for (stack, sender) in &self.orders {
@@ -108,8 +127,25 @@ impl Supervisor {
         }
     }
 
+    /// What the windows hold, by the agent's clock; notes when to look at it again, which may be set meanwhile.
+    fn judge(&mut self, windows: &[TargetWindow]) -> Option<Held> {
+        let now = self.workshop.ambient.now();
+        let (held, change) = match Windows::read(windows).at(now) {
+            Standing::Open(change) => (None, change),
+            Standing::Held(held) => {
+                let until = held.until();
+                (Some(held), until)
+            }
+        };
+        let wait = change.and_then(|change| Duration::try_from(change.duration_since(now)).ok());
+        let wait = wait.unwrap_or(LOOK_AT_CLOCK).min(LOOK_AT_CLOCK);
+        self.next_judgement = (!windows.is_empty()).then(|| Instant::now() + wait);
+        held
+    }
+
     /// Leaves every stack as it is.
-    fn rest(&self) {
+    fn rest(&mut self) {
+        self.next_judgement = None;
         for order in self.orders.values() {
             order.send_replace(Order::Idle);
         }

@@ -21,3 +21,4 @@ pub(crate) mod stacks;
 mod targeting;
 pub(crate) mod targets;
 pub(crate) mod undelete;
+pub(crate) mod windows;

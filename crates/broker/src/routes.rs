@@ -17,6 +17,7 @@ mod sessions;
 mod settings;
 mod stacks;
 mod targets;
+mod windows;
 
 use std::sync::Arc;
 
@@ -102,6 +103,8 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
             generators::delete
         ))
         .routes(routes!(settings::get, settings::patch))
+        .routes(routes!(windows::list, windows::create))
+        .routes(routes!(windows::get, windows::delete))
         .routes(routes!(epochs::list))
         .routes(routes!(epochs::accept))
         .routes(routes!(audit::list))
@@ -145,6 +148,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
     (name = "agent targets", description = "Which agent runs which stack"),
     (name = "events", description = "What agents did"),
     (name = "settings", description = "What operators have settled for the whole broker"),
+    (name = "windows", description = "When agents may bring something new"),
     (name = "epochs", description = "Which history the database is"),
     (name = "audit", description = "Who changed what"),
     (name = "agent protocol", description = "What an agent asks and reports"),

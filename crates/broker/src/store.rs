@@ -26,6 +26,7 @@ pub(crate) mod settings;
 pub(crate) mod stack_entries;
 pub(crate) mod stacks;
 pub(crate) mod target_status;
+pub(crate) mod windows;
 mod word;
 
 pub(crate) use db::{Db, Tx, lock, sqlite_file};

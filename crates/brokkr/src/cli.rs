@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::{
     agent, apply, audit, broker, completion, context, dev, doctor, epochs, events, explain,
     generator, history, key, login, removals, rollback, rotate_key, settings, stack, status, wait,
-    whoami,
+    whoami, window,
 };
 
 /// Distributes Kubernetes objects to many clusters.
@@ -35,6 +35,7 @@ pub enum Command {
     Key(key::Key),
     RotateKey(rotate_key::RotateKey),
     Settings(settings::Settings),
+    Window(window::Window),
     Epochs(epochs::Epochs),
     Stack(stack::Stack),
     Explain(explain::Explain),

@@ -23,6 +23,7 @@ pub mod stack;
 pub mod status;
 pub mod wait;
 pub mod whoami;
+pub mod window;
 
 mod advice;
 mod new_key;

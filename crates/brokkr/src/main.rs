@@ -55,6 +55,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Key(key) => key.run().await,
         Command::RotateKey(rotate) => rotate.run().await,
         Command::Settings(settings) => settings.run().await,
+        Command::Window(window) => window.run().await,
         Command::Epochs(epochs) => epochs.run().await,
         Command::Stack(stack) => stack.run().await,
         Command::Explain(explain) => explain.run().await,

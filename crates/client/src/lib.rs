@@ -12,6 +12,7 @@ mod operator;
 mod probe;
 mod settings;
 mod transport;
+mod windows;
 
 pub use agent::Poll;
 pub use authorities::Authorities;

@@ -64,6 +64,8 @@ pub enum Mutant {
     LineageIgnored,
     /// What is paused is changed as if it were not.
     PauseIgnored,
+    /// What is new is brought although it is to wait for a window.
+    WindowIgnored,
     /// Any 410 tells an agent that it was retired.
     AnyGoneLetsGo,
     /// A change may take away whatever it likes without a plan.

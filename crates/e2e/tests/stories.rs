@@ -80,3 +80,4 @@ mod tls;
 mod too_much;
 mod update;
 mod victim;
+mod windows;

@@ -211,6 +211,7 @@ async fn a_snapshot_that_is_refused_goes_no_further() {
         adopt: brokkr_core::wire::Adopt::Never,
         drift: brokkr_core::wire::Drift::Repair,
         paused: false,
+        ignores_windows: false,
     };
     let nowhere = tower::service_fn(|_: http::Request<kube::client::Body>| {
         std::future::ready(Err::<http::Response<kube::client::Body>, _>(Nowhere))

@@ -77,6 +77,7 @@ mod tests {
                 agent: TargetAgent::default(),
                 stacks: Vec::new(),
                 removals: Vec::new(),
+                windowed_removals: Vec::new(),
             };
             assert_eq!(judge(accepted, &state), expected, "{state:?}");
         }

@@ -9,10 +9,9 @@ use brokkr_core::wire::TargetStack;
 
 use super::{Reconciler, Stack};
 use crate::Error;
-use crate::apply;
 use crate::inventory::Inventory;
 use crate::plan::{self, Plan, Step};
-use crate::validate::{self, OwnNamespace, Snapshot};
+use crate::validate::Snapshot;
 
 /// So many objects are named.
 const NAMED: usize = 3;
@@ -26,12 +25,7 @@ impl Reconciler {
         text: &Arc<str>,
     ) -> Result<String, Error> {
         let inventory = self.take(stack).await?;
-        let read = {
-            let _turn = self.reading.acquire().await;
-            let own = OwnNamespace(self.records.namespace());
-            validate::read(&self.cluster, own, &self.environment, entry, text).await?
-        };
-        let differences = match &read {
+        let differences = match &self.read(entry, text).await? {
             Ok(snapshot) => {
                 let label = entry.stack.to_string();
                 let judge = Judge::new(&label, inventory.memory).adopting(entry.adopt);
@@ -69,15 +63,11 @@ fn differences(plan: &Plan<'_>, snapshot: &Snapshot, inventory: &Inventory) -> V
 
 /// In what an object is not as it is wanted, if it is not.
 fn difference(step: &Step<'_>, ownership: Option<&Ownership>) -> Option<&'static str> {
-    let was_written_so = || {
-        let manifest = apply::fingerprint(step.object, step.ceded());
-        matches!(ownership, Some(Ownership::Owned { written: Some(written), .. }) if written.manifest == manifest)
-    };
     match &step.verdict {
         Verdict::Leave => None,
         Verdict::Create if matches!(ownership, Some(Ownership::Owned { .. })) => Some("deleted"),
         Verdict::Create => Some("not applied yet"),
-        Verdict::Update(_) if was_written_so() => Some("edited"),
+        Verdict::Update(_) if step.was_written_so() => Some("edited"),
         Verdict::Update(_) | Verdict::Remake(_) => Some("of another version"),
         Verdict::Adopt(_) | Verdict::Conflict { .. } => Some("somebody else's"),
         Verdict::Await { .. } => Some("being deleted"),

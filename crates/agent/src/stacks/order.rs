@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use brokkr_core::StackId;
 use brokkr_core::mutant::Mutant;
+use brokkr_core::window::Held;
 use brokkr_core::wire::{
     FEATURES, OnRemove, PAUSE, Paused, TargetAgent, TargetRemoval, TargetStack, TargetState,
 };
@@ -15,6 +16,10 @@ pub(super) enum Order {
     Apply(TargetStack),
     /// Take it out of the cluster.
     Remove(TargetRemoval),
+    /// Keep what was applied last, and bring nothing new yet.
+    Keep(TargetStack, Held),
+    /// Leave it in the cluster, and take it out later.
+    Postpone(Held),
     /// Look, say what differs, and change nothing.
     Rest(TargetStack, Paused),
     /// Do nothing and say why: this version does not understand it.
@@ -22,23 +27,31 @@ pub(super) enum Order {
 }
 
 impl Order {
-    /// Whether anything may be changed under it.
+    /// Whether anything may be changed under it. What has begun when a window closes is finished.
     pub(super) const fn may_change(&self) -> bool {
-        matches!(self, Self::Apply(_) | Self::Remove(_))
+        !matches!(self, Self::Idle | Self::Rest(..) | Self::Hold(..))
     }
 }
 
-/// The order of every stack that a target state names.
-pub(super) fn orders(state: &TargetState) -> BTreeMap<StackId, Order> {
-    let removals = state
-        .removals
-        .iter()
+/// The order of every stack that a target state names, while what is new waits for windows or does not.
+pub(super) fn orders(state: &TargetState, held: Option<&Held>) -> BTreeMap<StackId, Order> {
+    let removals = state.removals.iter().map(|removal| (removal, None));
+    let windowed = state.windowed_removals.iter();
+    let removals = removals
+        .chain(windowed.map(|removal| (removal, held)))
         .filter(|_| !state.agent.is_paused())
-        .map(|removal| (removal.stack, Order::Remove(removal.clone())));
+        .map(|(removal, held)| (removal.stack, removing(removal, held)));
     // A stack that is wanted is not removed, should a state ever say both.
     let stacks = state.stacks.iter();
-    let stacks = stacks.map(|entry| (entry.stack, order(entry, state.agent)));
+    let stacks = stacks.map(|entry| (entry.stack, order(entry, &state.agent, held)));
     removals.chain(stacks).collect()
+}
+
+fn removing(removal: &TargetRemoval, held: Option<&Held>) -> Order {
+    match held {
+        Some(held) => Order::Postpone(held.clone()),
+        None => Order::Remove(removal.clone()),
+    }
 }
 
 /// What becomes of a stack that a state does not name: nothing. Only an entry of the removals removes.
@@ -56,7 +69,7 @@ pub(super) fn of_absence(before: &Order) -> Order {
     }
 }
 
-fn order(entry: &TargetStack, agent: TargetAgent) -> Order {
+fn order(entry: &TargetStack, agent: &TargetAgent, held: Option<&Held>) -> Order {
     let is_strange = |feature: &&String| !FEATURES.contains(&feature.as_str());
     match entry.requires.iter().find(is_strange) {
         None if is_paused(entry, agent) && !Mutant::PauseIgnored.is_on() => {
@@ -67,7 +80,12 @@ fn order(entry: &TargetStack, agent: TargetAgent) -> Order {
             };
             Order::Rest(entry.clone(), paused)
         }
-        None => Order::Apply(entry.clone()),
+        None => match held {
+            Some(held) if !entry.ignores_windows && !Mutant::WindowIgnored.is_on() => {
+                Order::Keep(entry.clone(), held.clone())
+            }
+            _ => Order::Apply(entry.clone()),
+        },
         Some(feature) => Order::Hold(
             entry.clone(),
             format!("this stack needs `{feature}`, which this agent does not have: upgrade it"),
@@ -76,13 +94,15 @@ fn order(entry: &TargetStack, agent: TargetAgent) -> Order {
 }
 
 /// An entry that requires pauses is paused, even if by something that this version does not know.
-fn is_paused(entry: &TargetStack, agent: TargetAgent) -> bool {
+fn is_paused(entry: &TargetStack, agent: &TargetAgent) -> bool {
     entry.paused || agent.is_paused() || entry.requires.iter().any(|feature| feature == PAUSE)
 }
 
 #[cfg(test)]
 mod tests {
     use brokkr_core::ambient::System;
+    use brokkr_core::window::Until;
+    use brokkr_core::wire::WINDOWS;
     use brokkr_core::{DeploymentObjectId, Digest, Epoch, Name};
 
     use super::*;
@@ -108,6 +128,7 @@ mod tests {
             adopt: brokkr_core::wire::Adopt::Never,
             drift: brokkr_core::wire::Drift::Repair,
             paused: false,
+            ignores_windows: false,
         }
     }
 
@@ -134,8 +155,9 @@ mod tests {
             agent: TargetAgent::default(),
             stacks: vec![plain.clone(), strange.clone()],
             removals: vec![removal.clone(), withdrawn],
+            windowed_removals: Vec::new(),
         };
-        let orders = orders(&state);
+        let orders = orders(&state, None);
         assert_eq!(orders.len(), 3);
         assert_eq!(orders[&plain.stack], Order::Apply(plain.clone()));
         assert_eq!(orders[&removal.stack], Order::Remove(removal.clone()));
@@ -166,13 +188,57 @@ mod tests {
             agent: TargetAgent::default(),
             stacks: vec![plain.clone(), required.clone(), paused.clone()],
             removals: vec![removal.clone()],
+            windowed_removals: Vec::new(),
         };
         let rests = |order: &Order| matches!(order, Order::Rest(..)) && !order.may_change();
-        let some = orders(&state);
+        let some = orders(&state, None);
         assert!(some[&plain.stack].may_change() && some[&removal.stack].may_change());
         assert!(rests(&some[&required.stack]) && rests(&some[&paused.stack]));
         state.agent.fleet_paused = true;
-        let all = orders(&state);
+        let all = orders(&state, None);
         assert!(all.len() == 3 && all.values().all(rests));
+    }
+
+    #[test]
+    fn while_windows_hold_what_is_new_waits_and_pauses_are_stronger() {
+        let held = Held {
+            window: name(),
+            until: Until::Further,
+        };
+        let (plain, paused) = (entry(&[WINDOWS]), entry(&[PAUSE, WINDOWS]));
+        let urgent = TargetStack {
+            ignores_windows: true,
+            ..entry(&[])
+        };
+        let removal = TargetRemoval {
+            stack: StackId::generate(&System),
+            name: name(),
+            policy: OnRemove::Delete,
+            allow_delete: Vec::new(),
+            revision: 3,
+            approved: None,
+        };
+        let state = TargetState {
+            epoch: Epoch::generate(&System),
+            revision: 3,
+            state_token: String::new(),
+            succeeds: Vec::new(),
+            agent: TargetAgent::default(),
+            stacks: vec![plain.clone(), paused.clone(), urgent.clone()],
+            removals: Vec::new(),
+            windowed_removals: vec![removal.clone()],
+        };
+        let closed = orders(&state, Some(&held));
+        assert_eq!(
+            closed[&plain.stack],
+            Order::Keep(plain.clone(), held.clone())
+        );
+        assert_eq!(closed[&urgent.stack], Order::Apply(urgent.clone()));
+        assert_eq!(closed[&removal.stack], Order::Postpone(held));
+        assert!(matches!(closed[&paused.stack], Order::Rest(..)));
+        let open = orders(&state, None);
+        assert_eq!(open[&plain.stack], Order::Apply(plain.clone()));
+        assert_eq!(open[&removal.stack], Order::Remove(removal));
+        assert!(matches!(open[&paused.stack], Order::Rest(..)));
     }
 }

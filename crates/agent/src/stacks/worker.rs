@@ -1,6 +1,7 @@
 //! Follows the orders for one stack: attempts, waits, attempts again, and tells how it is doing.
 
 mod content;
+mod keep;
 mod remove;
 mod repairs;
 mod rest;
@@ -117,6 +118,8 @@ impl Worker {
                 Order::Idle => return,
                 Order::Apply(entry) => self.follow(&entry).await,
                 Order::Remove(removal) => self.remove(&removal).await,
+                Order::Keep(entry, held) => self.keep(&entry, &held).await,
+                Order::Postpone(held) => self.postpone(&held).await,
                 Order::Rest(entry, paused) => self.rest(&entry, paused).await,
                 Order::Hold(entry, reason) => self.hold(&entry, reason).await,
             }
@@ -128,16 +131,23 @@ impl Worker {
         self.say(Some(entry.sequence), Sync::Applying, None);
         loop {
             let attempt = self.attempt(entry).await;
-            let mut pause = self.conclude(entry, attempt).await;
-            loop {
-                match self.wait(&pause).await {
-                    Woken::Order => return,
-                    Woken::Attempt => break,
-                    Woken::Touched => self.heed(&mut pause),
-                    Woken::Look => {
-                        pause.look = self.next_look().await;
-                        self.report_status();
-                    }
+            let pause = self.conclude(entry, attempt).await;
+            if !self.wait_until_due(pause).await {
+                return;
+            }
+        }
+    }
+
+    /// Looks at the objects until the next attempt is due; answers whether it is, and there is no other order.
+    async fn wait_until_due(&mut self, mut pause: Pause) -> bool {
+        loop {
+            match self.wait(&pause).await {
+                Woken::Order => return false,
+                Woken::Attempt => return true,
+                Woken::Touched => self.heed(&mut pause),
+                Woken::Look => {
+                    pause.look = self.next_look().await;
+                    self.report_status();
                 }
             }
         }

@@ -121,6 +121,7 @@ impl Bed {
             adopt: brokkr_core::wire::Adopt::Never,
             drift: brokkr_core::wire::Drift::Repair,
             paused: false,
+            ignores_windows: false,
         }
     }
 

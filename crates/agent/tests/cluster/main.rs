@@ -22,3 +22,4 @@ mod removing;
 mod running;
 mod speed;
 mod watching;
+mod windows;

@@ -6,7 +6,7 @@ use brokkr_agent::Settings;
 use brokkr_agent::reconcile::Ending;
 use brokkr_client::{Client, PlainHttp};
 use brokkr_core::Epoch;
-use brokkr_core::ambient::System;
+use brokkr_core::ambient::{Ambient, System};
 use brokkr_core::pak::{Pak, Role};
 use brokkr_core::wire::{
     Action, Health, LossCause, OnRemove, Outcome, Sync, TargetRemoval, TargetStack, TargetState,
@@ -33,6 +33,21 @@ impl Agent {
 
     /// An agent that compares a stack with the cluster this often, and has a client of its own.
     pub fn comparing(resync: Duration, client: &kube::Client, bed: &Bed, broker: &Broker) -> Self {
+        Self::with(resync, Arc::new(System), client, bed, broker)
+    }
+
+    /// An agent that has a clock of its own.
+    pub fn by_clock(clock: Arc<dyn Ambient>, bed: &Bed, broker: &Broker) -> Self {
+        Self::with(Duration::from_hours(1), clock, &bed.client, bed, broker)
+    }
+
+    fn with(
+        resync: Duration,
+        ambient: Arc<dyn Ambient>,
+        client: &kube::Client,
+        bed: &Bed,
+        broker: &Broker,
+    ) -> Self {
         let settings = Settings {
             namespace: bed.records_namespace().to_owned(),
             lease: Duration::from_secs(3),
@@ -49,7 +64,7 @@ impl Agent {
             settings,
             to_broker,
             client.clone(),
-            Arc::new(System),
+            ambient,
             shutdown.clone(),
         );
         Self {

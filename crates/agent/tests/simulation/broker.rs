@@ -167,7 +167,7 @@ impl Broker {
     }
 
     pub fn back_up(&mut self) {
-        self.backup = Some((self.past.clone(), self.stacks.clone(), self.agent));
+        self.backup = Some((self.past.clone(), self.stacks.clone(), self.agent.clone()));
     }
 
     /// Puts the backup in the place of the database; whether there is one.
@@ -225,7 +225,7 @@ impl Broker {
     /// What the agent should do.
     pub fn state(&self) -> TargetState {
         let mut state = self.short();
-        state.agent = self.agent;
+        state.agent = self.agent.clone();
         for (id, stack) in &self.stacks {
             match (&stack.target, stack.versions.last()) {
                 (Target::Runs, Some(version)) => {
@@ -264,6 +264,7 @@ impl Broker {
             agent: TargetAgent::default(),
             stacks: Vec::new(),
             removals: Vec::new(),
+            windowed_removals: Vec::new(),
         }
     }
 
@@ -426,6 +427,7 @@ impl Stack {
             adopt: self.adopt,
             drift: Drift::Repair,
             paused: self.paused,
+            ignores_windows: false,
         }
     }
 

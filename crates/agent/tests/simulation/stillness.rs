@@ -158,7 +158,7 @@ impl World {
     /// People pause a stack, the agent or all agents, or go on.
     pub fn pause_or_resume(&mut self) {
         let ids: Vec<_> = self.broker.stacks.keys().copied().collect();
-        let agent = self.broker.agent;
+        let agent = self.broker.agent.clone();
         match self.random.u32(0..5) {
             0 => self.broker.set_agent(TargetAgent {
                 paused: !agent.paused,

@@ -2,7 +2,7 @@ use brokkr_core::AgentId;
 use brokkr_core::name::Reference;
 use brokkr_core::pak::{Pak, Role};
 use brokkr_core::targeting::Facts;
-use brokkr_core::wire::{AuditAction, CreateAgent, PatchAgent};
+use brokkr_core::wire::{AuditAction, CreateAgent, PatchAgent, TargetWindow};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -13,9 +13,9 @@ use crate::extract::IfMatch;
 use crate::idempotency::Repeatable;
 use crate::scope::Scope;
 use crate::store::agents::{self, AgentRow, named};
-use crate::store::anchors;
 use crate::store::changes::Touched;
 use crate::store::sessions::Bond;
+use crate::store::{anchors, windows};
 use crate::writer::{Change, Mutation};
 
 /// Registers an agent and gives it a key.
@@ -67,6 +67,7 @@ impl Mutation for ChangeAgent {
         let mut agent = agents::find(&self.agent, &Scope::All, &mut change.tx).await?;
         self.expected.check(agent.revision)?;
         let before = traits(&agent);
+        let windows = windows_of(&agent, change).await?;
         let PatchAgent {
             labels,
             annotations,
@@ -85,7 +86,7 @@ impl Mutation for ChangeAgent {
         }
         agent.revision = change.revision;
         agents::update(&agent, &mut change.tx).await?;
-        if agent.paused != was_paused {
+        if agent.paused != was_paused || windows_of(&agent, change).await? != windows {
             agents::mark_changed(agent.id, change.revision, &mut change.tx).await?;
             change.touch(Touched::Agent(agent.id));
         }
@@ -100,6 +101,10 @@ impl Mutation for ChangeAgent {
         )?;
         Ok(agent)
     }
+}
+
+async fn windows_of(agent: &AgentRow, change: &mut Change) -> Result<Vec<TargetWindow>> {
+    windows::covering(agent.id, &agent.labels, &agent.annotations, &mut change.tx).await
 }
 
 /// Takes down what an agent reports of its cluster. New facts may admit it to rules.

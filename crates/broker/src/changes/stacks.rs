@@ -34,6 +34,7 @@ impl Mutation for CreateOwnStack {
     async fn apply(&self, change: &mut Change) -> Result<Stack> {
         let create = self.create.clone();
         check(&create.options)?;
+        check_rights(&self.scope, &StackOptions::default(), &create.options)?;
         quota::of_stacks(&self.scope, change).await?;
         let stack = Stack {
             id: StackId::generate(&*change.ambient),
@@ -81,6 +82,7 @@ impl Mutation for ChangeStack {
         self.expected.check(before.stack.revision)?;
         let mut stack = patched(before.stack.clone(), self.patch.clone())?;
         check(&stack.options)?;
+        check_rights(&self.scope, &before.stack.options, &stack.options)?;
         if stack == before.stack {
             change.unchanged();
             return Ok(stack);
@@ -202,6 +204,16 @@ fn check(options: &StackOptions) -> Result<()> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Windows are the operators': a generator does not take its own stacks out of them, nor put back what they took out.
+fn check_rights(scope: &Scope, before: &StackOptions, after: &StackOptions) -> Result<()> {
+    if scope.generator().is_some() && before.ignore_windows != after.ignore_windows {
+        return Err(Error::Forbidden(
+            "only an admin decides whether a stack waits for maintenance windows (`ignore_windows`): ask one".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 impl Repeatable for CreateOwnStack {

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use brokkr_core::wire::{
-    DRIFT_REPORT, PAUSE, TargetAgent, TargetRemoval, TargetStack, TargetState,
+    DRIFT_REPORT, PAUSE, TargetAgent, TargetRemoval, TargetStack, TargetState, WINDOWS,
 };
 use brokkr_core::{AgentId, Epoch, GeneratorId, KeyId, Name, StackId};
 use uuid::Uuid;
@@ -22,7 +22,7 @@ use crate::store::epochs::{self, Place};
 use crate::store::keys::{self, Key};
 use crate::store::settings::{self, FleetPause};
 use crate::store::stack_entries::{self, StackEntry};
-use crate::store::{Tx, agents, generators};
+use crate::store::{Tx, agents, generators, windows};
 
 /// The fleet at one revision.
 pub(crate) struct Index {
@@ -36,6 +36,8 @@ pub(crate) struct Index {
     revision: u64,
     lineage: Lineage,
     pause: FleetPause,
+    /// The last revision that changed which windows there are.
+    windows_revision: u64,
     keys: Keyring,
     generators: HashMap<GeneratorId, Name>,
     agents: HashMap<AgentId, Agent>,
@@ -73,6 +75,7 @@ pub(crate) struct Update {
     /// The ids of the revisions in between.
     lineage: Vec<Uuid>,
     pause: Option<FleetPause>,
+    windows_revision: Option<u64>,
     keys: Vec<(KeyId, Option<Key>)>,
     generators: Vec<(GeneratorId, Option<Name>)>,
     agents: Vec<(AgentId, Option<AgentEntry>)>,
@@ -109,6 +112,13 @@ impl Update {
                 }
                 Touched::Stack(id) => update.stacks.push((id, stack_entries::find(id, tx).await?)),
                 Touched::Pause => update.pause = Some(settings::fleet_pause(tx).await?),
+                Touched::Windows => {
+                    update.windows_revision = Some(windows::changed_revision(tx).await?);
+                    let all = agents::entries(tx).await?.into_iter();
+                    update
+                        .agents
+                        .extend(all.map(|(id, entry)| (id, Some(entry))));
+                }
                 // The follower reads everything anew.
                 Touched::History => {}
                 Touched::Target(agent, stack) => {
@@ -136,6 +146,7 @@ impl Index {
             revision,
             lineage: Lineage::new(first, changes::lineages(first, revision, tx).await?),
             pause: settings::fleet_pause(tx).await?,
+            windows_revision: windows::changed_revision(tx).await?,
             keys: keys::all(tx).await?.into_iter().collect(),
             generators: generators::names(tx).await?.into_iter().collect(),
             agents: HashMap::new(),
@@ -240,10 +251,12 @@ impl Index {
         let mut revision = agent
             .entry
             .changed_revision
-            .max(self.pause.changed_revision);
+            .max(self.pause.changed_revision)
+            .max(self.windows_revision);
         let whole = TargetAgent {
             paused: agent.entry.paused,
             fleet_paused: self.pause.paused,
+            windows: agent.entry.windows.clone(),
         };
         let mut running = Vec::new();
         let mut removals = Vec::new();
@@ -264,12 +277,18 @@ impl Index {
                                 .entry
                                 .clone()
                                 .map(|entry| decide(entry, decided.as_deref()))
-                                .map(|entry| with_requirements(entry, whole)),
+                                .map(|entry| with_requirements(entry, &whole)),
                         );
                     }
                 }
             }
         }
+        // One that knows no windows would do at once what is to wait for them.
+        let (removals, windowed_removals) = if whole.windows.is_empty() {
+            (removals, Vec::new())
+        } else {
+            (Vec::new(), removals)
+        };
         let Identity { epoch, token_key } = &self.identity;
         let place = Place {
             epoch: *epoch,
@@ -284,6 +303,7 @@ impl Index {
             agent: whole,
             stacks: running,
             removals,
+            windowed_removals,
         })
     }
 
@@ -296,6 +316,9 @@ impl Index {
         if let Some(pause) = update.pause {
             self.pause = pause;
             affected.extend(self.agents.keys());
+        }
+        if let Some(revision) = update.windows_revision {
+            self.windows_revision = revision;
         }
         for (id, key) in update.keys {
             affected.extend(self.keys.put(id, key).map(AgentId::from));
@@ -426,13 +449,16 @@ fn decide(mut entry: TargetStack, decided: Option<&Decided>) -> TargetStack {
     entry
 }
 
-/// What forbids changes requires that the agent knows of it: one that does not, holds the stack.
-fn with_requirements(mut entry: TargetStack, agent: TargetAgent) -> TargetStack {
+/// What forbids changes, or has them wait, requires that the agent knows of it: one that does not, holds the stack.
+fn with_requirements(mut entry: TargetStack, agent: &TargetAgent) -> TargetStack {
     if entry.paused || agent.is_paused() {
         entry.requires.push(PAUSE.to_owned());
     }
     if !entry.drift.is_repaired() {
         entry.requires.push(DRIFT_REPORT.to_owned());
+    }
+    if !agent.windows.is_empty() && !entry.ignores_windows {
+        entry.requires.push(WINDOWS.to_owned());
     }
     entry
 }

@@ -1,7 +1,7 @@
 use brokkr_core::labels::{Annotations, Labels};
 use brokkr_core::name::Reference;
 use brokkr_core::targeting::{AgentScope, AgentTraits, Facts};
-use brokkr_core::wire::Workloads;
+use brokkr_core::wire::{TargetWindow, Workloads};
 use brokkr_core::{AgentId, Name, StackId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -9,7 +9,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::sessions::{Bond, BondRow};
-use super::{Tx, Word, generators, number, on, sql};
+use super::{Tx, Word, generators, number, on, sql, windows};
 use crate::error::{Error, Result, name_taken};
 use crate::page::Window;
 use crate::scope::Scope;
@@ -214,6 +214,8 @@ pub(crate) struct AgentEntry {
     pub(crate) paused: bool,
     /// Its last session: requests of an older one are refused.
     pub(crate) session: u64,
+    /// The windows that cover it.
+    pub(crate) windows: Vec<TargetWindow>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -224,14 +226,14 @@ struct EntryRow {
     session: i64,
 }
 
-impl From<EntryRow> for (AgentId, AgentEntry) {
-    fn from(row: EntryRow) -> Self {
-        let entry = AgentEntry {
-            changed_revision: number(row.changed_revision),
-            paused: row.paused,
-            session: number(row.session),
-        };
-        (row.id.into(), entry)
+impl EntryRow {
+    fn with(self, windows: Vec<TargetWindow>) -> AgentEntry {
+        AgentEntry {
+            changed_revision: number(self.changed_revision),
+            paused: self.paused,
+            session: number(self.session),
+            windows,
+        }
     }
 }
 
@@ -245,7 +247,10 @@ pub(crate) async fn entry(id: AgentId, tx: &mut Tx) -> Result<Option<AgentEntry>
     .fetch_optional(c)
     .await
     })?;
-    Ok(row.map(|row| <(AgentId, AgentEntry)>::from(row).1))
+    let Some(row) = row else { return Ok(None) };
+    let agent = itself(id, tx).await?;
+    let windows = windows::covering(id, &agent.labels, &agent.annotations, tx).await?;
+    Ok(Some(row.with(windows)))
 }
 
 /// What the fleet index holds of every agent.
@@ -255,7 +260,12 @@ pub(crate) async fn entries(tx: &mut Tx) -> Result<Vec<(AgentId, AgentEntry)>> {
     )
     .fetch_all(c)
     .await)?;
-    Ok(rows.into_iter().map(Into::into).collect())
+    let mut windows = windows::covering_each(tx).await?;
+    let entries = rows.into_iter().map(|row| {
+        let id = row.id.into();
+        (id, row.with(windows.remove(&id).unwrap_or_default()))
+    });
+    Ok(entries.collect())
 }
 
 /// How the audit names it.

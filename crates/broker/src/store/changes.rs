@@ -23,6 +23,8 @@ pub(crate) enum Touched {
     Pause,
     /// The stack itself, not its targets.
     Stack(StackId),
+    /// Which windows there are.
+    Windows,
     /// What links this agent to this stack.
     Target(AgentId, StackId),
 }

@@ -67,6 +67,7 @@ impl TryFrom<IndexColumns> for StackEntry {
                 adopt: row.options.0.adopt,
                 drift: row.options.0.drift,
                 paused: row.options.0.paused,
+                ignores_windows: row.options.0.ignore_windows,
             }),
             _ => None,
         };

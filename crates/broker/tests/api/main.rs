@@ -28,3 +28,4 @@ mod status;
 mod targeting;
 mod undelete;
 mod values;
+mod windows;

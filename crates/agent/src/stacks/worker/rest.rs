@@ -1,7 +1,7 @@
 use brokkr_core::wire::{Paused, Sync, TargetStack};
 use tokio::time::Instant;
 
-use super::{Pause, Woken, Worker};
+use super::{Pause, Worker};
 use crate::Error;
 
 /// Names that the agent does not know, and whoever reads what it says does: its own, and that of a stack with the
@@ -29,27 +29,19 @@ impl Worker {
             };
             let reason = format!("{why}: {said}; nothing is changed");
             self.say(Some(entry.sequence), Sync::Held, Some(reason));
-            let mut pause = Pause {
+            let pause = Pause {
                 attempt: Instant::now() + wait,
                 look,
                 missing: Vec::new(),
                 heeds_others: true,
             };
-            loop {
-                match self.wait(&pause).await {
-                    Woken::Order => return,
-                    Woken::Attempt => break,
-                    Woken::Touched => self.heed(&mut pause),
-                    Woken::Look => {
-                        pause.look = self.next_look().await;
-                        self.report_status();
-                    }
-                }
+            if !self.wait_until_due(pause).await {
+                return;
             }
         }
     }
 
-    async fn compare(&mut self, entry: &TargetStack) -> Result<String, Error> {
+    pub(super) async fn compare(&mut self, entry: &TargetStack) -> Result<String, Error> {
         let text = self.content.of(entry, &self.workshop).await?;
         let reconciler = &self.workshop.reconciler;
         reconciler.compare(&mut self.stack, entry, &text).await

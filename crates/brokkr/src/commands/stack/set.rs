@@ -22,6 +22,7 @@ use crate::terminal::say;
     "on_remove",
     "adopt",
     "drift",
+    "ignore_windows",
 ])))]
 #[command(after_help = "Example:
   brokkr stack set checkout --label env=prod --remove-label canary --dry-run
@@ -58,6 +59,11 @@ pub struct Set {
     #[arg(long, value_name = "MODE")]
     drift: Option<Drift>,
 
+    /// Whether new versions wait for no maintenance window; only an admin sets it
+    #[arg(long, value_name = "BOOL")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    ignore_windows: Option<bool>,
+
     #[command(flatten)]
     traits: ChangedTraits,
     #[command(flatten)]
@@ -81,6 +87,7 @@ impl Set {
                 adopt: self.adopt.map(Into::into),
                 drift: self.drift.map(Into::into),
                 paused: None,
+                ignore_windows: self.ignore_windows,
             },
             ..PatchStack::default()
         };

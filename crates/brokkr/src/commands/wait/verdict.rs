@@ -69,7 +69,7 @@ fn obstacle(status: &TargetStatus, aim: &Aim, stack: &str) -> Option<Verdict> {
 fn trouble(status: &TargetStatus, stack: &str) -> Option<Verdict> {
     let (verdict, what): (fn(String) -> Verdict, _) = match (status.sync, status.health) {
         (Sync::Failed, _) => (Verdict::InTrouble, "cannot apply it"),
-        (Sync::Held, _) => (Verdict::InTrouble, "holds it until somebody decides"),
+        (Sync::Held, _) => (Verdict::InTrouble, "holds it"),
         (Sync::Synced, Health::Degraded) => {
             (Verdict::Unwell, "has applied it, but it does not run well")
         }
