@@ -50,7 +50,7 @@ pub(crate) struct Entry {
 pub(crate) struct Applied {
     pub deployment_object: DeploymentObjectId,
     pub sequence: u64,
-    /// What its content hashes to, and the namespace of its objects that name none; versions before 0.2 kept neither.
+    /// What its content hashes to, and the namespace of its objects that name none; version 0.1.0 kept neither.
     #[serde(default)]
     pub digest: Option<Digest>,
     #[serde(default)]
