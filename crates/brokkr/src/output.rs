@@ -121,6 +121,14 @@ fn yaml(data: &(impl Serialize + ?Sized)) -> anyhow::Result<String> {
     Ok(printable::yaml(&serde_saphyr::to_string(&data)?))
 }
 
+/// Writes a YAML of several documents to stdout.
+pub fn documents(documents: &[impl Serialize]) -> anyhow::Result<()> {
+    for document in documents {
+        write(&format!("---\n{}", yaml(document)?))?;
+    }
+    Ok(())
+}
+
 /// Writes data to stdout.
 pub fn write(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();

@@ -2,6 +2,7 @@
 //!
 //! Nothing in here does I/O. Time and randomness come through [`ambient::Ambient`].
 
+pub mod access;
 pub mod ambient;
 pub mod bounded;
 pub mod cluster_uid;

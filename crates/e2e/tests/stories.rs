@@ -66,6 +66,7 @@ mod pauses;
 mod poison;
 mod prune;
 mod raw_requests;
+mod rbac;
 mod removal;
 mod replicas;
 mod reports;

@@ -1,6 +1,7 @@
 //! The reconcile layer on a real API server: `BROKKR_TEST_KUBECONFIG` names it, and nothing else is read.
 //! Every test has namespaces, stacks and records of its own.
 
+mod access;
 mod accidents;
 mod adopting;
 mod applying;

@@ -11,6 +11,7 @@ use crate::terminal::say;
 
 mod delete;
 mod pause;
+mod rbac;
 mod rebind;
 pub mod run;
 mod set;
@@ -41,6 +42,7 @@ enum Registry {
     Pause(pause::Pause),
     Resume(pause::Resume),
     Rebind(rebind::Rebind),
+    Rbac(rbac::Rbac),
     Delete(delete::Delete),
 }
 
@@ -96,6 +98,7 @@ impl Agent {
             Some(Registry::Pause(pause)) => pause.run().await,
             Some(Registry::Resume(resume)) => resume.run().await,
             Some(Registry::Rebind(rebind)) => rebind.run().await,
+            Some(Registry::Rbac(rbac)) => rbac.run().await,
             Some(Registry::Delete(delete)) => delete.run().await,
             None => self.run.run().await,
         }

@@ -1,0 +1,152 @@
+//! What an account must be allowed to do in a cluster for a snapshot to be applied, kept, observed and removed there: the
+//! least, as the rules of Kubernetes' roles say it.
+
+mod resources;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::manifest::Manifest;
+use resources::{Found, Resource, Resources};
+
+/// Where objects go that name no namespace, in a stack that names none either.
+const LAST_RESORT_NAMESPACE: &str = "default";
+const RIGHTS: &str = "rbac.authorization.k8s.io";
+
+/// The least access.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Access {
+    /// The rules by namespace; those without one are of the whole cluster.
+    pub rules: BTreeMap<Option<String>, Vec<Rule>>,
+    /// Custom kinds that the snapshot does not define, so that their resources are guesses.
+    pub guessed: BTreeSet<String>,
+}
+
+/// A rule of a role.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rule {
+    /// The one API group.
+    pub api_groups: [String; 1],
+    /// The one resource.
+    pub resources: [String; 1],
+    /// The names of objects that it is about; empty if it is about all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resource_names: Vec<String>,
+    /// What is allowed.
+    pub verbs: Vec<&'static str>,
+}
+
+impl Access {
+    /// The least access for a snapshot, whose default namespace is made if `creates_namespace` says so.
+    pub fn least(
+        manifests: &[Manifest],
+        default_namespace: Option<&str>,
+        creates_namespace: bool,
+    ) -> Self {
+        let resources = Resources::with_defined(manifests);
+        let mut access = Self::default();
+        let mut names: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+        for manifest in manifests {
+            let resource = match resources.find(manifest) {
+                Found::Known(resource) => resource,
+                Found::Guessed(resource) => {
+                    let kind = format!("{} ({})", manifest.kind, manifest.api_version);
+                    access.guessed.insert(kind);
+                    resource
+                }
+            };
+            let place = resource.is_namespaced.then(|| {
+                let namespace = manifest.namespace.as_deref().or(default_namespace);
+                namespace.unwrap_or(LAST_RESORT_NAMESPACE).to_owned()
+            });
+            access.allow_reasons(manifest, place.as_ref());
+            access.allow_rights(manifest, place.as_ref(), &resource);
+            let is_kept = manifest.key(None).kept_kind().is_some();
+            let objects = names.entry((place, resource, is_kept)).or_default();
+            objects.insert(manifest.name.clone());
+        }
+        if let Some(namespace) = default_namespace.filter(|_| creates_namespace) {
+            access.allow(None, "", "namespaces", [namespace], &["get"]);
+            access.allow(None, "", "namespaces", [], &["create"]);
+        }
+        for ((place, resource, is_kept), names) in names {
+            let Resource { group, plural, .. } = &resource;
+            let names = names.iter().map(String::as_str);
+            // What is of a kept kind is deleted only where somebody allows it with a publish or a removal.
+            let by_name: &[_] = if is_kept {
+                &["get", "patch"]
+            } else {
+                &["get", "patch", "delete"]
+            };
+            access.allow(place.as_ref(), group, plural, names, by_name);
+            let of_kind = ["list", "watch", "create"];
+            access.allow(place.as_ref(), group, plural, [], &of_kind);
+        }
+        access
+    }
+
+    /// A workload that does not run is asked for the reason.
+    fn allow_reasons(&mut self, manifest: &Manifest, place: Option<&String>) {
+        let is_deployment = match (manifest.group(), manifest.kind.as_str()) {
+            ("apps", kind) => kind == "Deployment",
+            ("batch", "Job") => false,
+            _ => return,
+        };
+        self.allow(place, "", "pods", [], &["list"]);
+        if is_deployment {
+            self.allow(place, "apps", "replicasets", [], &["list"]);
+        }
+    }
+
+    /// Kubernetes lets nobody give rights away that he does not have, unless he may say so of these very roles.
+    fn allow_rights(&mut self, manifest: &Manifest, place: Option<&String>, resource: &Resource) {
+        if manifest.group() != RIGHTS {
+            return;
+        }
+        match manifest.kind.as_str() {
+            "Role" | "ClusterRole" => {
+                let name = [manifest.name.as_str()];
+                self.allow(place, RIGHTS, &resource.plural, name, &["escalate"]);
+            }
+            "RoleBinding" | "ClusterRoleBinding" => {
+                let role = |field| {
+                    manifest
+                        .object
+                        .get("roleRef")?
+                        .get(field)
+                        .and_then(Value::as_str)
+                };
+                if let (Some(kind), Some(name)) = (role("kind"), role("name")) {
+                    let plural = format!("{}s", kind.to_lowercase());
+                    self.allow(place, RIGHTS, &plural, [name], &["bind"]);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn allow<'a>(
+        &mut self,
+        place: Option<&String>,
+        group: &str,
+        plural: &str,
+        names: impl IntoIterator<Item = &'a str>,
+        verbs: &[&'static str],
+    ) {
+        let rule = Rule {
+            api_groups: [group.to_owned()],
+            resources: [plural.to_owned()],
+            resource_names: names.into_iter().map(str::to_owned).collect(),
+            verbs: verbs.to_vec(),
+        };
+        let rules = self.rules.entry(place.cloned()).or_default();
+        if !rules.contains(&rule) {
+            rules.push(rule);
+        }
+    }
+}
