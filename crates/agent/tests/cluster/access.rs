@@ -4,6 +4,7 @@ use brokkr_agent::reconcile::{Attempt, Ending};
 use brokkr_core::access::{Access, Rule};
 use brokkr_core::manifest;
 use brokkr_core::wire::{Health, ObjectResult, OnRemove};
+use kube::api::DeleteParams;
 use serde_json::json;
 
 use crate::bed::{Bed, config_map, results};
@@ -107,7 +108,10 @@ async fn the_least_access_is_enough_to_install_change_repair_and_remove() {
     bed.healthy().await;
     let changed = attempt(&mut bed, &text.replace("'1'", "'2'")).await;
     assert_eq!(changed.ending, Ending::Done, "{changed:?}");
-    let deleted = bed.config_maps().delete("a", &Default::default()).await;
+    let deleted = bed
+        .config_maps()
+        .delete("a", &DeleteParams::default())
+        .await;
     deleted.expect("deleted");
     let repaired = attempt(&mut bed, &text.replace("'1'", "'2'")).await;
     assert!(results(&repaired).contains(&("a".to_owned(), ObjectResult::Created)));

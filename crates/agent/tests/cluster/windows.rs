@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use brokkr_agent::reconcile::Ending;
 use brokkr_core::Epoch;
 use brokkr_core::ambient::{Ambient, System};
 use brokkr_core::wire::{
-    Health, OnRemove, StackStatus, Sync, TargetAgent, TargetStack, TargetState, TargetWindow,
-    WINDOWS, WindowRule,
+    Health, ObjectResult, OnRemove, StackStatus, Sync, TargetAgent, TargetStack, TargetState,
+    TargetWindow, WINDOWS, WindowRule,
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::bed::{Bed, config_map};
+use crate::bed::{Bed, config_map, results};
 use crate::broker::{Answer, Broker, state};
 use crate::running::{Agent, polls, publish, until};
 
@@ -167,6 +168,40 @@ async fn a_first_version_and_a_removal_wait_too() {
     until("confirmed", async || !broker.told().confirmed.is_empty()).await;
     assert!(bed.names().await.is_empty());
     agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make test"]
+async fn what_a_newer_version_had_begun_is_neither_finished_nor_taken_back() {
+    let mut bed = Bed::new().await;
+    let old_text = [config_map("a", "1"), config_map("b", "1")].concat();
+    bed.settle(&old_text).await;
+    // The pod is tried only when its namespace is there, and then refused.
+    let more = format!("{}-more", bed.namespace);
+    let new_text = format!(
+        "{}{}---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {more}}}\n---\napiVersion: v1\nkind: Pod\nmetadata: {{name: none, namespace: {more}}}\nspec: {{containers: []}}\n",
+        config_map("a", "2"),
+        config_map("c", "2"),
+    );
+    let new = bed.entry(&new_text);
+    let begun = bed.apply_entry(&new, &new_text).await;
+    assert!(matches!(begun.ending, Ending::Failed(_)), "{begun:?}");
+    assert_eq!(bed.names().await, ["a", "b", "c"]);
+
+    bed.stranger_applies("b", "edited").await;
+    let applied = bed.reconciler.applied(&mut bed.stack, &new).await;
+    let applied = applied.expect("records").expect("a version");
+    assert_eq!(applied.sequence, 1);
+    let text = Arc::from(old_text);
+    let repaired = bed.reconciler.repair(&mut bed.stack, &applied, &text).await;
+    assert_eq!(repaired.ending, Ending::Done, "{repaired:?}");
+    assert_eq!(
+        results(&repaired),
+        [("b".to_owned(), ObjectResult::Changed)]
+    );
+    assert_eq!(value(&bed, "a").await.as_deref(), Some("2"));
+    assert_eq!(value(&bed, "b").await.as_deref(), Some("1"));
+    assert_eq!(bed.names().await, ["a", "b", "c"]);
 }
 
 /// A clock that began at another time.

@@ -1,6 +1,6 @@
 use brokkr_core::WindowId;
 use brokkr_core::name::Reference;
-use brokkr_core::window::Schedule;
+use brokkr_core::window::{InvalidSchedule, Schedule};
 use brokkr_core::wire::{AuditAction, CreateWindow, Window};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -62,13 +62,12 @@ fn check(create: &CreateWindow) -> Result<()> {
             "say which agents the window covers: either `agent` or `scope`",
         ));
     }
-    use brokkr_core::window::InvalidSchedule::{Cron, Never, Zone};
     let Err(why) = Schedule::new(&create.cron, create.minutes.get(), &create.zone) else {
         return Ok(());
     };
     let pointer = match &why {
-        Cron(_) | Never(_) => "/cron",
-        Zone(_) => "/zone",
+        InvalidSchedule::Cron(_) | InvalidSchedule::Never(_) => "/cron",
+        InvalidSchedule::Zone(_) => "/zone",
     };
     Err(Error::invalid(pointer, why.to_string()))
 }

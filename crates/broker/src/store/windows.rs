@@ -164,11 +164,11 @@ pub(crate) async fn covering(
 
 /// What each agent is told of windows, if it is told of any.
 pub(crate) async fn covering_each(tx: &mut Tx) -> Result<HashMap<AgentId, Vec<TargetWindow>>> {
+    type Traits = (Uuid, Json<Labels>, Json<Annotations>);
     let all = all(tx).await?;
     if all.is_empty() {
         return Ok(HashMap::new());
     }
-    type Traits = (Uuid, Json<Labels>, Json<Annotations>);
     let agents: Vec<Traits> = on!(tx, |c| sqlx::query_as(
         "select id, labels, annotations from agents where deleted_at is null"
     )

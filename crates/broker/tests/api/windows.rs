@@ -207,12 +207,12 @@ async fn what_is_no_window_is_refused(engine: Engine) {
     };
     let wrong = [
         (
-            change(|w| w.cron = "61 * * * *".to_owned()),
+            change(|w| w.cron = String::from("61 * * * *")),
             "/cron",
             "cron expression",
         ),
         (
-            change(|w| w.cron = "0 0 30 2 *".to_owned()),
+            change(|w| w.cron = String::from("0 0 30 2 *")),
             "/cron",
             "never",
         ),
@@ -222,7 +222,7 @@ async fn what_is_no_window_is_refused(engine: Engine) {
             "cron expression",
         ),
         (
-            change(|w| w.zone = "Mars/Olympus".to_owned()),
+            change(|w| w.zone = String::from("Mars/Olympus")),
             "/zone",
             "time zone",
         ),
