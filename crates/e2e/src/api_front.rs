@@ -1,43 +1,59 @@
+mod asked;
+mod weather;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use crate::{Cluster, PATIENCE, eventually};
+use crate::{Cluster, PATIENCE, Proxy, Route, eventually};
 
-/// Stands in front of the API server, and can make it forget its lists: each comes back whole, well-formed and empty.
+pub use asked::Asked;
+pub use weather::Weather;
+
+/// Stands in front of the API server, notes what is asked of it, and can have it answer badly, or not at all.
 pub struct ApiFront {
     kubeconfig: PathBuf,
     shared: Arc<Shared>,
+    line: Proxy,
+    address: SocketAddr,
     serving: JoinHandle<()>,
 }
 
 struct Shared {
     client: kube::Client,
-    forgets: AtomicBool,
+    weather: watch::Sender<Weather>,
+    struck: AtomicU64,
     forgotten: AtomicU64,
+    asked: Mutex<Vec<Asked>>,
 }
 
 impl ApiFront {
     /// Listens on a free port, and writes a kubeconfig that leads there.
     pub async fn start(cluster: &Cluster, directory: &Path) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let line = Proxy::start(Route::Through(address)).await?;
         let kubeconfig = directory.join("front.kubeconfig");
-        tokio::fs::write(&kubeconfig, leading_to(listener.local_addr()?)).await?;
+        tokio::fs::write(&kubeconfig, leading_to(&line.url())).await?;
         let shared = Arc::new(Shared {
             client: cluster.client(),
-            forgets: AtomicBool::new(false),
+            weather: watch::Sender::new(Weather::Fair),
+            struck: AtomicU64::new(0),
             forgotten: AtomicU64::new(0),
+            asked: Mutex::default(),
         });
         let router = Router::new()
             .fallback(answer)
@@ -48,6 +64,8 @@ impl ApiFront {
         Ok(Self {
             kubeconfig,
             shared,
+            line,
+            address,
             serving,
         })
     }
@@ -57,14 +75,30 @@ impl ApiFront {
         &self.kubeconfig
     }
 
-    /// From now on every list is empty.
-    pub fn forget(&self) {
-        self.shared.forgets.store(true, Ordering::Relaxed);
+    /// What becomes of requests from now on.
+    pub fn turn(&self, weather: Weather) {
+        self.shared.weather.send_replace(weather);
     }
 
-    /// Lists are what they are again.
-    pub fn remember(&self) {
-        self.shared.forgets.store(false, Ordering::Relaxed);
+    /// Cuts all connections, and makes no new ones.
+    pub fn leave(&self) {
+        self.line.switch(Route::Closed);
+    }
+
+    /// Is there again.
+    pub fn come_back(&self) {
+        self.line.switch(Route::Through(self.address));
+    }
+
+    /// All that was asked up to now.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.shared.asked().clone()
+    }
+
+    /// What was asked from a moment on.
+    pub fn asked_since(&self, begun: Instant) -> Vec<Asked> {
+        let asked = self.shared.asked();
+        asked.iter().filter(|a| a.at >= begun).cloned().collect()
     }
 
     /// Waits until so many lists came back empty that were not.
@@ -84,33 +118,57 @@ impl Drop for ApiFront {
     }
 }
 
-fn leading_to(address: SocketAddr) -> String {
+impl Shared {
+    fn asked(&self) -> MutexGuard<'_, Vec<Asked>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, asked: Asked) -> usize {
+        let mut all = self.asked();
+        all.push(asked);
+        all.len() - 1
+    }
+
+    fn note_answer(&self, number: usize, status: StatusCode) {
+        if let Some(asked) = self.asked().get_mut(number) {
+            asked.answered = Some((Instant::now(), status));
+        }
+    }
+}
+
+fn leading_to(url: &str) -> String {
     format!(
         "apiVersion: v1
 kind: Config
 current-context: front
 contexts: [{{name: front, context: {{cluster: front, user: front}}}}]
-clusters: [{{name: front, cluster: {{server: \"http://{address}\"}}}}]
+clusters: [{{name: front, cluster: {{server: \"{url}\"}}}}]
 users: [{{name: front, user: {{}}}}]
 "
     )
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let forgets = shared.forgets.load(Ordering::Relaxed) && is_list(&request);
-    match pass_on(&shared.client, request).await {
-        Ok(answer) if forgets && answer.status().is_success() => empty(answer, &shared)
-            .await
-            .unwrap_or_else(|error| trouble(&error)),
-        Ok(answer) => answer,
-        Err(error) => trouble(&error),
-    }
+    let asked = Asked::now(&request);
+    let number = shared.note(asked.clone());
+    let answer = under_the_weather(&shared, &asked, request).await;
+    let answer = answer.unwrap_or_else(|error| trouble(&error));
+    shared.note_answer(number, answer.status());
+    answer
 }
 
-/// Lists are asked for page by page.
-fn is_list(request: &Request) -> bool {
-    let query = request.uri().query().unwrap_or_default();
-    request.method() == Method::GET && query.split('&').any(|part| part.starts_with("limit="))
+async fn under_the_weather(shared: &Shared, asked: &Asked, request: Request) -> Result<Response> {
+    let mut weather = shared.weather.subscribe();
+    weather.wait_for(|weather| !weather.silences(asked)).await?;
+    let weather = weather.borrow().clone();
+    if let Some(refusal) = weather.strikes(asked, &shared.struck).await {
+        return Ok(refusal);
+    }
+    let answer = pass_on(&shared.client, request).await?;
+    if weather == Weather::Forgetful && asked.is_list() && answer.status().is_success() {
+        return empty(answer, shared).await;
+    }
+    Ok(answer)
 }
 
 async fn pass_on(client: &kube::Client, request: Request) -> Result<Response> {
@@ -126,10 +184,7 @@ async fn pass_on(client: &kube::Client, request: Request) -> Result<Response> {
     for name in [CONTENT_LENGTH, TRANSFER_ENCODING] {
         head.headers.remove(name);
     }
-    Ok(Response::from_parts(
-        head,
-        Body::from(body.collect_bytes().await?),
-    ))
+    Ok(Response::from_parts(head, Body::new(body)))
 }
 
 async fn empty(answer: Response, shared: &Shared) -> Result<Response> {

@@ -29,7 +29,7 @@ mod wire;
 mod world;
 
 pub use agent::{AgentProcess, Pace};
-pub use api_front::ApiFront;
+pub use api_front::{ApiFront, Asked, Weather};
 pub use authority::{Authority, Issued};
 pub use binary::{Process, brokkr, repository};
 pub use broker::Broker;

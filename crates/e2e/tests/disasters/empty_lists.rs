@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use brokkr_client::Poll;
 use brokkr_core::wire::{StackOptions, Sync, TargetState};
 use brokkr_e2e::manifests::config_map;
-use brokkr_e2e::{ApiFront, Cluster, Impostor, Lie, PATIENCE, Route, Stage, World};
+use brokkr_e2e::{ApiFront, Cluster, Impostor, Lie, PATIENCE, Route, Stage, Weather, World};
 
 use super::{OBJECTS, objects, shows, uids};
 
@@ -88,7 +88,7 @@ async fn the_api_server_forgets_its_lists_for_a_while(stage: &Stage) -> Result<(
 
     // The agent starts anew, is asked for an update and for a removal, and is shown nothing of what it has.
     world.agent.kill().await?;
-    front.forget();
+    front.turn(Weather::Forgetful);
     let newer = objects(OBJECTS, "2");
     let sequence = stack.publish(&newer).await?;
     cli.does(&["stack", "delete", "going", "--yes"]).await?;
@@ -103,7 +103,7 @@ async fn the_api_server_forgets_its_lists_for_a_while(stage: &Stage) -> Result<(
         left.len()
     );
 
-    front.remember();
+    front.turn(Weather::Fair);
     stack
         .becomes(Sync::Synced, Some(sequence), PATIENCE)
         .await?;
