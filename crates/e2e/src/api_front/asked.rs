@@ -1,3 +1,5 @@
+use std::fmt;
+
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use tokio::time::Instant;
@@ -69,5 +71,11 @@ impl Asked {
 
     fn says(&self, word: &str) -> bool {
         self.query.split('&').any(|part| part.starts_with(word))
+    }
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}?{}", self.method, self.path, self.query)
     }
 }

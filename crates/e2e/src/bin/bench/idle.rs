@@ -1,26 +1,28 @@
-//! What an agent costs while nobody asks anything of it.
+//! What an agent costs while nobody asks anything of it, and what it asks of the API server.
 
 use std::time::Duration;
 
-use anyhow::Result;
-use brokkr_e2e::Stage;
-use brokkr_e2e::manifests::{config_map, snapshot};
+use anyhow::{Result, ensure};
+use brokkr_e2e::manifests::snapshot;
+use brokkr_e2e::{ApiFront, Asked, Cluster, Stage};
 use tokio::time::{Instant, sleep};
 
 use crate::cpu;
 use crate::figure::{Figure, Must};
+use crate::thousand::objects;
 
-const OBJECTS: usize = 1_000;
 /// Together they are longer than the time from one comparison to the next.
 const RUNS: usize = 3;
 const RUN: Duration = Duration::from_secs(105);
 const MIB: f64 = 1024.0 * 1024.0;
 
 pub async fn measure(stage: &Stage) -> Result<Vec<Figure>> {
-    let mut world = stage.world().await?;
+    let cluster = Cluster::connect().await?;
+    let front = ApiFront::start(&cluster, stage.directory()).await?;
+    let mut world = stage.world_through(front.kubeconfig()).await?;
     let stack = world.stack("idle").await?;
-    let objects = (0..OBJECTS).map(|number| config_map(&format!("object-{number}"), "1"));
-    stack.roll_out(&snapshot(objects)).await?;
+    stack.roll_out(&snapshot(objects())).await?;
+    let idle_since = Instant::now();
     let (mut memory, mut load) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
         let agent = world.agent.running()?;
@@ -31,8 +33,40 @@ pub async fn measure(stage: &Stage) -> Result<Vec<Figure>> {
         #[expect(clippy::cast_precision_loss, reason = "far less than 2^52 bytes")]
         memory.push(agent.memory()? as f64 / MIB);
     }
-    Ok(vec![
+    let mut figures = vec![
         Figure::of("agent_idle_mib", "MiB", &memory, Must::AtMost(25.0)),
         Figure::of("agent_idle_mcpu", "mCPU", &load, Must::AtMost(5.0)),
+    ];
+    figures.extend(asked(&front.asked_since(idle_since), idle_since.elapsed())?);
+    Ok(figures)
+}
+
+/// All of it counts but its watches and its own lease, whose renewals show that the front saw what there was.
+#[expect(clippy::cast_precision_loss, reason = "a few requests")]
+fn asked(asked: &[Asked], within: Duration) -> Result<[Figure; 2]> {
+    let (leases, others): (Vec<_>, Vec<_>) = asked.iter().partition(|a| a.is_of_a_lease());
+    ensure!(
+        leases.iter().filter(|a| a.is_write()).count() > 10,
+        "where are the renewals of the lease? {leases:?}"
+    );
+    for asked in others.iter().filter(|a| !a.is_watch()) {
+        eprintln!("idle: {asked}");
+    }
+    let writes = others.iter().filter(|a| !a.is_read() && !a.is_watch());
+    let reads = others.iter().filter(|a| a.is_read()).count() as f64;
+    let a_minute = reads / (within.as_secs_f64() / 60.0);
+    Ok([
+        Figure::of(
+            "agent_idle_writes",
+            "writes",
+            &[writes.count() as f64],
+            Must::AtMost(0.0),
+        ),
+        Figure::of(
+            "agent_idle_reads_per_minute",
+            "reads",
+            &[a_minute],
+            Must::AtMost(1.0),
+        ),
     ])
 }

@@ -1,6 +1,7 @@
 //! Measures what the design promises, prints a table, and writes `target/bench/results.json`.
 //! It fails if a figure misses its bound. `docs/benchmarks.md` says what each figure means.
 
+mod api_server;
 mod applied;
 mod bare;
 mod cpu;
@@ -10,7 +11,9 @@ mod idle;
 mod kubectl;
 mod load;
 mod polls;
+mod reapply;
 mod refusals;
+mod thousand;
 mod welch;
 
 use std::process::ExitCode;
@@ -45,6 +48,8 @@ enum Group {
     Drift,
     Idle,
     Kubectl,
+    ApiServer,
+    Reapply,
     Refusals,
 }
 
@@ -72,6 +77,8 @@ async fn measure(wanted: &[Group]) -> Result<()> {
         Group::Applied,
         Group::Drift,
         Group::Kubectl,
+        Group::ApiServer,
+        Group::Reapply,
         Group::Idle,
     ] {
         if !wanted.is_empty() && !wanted.contains(&group) {
@@ -85,6 +92,8 @@ async fn measure(wanted: &[Group]) -> Result<()> {
             Group::Drift => drift::measure(&stage).await?,
             Group::Idle => idle::measure(&stage).await?,
             Group::Kubectl => kubectl::measure(&stage).await?,
+            Group::ApiServer => api_server::measure(&stage).await?,
+            Group::Reapply => reapply::measure(&stage).await?,
         });
     }
     figure::write(&figures)?;
