@@ -1,4 +1,4 @@
-//! The one way to the cluster's API server: typed access to objects of any kind, a limit on
+//! The one way to the cluster's API server: typed access to objects of any kind, bounds on
 //! requests, and patience with a server that is busy.
 //!
 //! Answers are read here and not by the client library, because that logs what it cannot parse, and an
@@ -15,15 +15,18 @@ pub(crate) mod scripted;
 mod see;
 mod send;
 mod tenure;
+mod turns;
 mod watch;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use brokkr_core::StackId;
 use brokkr_core::ambient::Ambient;
 use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
-use tokio::sync::{Mutex, Notify, Semaphore};
+use tokio::sync::{Mutex, Notify};
 
 pub(crate) use about::{Node, Quota};
 pub use connect::connect;
@@ -34,16 +37,20 @@ pub(crate) use see::{Absence, Sight};
 pub(crate) use tenure::{Moment, Tenure};
 pub(crate) use watch::{Seen, Sighting};
 
-/// A cluster, as its agent sees it.
+use turns::{Asker, Turns};
+
+/// A cluster, as its agent sees it, or one of its stacks.
+#[derive(Clone)]
 pub(crate) struct Cluster {
     client: kube::Client,
-    permits: Semaphore,
-    /// How many of the permits one stack may hold, so that one whose requests hang leaves some to others.
-    share: usize,
+    turns: Arc<Turns>,
+    asker: Asker,
+    /// Whether the server failed at something that was asked.
+    trouble: Arc<AtomicBool>,
     /// The managers to whom the fields are left that they set.
-    yields_to: Vec<String>,
-    kinds: Mutex<Option<kinds::Known>>,
-    other_kinds: Notify,
+    yields_to: Arc<[String]>,
+    kinds: Arc<Mutex<Option<kinds::Known>>>,
+    other_kinds: Arc<Notify>,
     ambient: Arc<dyn Ambient>,
     /// How long a request may take, with all its tries.
     patience: Duration,
@@ -57,18 +64,51 @@ impl Cluster {
         max_in_flight: usize,
         ambient: Arc<dyn Ambient>,
     ) -> Self {
-        let max_in_flight = max_in_flight.max(1);
         Self {
             client,
-            permits: Semaphore::new(max_in_flight),
-            share: max_in_flight - max_in_flight / 4,
-            yields_to: Vec::new(),
-            kinds: Mutex::new(None),
-            other_kinds: Notify::new(),
+            turns: Arc::new(Turns::new(max_in_flight)),
+            asker: Asker::Agent,
+            trouble: Arc::default(),
+            yields_to: Arc::default(),
+            kinds: Arc::default(),
+            other_kinds: Arc::default(),
             ambient,
             patience: send::TIMEOUT,
             tenure: None,
         }
+    }
+
+    /// Sends no more requests a second.
+    pub(crate) fn at_most(self, per_second: u32) -> Self {
+        self.turns.set_rate(per_second);
+        self
+    }
+
+    /// The cluster as an attempt at a stack sees it, whose requests take turns with those of others.
+    pub(crate) fn of(&self, stack: StackId) -> Self {
+        Self {
+            asker: Asker::Stack(stack),
+            trouble: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// The cluster as the agent sees it.
+    fn of_agent(&self) -> Self {
+        Self {
+            asker: Asker::Agent,
+            ..self.clone()
+        }
+    }
+
+    /// Whether the server failed at something that this attempt asked.
+    pub(crate) fn is_in_trouble(&self) -> bool {
+        self.trouble.load(Ordering::Relaxed)
+    }
+
+    /// Forgets how a stack was served that is no more.
+    pub(crate) fn forget(&self, stack: StackId) {
+        self.turns.forget(Asker::Stack(stack));
     }
 
     /// Gives up sooner.
@@ -86,6 +126,7 @@ impl Cluster {
 
     /// Leaves what these managers set to them.
     pub(crate) fn yielding_to(self, yields_to: Vec<String>) -> Self {
+        let yields_to = yields_to.into();
         Self { yields_to, ..self }
     }
 
@@ -95,7 +136,7 @@ impl Cluster {
         things: impl IntoIterator<Item = BoxFuture<'a, T>>,
     ) -> Vec<T> {
         stream::iter(things)
-            .buffer_unordered(self.share)
+            .buffer_unordered(self.turns.share)
             .collect()
             .await
     }

@@ -63,6 +63,16 @@ impl Error {
         }
     }
 
+    /// Whether the API server could not, whatever it was asked.
+    pub(crate) fn is_trouble(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Unreadable(_) => true,
+            _ => self
+                .status()
+                .is_some_and(|status| status == 429 || status >= 500),
+        }
+    }
+
     /// Whether another writer was faster.
     pub(crate) fn is_conflict(&self) -> bool {
         self.status() == Some(409)

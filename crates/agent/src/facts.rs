@@ -8,6 +8,7 @@ use std::time::Duration;
 use brokkr_client::Client;
 use brokkr_core::ambient::Ambient;
 use brokkr_core::targeting::{Facts, MAX_FACT, MAX_KIND, MAX_KINDS};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
@@ -22,6 +23,8 @@ const LONGEST_DELAY: Duration = Duration::from_mins(5);
 const CROWD: Duration = Duration::from_secs(1);
 /// How old the knowledge of kinds may be: what has just been read need not be read again.
 const KINDS_AGE: Duration = Duration::from_secs(5);
+/// How old what only people change may be who care for the cluster itself: its version and its nodes.
+const GROUND_AGE: Duration = Duration::from_mins(30);
 const REGION: &str = "topology.kubernetes.io/region";
 
 pub(crate) struct FactFinder<'a> {
@@ -31,6 +34,22 @@ pub(crate) struct FactFinder<'a> {
     ambient: &'a dyn Ambient,
     /// How often to look again.
     resync: Duration,
+}
+
+/// What is known.
+#[derive(Default)]
+struct Known {
+    /// What the broker was told.
+    said: Option<Facts>,
+    ground: Option<Ground>,
+}
+
+/// On what the stacks stand.
+struct Ground {
+    version: String,
+    provider: Option<String>,
+    region: Option<String>,
+    since: Instant,
 }
 
 impl<'a> FactFinder<'a> {
@@ -56,17 +75,17 @@ impl<'a> FactFinder<'a> {
 
     async fn look_for_ever(&self) {
         let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
-        let mut said = None;
+        let mut known = Known::default();
         let mut pause = self.resync;
         loop {
             tokio::select! {
                 biased;
                 // It may be another broker, or one whose database went back.
-                () = self.reporter.afresh() => said = None,
+                () = self.reporter.afresh() => known = Known::default(),
                 () = self.cluster.other_kinds() => tokio::time::sleep(CROWD).await,
                 () = tokio::time::sleep(pause) => {}
             }
-            pause = match self.look(&mut said).await {
+            pause = match self.look(&mut known).await {
                 Ok(()) => {
                     backoff.reset();
                     self.resync
@@ -79,35 +98,55 @@ impl<'a> FactFinder<'a> {
         }
     }
 
-    async fn look(&self, said: &mut Option<Facts>) -> Result<(), Error> {
+    async fn look(&self, known: &mut Known) -> Result<(), Error> {
         if self.reporter.is_hushed() {
             return Ok(());
         }
-        let version = self.cluster.version().await?;
         let kinds = self.cluster.kinds(KINDS_AGE).await?;
-        let facts = facts(version, &kinds, &self.cluster.nodes().await?);
-        if said.as_ref() == Some(&facts) {
+        let ground = match known.ground.take() {
+            Some(ground) if ground.since.elapsed() < GROUND_AGE => ground,
+            _ => self.ground().await?,
+        };
+        let facts = facts(&ground, &kinds);
+        known.ground = Some(ground);
+        if known.said.as_ref() == Some(&facts) {
             return Ok(());
         }
         match self.broker.report_facts(&facts).await {
-            Ok(()) => *said = Some(facts),
+            Ok(()) => known.said = Some(facts),
             // A broker older than this agent: it may be newer at the next look.
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),
         }
         Ok(())
     }
+
+    async fn ground(&self) -> Result<Ground, Error> {
+        let version = self.cluster.version().await?;
+        Ok(Ground::seen(version, &self.cluster.nodes().await?))
+    }
+}
+
+impl Ground {
+    fn seen(version: String, nodes: &[Node]) -> Self {
+        Self {
+            version,
+            provider: agreed(nodes.iter().map(provider)),
+            region: agreed(nodes.iter().map(|node| node.label(REGION))),
+            since: Instant::now(),
+        }
+    }
 }
 
 /// What the broker takes of what was seen.
-fn facts(version: String, kinds: &Kinds, nodes: &[Node]) -> Facts {
+fn facts(ground: &Ground, kinds: &Kinds) -> Facts {
     let kinds = kinds.names().filter(|kind| is_plain(kind, MAX_KIND));
     // In order, so that of too many the same ones are told each time.
     let kinds: BTreeSet<String> = kinds.collect();
     Facts {
-        kubernetes_version: plain(version),
-        provider: agreed(nodes.iter().map(provider)),
-        region: agreed(nodes.iter().map(|node| node.label(REGION))),
+        kubernetes_version: plain(ground.version.clone()),
+        provider: ground.provider.clone(),
+        region: ground.region.clone(),
         kinds: kinds.into_iter().take(MAX_KINDS).collect(),
     }
 }
@@ -144,7 +183,8 @@ mod tests {
 
     fn found(nodes: Value) -> (Option<String>, Option<String>) {
         let nodes: Vec<Node> = serde_json::from_value(nodes).expect("nodes");
-        let facts = facts("v1.33.2".to_owned(), &Kinds::default(), &nodes);
+        let ground = Ground::seen("v1.33.2".to_owned(), &nodes);
+        let facts = facts(&ground, &Kinds::default());
         assert_eq!(facts.kubernetes_version.as_deref(), Some("v1.33.2"));
         (facts.provider, facts.region)
     }
@@ -188,6 +228,7 @@ mod tests {
     #[test]
     fn what_is_too_long_for_the_broker_is_left_out() {
         let version = "v".repeat(MAX_FACT + 1);
-        assert_eq!(facts(version, &Kinds::default(), &[]), Facts::default());
+        let ground = Ground::seen(version, &[]);
+        assert_eq!(facts(&ground, &Kinds::default()), Facts::default());
     }
 }

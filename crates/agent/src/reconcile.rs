@@ -66,7 +66,7 @@ const LOST: &str = "the stack's inventory in the cluster is lost: what carries i
 impl Reconciler {
     /// Prepares for attempts of whoever is alone in a cluster; nothing is sent yet.
     pub fn new(client: kube::Client, settings: &Settings, ambient: Arc<dyn Ambient>) -> Self {
-        let cluster = Cluster::new(client, settings.max_in_flight, ambient.clone());
+        let cluster = Cluster::new(client, settings.max_in_flight.into(), ambient.clone());
         Self::with(cluster, settings, ambient)
     }
 
@@ -77,11 +77,12 @@ impl Reconciler {
         settings: &Settings,
         ambient: Arc<dyn Ambient>,
     ) -> Self {
-        let cluster = Cluster::new(client, settings.max_in_flight, ambient.clone());
+        let cluster = Cluster::new(client, settings.max_in_flight.into(), ambient.clone());
         Self::with(cluster.during(tenure), settings, ambient)
     }
 
     fn with(cluster: Cluster, settings: &Settings, ambient: Arc<dyn Ambient>) -> Self {
+        let cluster = cluster.at_most(settings.max_qps);
         let cluster = Arc::new(cluster.yielding_to(settings.yield_to.clone()));
         Self {
             records: Records::new(cluster.clone(), settings.namespace.clone()),
@@ -100,22 +101,25 @@ impl Reconciler {
 
     /// Makes the cluster what a deployment object says.
     pub async fn apply(&self, stack: &mut Stack, entry: &TargetStack, text: &Arc<str>) -> Attempt {
-        self.try_apply(stack, entry, text)
+        let cluster = &self.cluster.of(stack.id);
+        self.try_apply(cluster, stack, entry, text)
             .await
             .unwrap_or_else(|error| Attempt::error(&error))
+            .in_trouble(cluster.is_in_trouble())
     }
 
     async fn try_apply(
         &self,
+        cluster: &Cluster,
         stack: &mut Stack,
         entry: &TargetStack,
         text: &Arc<str>,
     ) -> Result<Attempt, Error> {
         let mut inventory = self.take(stack).await?;
-        let attempt = match self.read(entry, text).await {
+        let attempt = match self.read(cluster, entry, text).await {
             Ok(Ok(snapshot)) => {
                 Point::SnapshotRead.reached();
-                self.carry_out(entry, &snapshot, &mut inventory, &stack.brake)
+                self.carry_out(cluster, entry, &snapshot, &mut inventory, &stack.brake)
                     .await?
             }
             Ok(Err(unfit)) => Attempt::failed(unfit.objects).missing(unfit.missing),
@@ -127,16 +131,18 @@ impl Reconciler {
 
     async fn read(
         &self,
+        cluster: &Cluster,
         entry: &TargetStack,
         text: &Arc<str>,
     ) -> Result<Result<Snapshot, Unfit>, Error> {
         let _turn = self.reading.acquire().await;
         let own = OwnNamespace(self.records.namespace());
-        validate::read(&self.cluster, own, &self.environment, entry, text).await
+        validate::read(cluster, own, &self.environment, entry, text).await
     }
 
     async fn carry_out(
         &self,
+        cluster: &Cluster,
         entry: &TargetStack,
         snapshot: &Snapshot,
         inventory: &mut Inventory,
@@ -144,13 +150,13 @@ impl Reconciler {
     ) -> Result<Attempt, Error> {
         let label = entry.stack.to_string();
         let judge = Judge::new(&label, inventory.memory).adopting(entry.adopt);
-        let mut plan = plan::make(&self.cluster, judge, snapshot, inventory).await?;
+        let mut plan = plan::make(cluster, judge, snapshot, inventory).await?;
         Point::PlanMade.reached();
-        adopt::examine(&self.cluster, &self.records, entry.stack, &mut plan).await?;
+        adopt::examine(cluster, &self.records, entry.stack, &mut plan).await?;
         if !entry.drift.is_repaired() {
-            drift::leave(&self.cluster, &mut plan).await;
+            drift::leave(cluster, &mut plan).await;
         }
-        if let Some(refusal) = self.validate(&mut plan, judge).await {
+        if let Some(refusal) = self.validate(cluster, &mut plan, judge).await {
             return Ok(refusal);
         }
         Point::PlanTried.reached();
@@ -162,7 +168,7 @@ impl Reconciler {
         if !Mutant::InventoryLate.is_on() {
             self.records.save(inventory).await?;
         }
-        let applied = apply::apply(&self.cluster, brake, judge, &plan, inventory).await?;
+        let applied = apply::apply(cluster, brake, judge, &plan, inventory).await?;
         if applied.is_stopped {
             self.records.save(inventory).await?;
             return Ok(Attempt::done(applied.objects).stopped());
@@ -172,7 +178,9 @@ impl Reconciler {
             return Ok(Attempt::failed(applied.objects));
         }
         Point::AllWritten.reached();
-        let pruned = self.prune(judge, entry, snapshot, inventory, brake).await?;
+        let pruned = self
+            .prune(cluster, judge, entry, snapshot, inventory, brake)
+            .await?;
         let attempt = Attempt::of(applied.objects, pruned);
         let attempt = match inventory.memory {
             Memory::Whole => self.conclude(entry, inventory, attempt),
@@ -188,7 +196,12 @@ impl Reconciler {
     }
 
     /// Why the plan cannot be begun, if it cannot.
-    async fn validate(&self, plan: &mut Plan<'_>, judge: Judge<'_>) -> Option<Attempt> {
+    async fn validate(
+        &self,
+        cluster: &Cluster,
+        plan: &mut Plan<'_>,
+        judge: Judge<'_>,
+    ) -> Option<Attempt> {
         let conflicts = plan.conflicts();
         if !conflicts.is_empty() {
             return Some(Attempt::failed(conflicts));
@@ -197,7 +210,7 @@ impl Reconciler {
             return Some(Attempt::waiting(reason));
         }
         let steps = plan.steps();
-        let tried = validate::dry_run(&self.cluster, judge, steps, Trial::AtOnce).await;
+        let tried = validate::dry_run(cluster, judge, steps, Trial::AtOnce).await;
         let (remade, refused): (Vec<_>, Vec<_>) =
             tried.into_iter().partition(|refused| refused.may_be_remade);
         let outcomes = |of: Vec<Refused>| of.into_iter().map(|refused| refused.outcome);
@@ -211,6 +224,7 @@ impl Reconciler {
 
     async fn prune(
         &self,
+        cluster: &Cluster,
         judge: Judge<'_>,
         entry: &TargetStack,
         snapshot: &Snapshot,
@@ -222,7 +236,7 @@ impl Reconciler {
         }
         let wanted: HashSet<&ObjectKey> = snapshot.objects.iter().map(|o| &o.key).collect();
         let pruner = Pruner {
-            cluster: &self.cluster,
+            cluster,
             judge,
             consent: Consent::of(entry),
             gate: &self.gate,
@@ -265,13 +279,16 @@ impl Reconciler {
     /// Takes a stack out of the cluster. When the attempt is done, nothing is left that is the stack's, and
     /// [`Reconciler::forget`] may follow.
     pub async fn remove(&self, stack: &mut Stack, removal: &TargetRemoval) -> Attempt {
-        self.try_remove(stack, removal)
+        let cluster = &self.cluster.of(stack.id);
+        self.try_remove(cluster, stack, removal)
             .await
             .unwrap_or_else(|error| Attempt::error(&error))
+            .in_trouble(cluster.is_in_trouble())
     }
 
     async fn try_remove(
         &self,
+        cluster: &Cluster,
         stack: &mut Stack,
         removal: &TargetRemoval,
     ) -> Result<Attempt, Error> {
@@ -298,7 +315,7 @@ impl Reconciler {
             OnRemove::Delete => {
                 let label = removal.stack.to_string();
                 let pruner = Pruner {
-                    cluster: &self.cluster,
+                    cluster,
                     judge: Judge::new(&label, inventory.memory),
                     consent: Consent::Removal(removal),
                     gate: &self.gate,
@@ -331,7 +348,9 @@ impl Reconciler {
     pub async fn observe(&self, stack: &Stack) -> Result<Option<Readiness>, Error> {
         match &stack.inventory {
             Some(inventory) if !inventory.is_of_nothing() => {
-                observe::observe(&self.cluster, inventory).await.map(Some)
+                observe::observe(&self.cluster.of(stack.id), inventory)
+                    .await
+                    .map(Some)
             }
             _ => Ok(None),
         }

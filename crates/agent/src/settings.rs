@@ -16,8 +16,10 @@ pub struct Settings {
     pub wait: Duration,
     /// How often a stack that did not change is compared with the cluster.
     pub resync: Duration,
-    /// The most requests to the API server at the same time.
-    pub max_in_flight: usize,
+    /// The most requests to the API server at the same time; fewer while it is busy.
+    pub max_in_flight: u16,
+    /// The most requests to the API server in a second.
+    pub max_qps: u32,
     /// The longest time between two attempts at something that fails.
     pub retry_cap: Duration,
     /// Field managers to whom the fields of our objects are left that they set, besides everybody who sets a field by
@@ -41,6 +43,7 @@ impl Default for Settings {
             wait: Duration::from_secs(50),
             resync: Duration::from_mins(5),
             max_in_flight: 32,
+            max_qps: 3_000,
             retry_cap: Duration::from_mins(5),
             yield_to: Vec::new(),
             environment: Arc::default(),

@@ -190,6 +190,7 @@ impl Supervisor {
             self.orders.remove(&stack);
             self.workshop.reporter.forget(stack);
             self.workshop.watches.forget(stack);
+            self.workshop.reconciler.cluster.forget(stack);
         } else {
             self.employ(stack, rest);
         }

@@ -20,6 +20,7 @@ pub struct AgentProcess {
     directory: PathBuf,
     config: Option<PathBuf>,
     lease: &'static str,
+    max_qps: &'static str,
     log: String,
     process: Option<Process>,
 }
@@ -51,6 +52,7 @@ impl AgentProcess {
         Ok(Self {
             id: created.agent.id,
             lease: "90s",
+            max_qps: "3000",
             log: name.to_string(),
             name,
             key: created.pak,
@@ -84,6 +86,7 @@ impl AgentProcess {
             directory: self.directory.clone(),
             config: self.config.clone(),
             lease: self.lease,
+            max_qps: self.max_qps,
             log: format!("{}-{log}", self.name),
             process: None,
         }
@@ -92,6 +95,11 @@ impl AgentProcess {
     /// How long its lease lasts, from its next start on.
     pub const fn set_lease(&mut self, lease: &'static str) {
         self.lease = lease;
+    }
+
+    /// How much it may ask of the API server in a second, from its next start on.
+    pub const fn set_max_qps(&mut self, max_qps: &'static str) {
+        self.max_qps = max_qps;
     }
 
     /// Waits until its log has these words.
@@ -130,6 +138,7 @@ impl AgentProcess {
             ["--interval", interval],
             ["--wait", wait],
             ["--lease", self.lease],
+            ["--max-qps", self.max_qps],
         ];
         let config = self.config.as_ref().map(|file| file.display().to_string());
         let config = config.iter().flat_map(|file| ["--config", file.as_str()]);

@@ -11,6 +11,7 @@ mod broker;
 mod bystanders;
 mod cli;
 mod cluster;
+pub mod cpu;
 mod database;
 mod event;
 mod eventually;

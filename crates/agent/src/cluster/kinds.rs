@@ -54,8 +54,10 @@ impl Cluster {
             return Ok(known.kinds.clone());
         }
         let mut kinds = Kinds::default();
+        // All wait for it, so it waits for nobody's turn.
+        let agent = self.of_agent();
         for root in ["/api", "/apis"] {
-            kinds.extend(self.discover(root).await?);
+            kinds.extend(agent.discover(root).await?);
         }
         let kinds = Arc::new(kinds);
         if known

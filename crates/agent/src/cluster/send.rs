@@ -1,3 +1,4 @@
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +22,7 @@ const LONGEST_MESSAGE: usize = 1_000;
 
 pub(super) struct Answer {
     status: StatusCode,
-    retry_after: Option<Duration>,
+    pub(super) retry_after: Option<Duration>,
     body: Bytes,
 }
 
@@ -29,6 +30,14 @@ impl Cluster {
     /// Sends a request, again if the server was only busy. Repeating is safe: every write carries
     /// the state of the object that it was decided on.
     pub(super) async fn send(&self, request: Request<Vec<u8>>) -> Result<Bytes, Error> {
+        let answer = self.send_in_time(request).await;
+        if answer.as_ref().is_err_and(Error::is_trouble) {
+            self.trouble.store(true, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    async fn send_in_time(&self, request: Request<Vec<u8>>) -> Result<Bytes, Error> {
         let patience = match &self.tenure {
             Some(tenure) if is_write(&request) => tenure.patience(self.patience),
             _ => self.patience,
@@ -45,7 +54,7 @@ impl Cluster {
         let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
         let mut answer = self.send_once(request.clone()).await?;
         for _ in 1..TRIES {
-            if !is_busy(answer.status) {
+            if !answer.is_busy() {
                 break;
             }
             let own = backoff.next(&*self.ambient);
@@ -58,7 +67,7 @@ impl Cluster {
 
     async fn send_once(&self, request: Request<Vec<u8>>) -> Result<Answer, Error> {
         let unreachable = |error: &dyn std::error::Error| Error::Unreachable(root_cause(error));
-        let _permit = self.permits.acquire().await.map_err(|e| unreachable(&e))?;
+        let turn = self.turns.take(self.asker).await;
         // As late as can be: whoever was stopped and goes on knows of nothing but the clock.
         if let Some(tenure) = &self.tenure
             && is_write(&request)
@@ -66,24 +75,25 @@ impl Cluster {
         {
             return Err(Error::NotAlone);
         }
-        let response = self
-            .client
-            .send(request.map(Body::from))
-            .await
-            .map_err(|e| unreachable(&e))?;
-        Answer::read(response).await
+        let asked = async {
+            let sent = self.client.send(request.map(Body::from)).await;
+            Answer::read(sent.map_err(|e| unreachable(&e))?).await
+        };
+        let answer = turn.wait_for(asked).await?;
+        if answer.is_overload() {
+            turn.refused(answer.retry_after);
+        } else if answer.is_busy() {
+            turn.failed();
+        } else {
+            turn.answered();
+        }
+        Ok(answer)
     }
 }
 
 /// Everything but reading; a dry run is treated as what it rehearses.
 fn is_write(request: &Request<Vec<u8>>) -> bool {
     request.method() != Method::GET
-}
-
-/// Whether the server could not, but will. Not 500: that is also what a broken webhook makes of a
-/// request, and repeating it at once helps nobody.
-fn is_busy(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 503 | 504)
 }
 
 impl Answer {
@@ -99,6 +109,17 @@ impl Answer {
                 .map_err(|error| Error::Unreachable(root_cause(&error)))?
                 .to_bytes(),
         })
+    }
+
+    /// Whether the server could not, but will. Not 500: that is also what a broken webhook makes of a
+    /// request, and repeating it at once helps nobody.
+    fn is_busy(&self) -> bool {
+        matches!(self.status.as_u16(), 429 | 503 | 504)
+    }
+
+    /// Whether it is too much for the server, whatever was asked; else it may be one of those that it asks itself.
+    pub(super) fn is_overload(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS
     }
 
     pub(super) fn into_body(self) -> Result<Bytes, Error> {

@@ -168,8 +168,9 @@ impl Cluster {
         });
     }
 
-    /// Opens a watch. It holds none of the permits, which are for requests that end.
+    /// Opens a watch. It takes no turn from others, which are for requests that end.
     async fn open(&self, path: &str) -> Result<Lines, Error> {
+        self.turns.pace().await;
         let request = Request::get(path)
             .header(ACCEPT, METADATA)
             .body(Body::empty())
@@ -180,7 +181,11 @@ impl Cluster {
             .map_err(|_| Error::Unreachable("a watch was not answered".to_owned()))?
             .map_err(|error| Error::Unreachable(root_cause(&error)))?;
         if !response.status().is_success() {
-            Answer::read(response).await?.into_body()?;
+            let answer = Answer::read(response).await?;
+            if answer.is_overload() {
+                self.turns.rest(answer.retry_after);
+            }
+            answer.into_body()?;
             return Err(Error::Unreadable("a watch is no page".to_owned()));
         }
         Ok(Lines {

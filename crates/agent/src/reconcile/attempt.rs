@@ -19,6 +19,8 @@ pub struct Attempt {
     pub withheld: Withheld,
     /// The kinds for want of which it failed.
     pub(crate) missing: Vec<MissingKind>,
+    /// Whether the API server failed at something, whatever it was asked.
+    pub(crate) is_in_trouble: bool,
 }
 
 /// What an attempt does not delete until somebody decides.
@@ -75,6 +77,7 @@ impl Attempt {
             success: None,
             withheld: Withheld::Unknown,
             missing: Vec::new(),
+            is_in_trouble: false,
         }
     }
 
@@ -95,7 +98,7 @@ impl Attempt {
     }
 
     pub(crate) fn error(error: &Error) -> Self {
-        Self::new(Ending::Failed(error.to_string()), Vec::new())
+        Self::new(Ending::Failed(error.to_string()), Vec::new()).in_trouble(error.is_trouble())
     }
 
     /// Everything was applied; how the pruning went decides.
@@ -135,6 +138,11 @@ impl Attempt {
 
     pub(crate) fn missing(self, missing: Vec<MissingKind>) -> Self {
         Self { missing, ..self }
+    }
+
+    pub(crate) const fn in_trouble(mut self, is_in_trouble: bool) -> Self {
+        self.is_in_trouble |= is_in_trouble;
+        self
     }
 
     pub(crate) const fn with_success(mut self, success: Success) -> Self {

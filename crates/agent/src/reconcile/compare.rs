@@ -24,12 +24,13 @@ impl Reconciler {
         entry: &TargetStack,
         text: &Arc<str>,
     ) -> Result<String, Error> {
+        let cluster = &self.cluster.of(stack.id);
         let inventory = self.take(stack).await?;
-        let differences = match &self.read(entry, text).await? {
+        let differences = match &self.read(cluster, entry, text).await? {
             Ok(snapshot) => {
                 let label = entry.stack.to_string();
                 let judge = Judge::new(&label, inventory.memory).adopting(entry.adopt);
-                let plan = plan::make(&self.cluster, judge, snapshot, &inventory).await?;
+                let plan = plan::make(cluster, judge, snapshot, &inventory).await?;
                 differences(&plan, snapshot, &inventory)
             }
             Err(unfit) => {

@@ -9,6 +9,7 @@ use super::{Attempt, Reconciler, Stack};
 use crate::Error;
 use crate::apply;
 use crate::brake::Brake;
+use crate::cluster::Cluster;
 use crate::drift;
 use crate::inventory::Inventory;
 use crate::plan;
@@ -31,21 +32,24 @@ impl Reconciler {
     /// Puts back what others changed or deleted of the deployment object that was applied last. Nothing else is written
     /// and nothing is deleted: what a newer one has already changed, before it had to wait, stays so.
     pub async fn repair(&self, stack: &mut Stack, entry: &TargetStack, text: &Arc<str>) -> Attempt {
-        self.try_repair(stack, entry, text)
+        let cluster = &self.cluster.of(stack.id);
+        self.try_repair(cluster, stack, entry, text)
             .await
             .unwrap_or_else(|error| Attempt::error(&error))
+            .in_trouble(cluster.is_in_trouble())
     }
 
     async fn try_repair(
         &self,
+        cluster: &Cluster,
         stack: &mut Stack,
         entry: &TargetStack,
         text: &Arc<str>,
     ) -> Result<Attempt, Error> {
         let mut inventory = self.take(stack).await?;
-        let attempt = match self.read(entry, text).await? {
+        let attempt = match self.read(cluster, entry, text).await? {
             Ok(snapshot) => {
-                self.put_back(entry, &snapshot, &mut inventory, &stack.brake)
+                self.put_back(cluster, entry, &snapshot, &mut inventory, &stack.brake)
                     .await?
             }
             Err(unfit) => Attempt::failed(unfit.objects).missing(unfit.missing),
@@ -56,6 +60,7 @@ impl Reconciler {
 
     async fn put_back(
         &self,
+        cluster: &Cluster,
         entry: &TargetStack,
         snapshot: &Snapshot,
         inventory: &mut Inventory,
@@ -63,22 +68,22 @@ impl Reconciler {
     ) -> Result<Attempt, Error> {
         let label = entry.stack.to_string();
         let judge = Judge::new(&label, inventory.memory);
-        let mut plan = plan::make(&self.cluster, judge, snapshot, inventory).await?;
+        let mut plan = plan::make(cluster, judge, snapshot, inventory).await?;
         plan.only_repair();
         if !entry.drift.is_repaired() {
-            drift::leave(&self.cluster, &mut plan).await;
+            drift::leave(cluster, &mut plan).await;
             let attempt = Attempt::done(Vec::new());
             return Ok(match drift::left(&plan) {
                 Some(drift) => attempt.held(&drift),
                 None => attempt,
             });
         }
-        if let Some(refusal) = self.validate(&mut plan, judge).await {
+        if let Some(refusal) = self.validate(cluster, &mut plan, judge).await {
             return Ok(refusal);
         }
         inventory.expect(&plan);
         self.records.save(inventory).await?;
-        let applied = apply::apply(&self.cluster, brake, judge, &plan, inventory).await?;
+        let applied = apply::apply(cluster, brake, judge, &plan, inventory).await?;
         self.records.save(inventory).await?;
         Ok(if applied.is_stopped {
             Attempt::done(applied.objects).stopped()

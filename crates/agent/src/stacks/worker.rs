@@ -34,6 +34,8 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const FIRST_LOOK: Duration = Duration::from_millis(500);
 /// Whoever looks at a status sees what became of its objects a few seconds ago.
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
+/// What fails because the API server does is tried again at most so much later: nothing else says when that is over.
+const LONGEST_TROUBLE: Duration = Duration::from_secs(20);
 /// What is being deleted may take as long as it likes.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -188,13 +190,23 @@ impl Worker {
                 self.changes = attempt.objects;
                 self.patience.next(ambient)
             }
-            Ending::Failed(_) => self.retry.next(ambient),
+            Ending::Failed(_) => self.next_try(attempt.is_in_trouble),
         };
         Pause {
             attempt: Instant::now() + wait,
             look,
             missing,
             heeds_others: true,
+        }
+    }
+
+    /// How long to wait after an attempt that failed.
+    fn next_try(&mut self, is_in_trouble: bool) -> Duration {
+        let wait = self.retry.next(&*self.workshop.ambient);
+        if is_in_trouble {
+            wait.min(LONGEST_TROUBLE)
+        } else {
+            wait
         }
     }
 

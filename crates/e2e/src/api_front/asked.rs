@@ -33,6 +33,15 @@ impl Asked {
         self.method == Method::GET && self.says("limit=")
     }
 
+    /// Whether it asks for another page than the first.
+    pub fn is_later_page(&self) -> bool {
+        let mut parts = self.query.split('&');
+        parts.any(|part| {
+            part.strip_prefix("continue=")
+                .is_some_and(|token| !token.is_empty())
+        })
+    }
+
     /// Whether it follows changes.
     pub fn is_watch(&self) -> bool {
         self.says("watch=true")
@@ -56,6 +65,18 @@ impl Asked {
     /// Whether it deletes.
     pub fn is_delete(&self) -> bool {
         self.method == Method::DELETE
+    }
+
+    /// Whether it was answered with anything but what was asked for.
+    pub fn is_refused(&self) -> bool {
+        self.answered
+            .is_some_and(|(_, status)| !status.is_success())
+    }
+
+    /// When it was answered that nobody should ask for a while; none if it was not.
+    pub fn wished_at(&self) -> Option<Instant> {
+        let (at, status) = self.answered?;
+        (status == StatusCode::TOO_MANY_REQUESTS).then_some(at)
     }
 
     /// Whether it is about a lease.

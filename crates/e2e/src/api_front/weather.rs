@@ -17,21 +17,25 @@ pub enum Weather {
     Forgetful,
     /// Of ten requests three are not answered: one is asked to come back, one is refused, one is given up after a while.
     Stormy,
-    /// What is asked of one of these namespaces is not answered, until the weather is another one.
+    /// Writes to these namespaces and rehearsals of them are not answered until the weather is another one, as where a
+    /// webhook hangs.
     Silent(Vec<String>),
     /// Whatever is to be followed lies too far back.
     Expired,
 }
 
 /// For how long a storm asks to stay away.
-pub(super) const AWAY: u64 = 1;
+const AWAY: Duration = Duration::from_secs(1);
 /// For how long a request is kept that is given up.
 const KEPT: Duration = Duration::from_secs(2);
 
 impl Weather {
     pub(super) fn silences(&self, asked: &Asked) -> bool {
         match self {
-            Self::Silent(namespaces) => namespaces.iter().any(|name| asked.is_in(name)),
+            Self::Silent(namespaces) => {
+                let is_written = asked.is_write() || asked.is_dry_run();
+                is_written && namespaces.iter().any(|name| asked.is_in(name))
+            }
             _ => false,
         }
     }
@@ -44,7 +48,7 @@ impl Weather {
             }
             Self::Stormy => match struck.fetch_add(1, Ordering::Relaxed) % 10 {
                 0 => {
-                    let headers = [(RETRY_AFTER, AWAY)];
+                    let headers = [(RETRY_AFTER, AWAY.as_secs())];
                     Some((StatusCode::TOO_MANY_REQUESTS, headers, "not now").into_response())
                 }
                 4 => Some((StatusCode::INTERNAL_SERVER_ERROR, "broken").into_response()),

@@ -75,7 +75,7 @@ impl Worker {
                 self.patience.next(ambient)
             }
             Ending::Done | Ending::Held(_) => self.workshop.settings.resync,
-            Ending::Failed(_) => self.retry.next(ambient),
+            Ending::Failed(_) => self.next_try(attempt.is_in_trouble),
         };
         Pause {
             attempt: Instant::now() + wait,

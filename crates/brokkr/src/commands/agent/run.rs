@@ -69,6 +69,26 @@ pub struct Run {
     )]
     yield_to: Vec<String>,
 
+    /// How many requests to the API server may be under way at once; fewer while it refuses them because it is busy
+    #[arg(
+        long,
+        env = "BROKKR_MAX_IN_FLIGHT",
+        value_name = "NUMBER",
+        default_value_t = Settings::default().max_in_flight,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    max_in_flight: u16,
+
+    /// How many requests a second the API server gets at most
+    #[arg(
+        long,
+        env = "BROKKR_MAX_QPS",
+        value_name = "NUMBER",
+        default_value_t = Settings::default().max_qps,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    max_qps: u32,
+
     /// What stacks may have in this cluster: a YAML file with rules, read at the start
     /// (docs/how-to/guard-a-cluster.md); everything if left out
     #[arg(long, env = "BROKKR_AGENT_CONFIG", value_name = "FILE")]
@@ -105,6 +125,8 @@ impl Run {
             wait: self.wait,
             lease: self.lease,
             yield_to: self.yield_to,
+            max_in_flight: self.max_in_flight,
+            max_qps: self.max_qps,
             environment: Arc::new(environment),
             ..Settings::default()
         };

@@ -50,12 +50,7 @@ async fn by_bare_client(cluster: &Cluster) -> Result<Duration> {
     Ok(duration)
 }
 
-async fn apply(
-    client: &kube::Client,
-    namespace: &str,
-    number: usize,
-    dry_run: &str,
-) -> Result<()> {
+async fn apply(client: &kube::Client, namespace: &str, number: usize, dry_run: &str) -> Result<()> {
     let name = name(number);
     let object = json!({
         "apiVersion": "v1",

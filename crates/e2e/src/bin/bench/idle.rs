@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use brokkr_e2e::manifests::snapshot;
-use brokkr_e2e::{ApiFront, Asked, Cluster, Stage};
+use brokkr_e2e::{ApiFront, Asked, Cluster, Stage, cpu};
 use tokio::time::{Instant, sleep};
 
-use crate::cpu;
 use crate::figure::{Figure, Must};
 use crate::thousand::objects;
 

@@ -4,7 +4,6 @@
 mod api_server;
 mod applied;
 mod bare;
-mod cpu;
 mod drift;
 mod figure;
 mod idle;

@@ -6,10 +6,9 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use brokkr_e2e::manifests::config_map;
-use brokkr_e2e::{Broker, Process, Stage};
+use brokkr_e2e::{Broker, Process, Stage, cpu};
 use tokio::process::Command;
 
-use crate::cpu;
 use crate::figure::{Figure, Must};
 use crate::load::Outcome;
 

@@ -2,10 +2,9 @@
 
 use anyhow::{Result, ensure};
 use brokkr_e2e::manifests::snapshot;
-use brokkr_e2e::{ApiFront, Asked, Cluster, Stage};
+use brokkr_e2e::{ApiFront, Asked, Cluster, Stage, cpu};
 use tokio::time::Instant;
 
-use crate::cpu;
 use crate::figure::{Figure, Must};
 use crate::thousand::objects;
 
@@ -26,13 +25,18 @@ pub async fn measure(stage: &Stage) -> Result<Vec<Figure>> {
     for run in 1..=RUNS {
         let (begun, before) = (Instant::now(), cpu::seconds(world.agent.running()?.id()?)?);
         for time in 0..TIMES {
-            stack.roll_out(&format!("# {run}.{time}\n{objects}")).await?;
+            stack
+                .roll_out(&format!("# {run}.{time}\n{objects}"))
+                .await?;
         }
         let spent = cpu::seconds(world.agent.running()?.id()?)? - before;
         costs.push(1_000.0 * spent / f64::from(TIMES));
         let asked = front.asked_since(begun);
         let count = |is_it: fn(&Asked) -> bool| {
-            asked.iter().filter(|a| is_of_objects(a) && is_it(a)).count()
+            asked
+                .iter()
+                .filter(|a| is_of_objects(a) && is_it(a))
+                .count()
         };
         let [reads, dry_runs, written] =
             [Asked::is_read, Asked::is_dry_run, Asked::is_write].map(count);

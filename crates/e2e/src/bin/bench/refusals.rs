@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use brokkr_core::ambient::System;
 use brokkr_core::pak::{Pak, Role};
-use brokkr_e2e::{Broker, Stage};
+use brokkr_e2e::{Broker, Stage, cpu};
 use data_encoding::BASE32_DNSSEC;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::cpu;
 use crate::figure::{Figure, Must};
 use crate::welch::Difference;
 

@@ -1,3 +1,5 @@
+//! What a process costs.
+
 use anyhow::{Context, Result};
 
 /// User and system time of a process so far (proc(5): fields 14 and 15, counted behind the name).
