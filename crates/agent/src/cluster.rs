@@ -37,6 +37,7 @@ pub(crate) use see::{Absence, Sight};
 pub(crate) use tenure::{Moment, Tenure};
 pub(crate) use watch::{Seen, Sighting};
 
+use crate::Monitor;
 use turns::{Asker, Turns};
 
 /// A cluster, as its agent sees it, or one of its stacks.
@@ -56,6 +57,7 @@ pub(crate) struct Cluster {
     patience: Duration,
     /// For how long may be written; none where nobody asks.
     tenure: Option<Tenure>,
+    pub(crate) monitor: Arc<Monitor>,
 }
 
 impl Cluster {
@@ -75,6 +77,15 @@ impl Cluster {
             ambient,
             patience: send::TIMEOUT,
             tenure: None,
+            monitor: Arc::default(),
+        }
+    }
+
+    /// Counts there what it asks.
+    pub(crate) fn counting_in(self, monitor: &Arc<Monitor>) -> Self {
+        Self {
+            monitor: monitor.clone(),
+            ..self
         }
     }
 

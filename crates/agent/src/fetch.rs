@@ -32,6 +32,8 @@ const LONGEST_DELAY: Duration = Duration::from_mins(1);
 const BEGAN_TO_WAIT: Duration = Duration::from_secs(5);
 /// The least time from one poll to the next when nothing is new, whatever the other side does.
 const LEAST_INTERVAL: Duration = Duration::from_secs(1);
+/// A poll waits for a minute at most, and to put its answer on record may take as long, each with its tries.
+const LONGEST_TURN: Duration = Duration::from_mins(5);
 
 pub(crate) struct Fetcher<'a> {
     pub broker: &'a Client,
@@ -67,13 +69,19 @@ impl Fetcher<'_> {
         let mut etag = None;
         let mut is_connected = false;
         let mut farewell = Farewell::default();
+        let monitor = &self.settings.monitor;
+        let pulse = monitor.loops.polls.begin();
         while !shutdown.is_cancelled() {
             let begun = Instant::now();
+            pulse.within(LONGEST_TURN);
             let polled = tokio::select! {
                 biased;
                 polled = self.poll(&mut etag) => polled,
                 () = shutdown.cancelled() => break,
             };
+            if polled.is_ok() {
+                monitor.answered();
+            }
             if polled.is_ok() && farewell.welcome() {
                 tracing::info!("the broker has answered again: going on");
                 self.reporter.hush(false);
@@ -98,6 +106,7 @@ impl Fetcher<'_> {
                 Err(error) if is_superseded(&error) => return Fetched::Superseded,
                 Err(error) => {
                     is_connected = false;
+                    monitor.unanswered();
                     match farewell.hear(&error, Instant::now()) {
                         Consequence::CarryOn => {
                             tracing::warn!(%error, "no target state: carrying on with the last one");
@@ -116,6 +125,7 @@ impl Fetcher<'_> {
                     }
                 }
             };
+            pulse.within(pause + LONGEST_TURN);
             tokio::select! {
                 biased;
                 () = tokio::time::sleep(pause) => {}
@@ -184,6 +194,7 @@ impl Fetcher<'_> {
                 };
                 Point::StateJudged.reached();
                 self.records.root.change(Change::Accept(accepted)).await?;
+                self.settings.monitor.accepted(state.revision);
                 Point::StateRecorded.reached();
                 if before.is_none_or(|before| before.epoch == state.epoch) {
                     self.reporter.end_hold();

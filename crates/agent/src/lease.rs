@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::backoff::Backoff;
 use crate::cluster::{Cluster, Moment, Tenure};
-use crate::{Error, Settings};
+use crate::monitor::Standing;
+use crate::{Error, Monitor, Settings};
 use record::{Record, Shelf};
 
 const FIRST_DELAY: Duration = Duration::from_secs(1);
@@ -23,6 +24,8 @@ const LONGEST_DELAY: Duration = Duration::from_mins(1);
 const PARTS: u32 = 9;
 /// The least time between looks at another's lease.
 const LEAST_LOOK: Duration = Duration::from_millis(200);
+/// What a loaded machine may add to a turn, and the longest rest after an error.
+const GRACE: Duration = Duration::from_mins(2);
 /// How long letting go may take.
 const LAST_WORD: Duration = Duration::from_secs(3);
 
@@ -32,6 +35,7 @@ pub(crate) struct Lease {
     /// What this process is called in it.
     holder: String,
     duration: Duration,
+    monitor: Arc<Monitor>,
     ambient: Arc<dyn Ambient>,
 }
 
@@ -57,11 +61,14 @@ impl Lease {
         ambient.fill(&mut random);
         let duration = settings.lease.max(Settings::SHORTEST_LEASE);
         // On a line of its own: requests of stacks that hang must not keep a renewal waiting.
-        let cluster = Cluster::new(client, 1, ambient.clone()).patient_for(duration / PARTS);
+        let cluster = Cluster::new(client, 1, ambient.clone())
+            .patient_for(duration / PARTS)
+            .counting_in(&settings.monitor);
         Self {
             shelf: Shelf::new(cluster, settings.namespace.clone()),
             holder: format!("{:016x}", u64::from_be_bytes(random)),
             duration,
+            monitor: settings.monitor.clone(),
             ambient,
         }
     }
@@ -71,10 +78,16 @@ impl Lease {
         let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
         let mut sight = None;
         let mut is_said = false;
+        let pulse = self.monitor.loops.lease.begin();
         loop {
+            pulse.within(self.duration + GRACE);
             let pause = match self.try_to_take(&mut sight).await {
-                Ok(Ok(held)) => return held,
+                Ok(Ok(held)) => {
+                    self.monitor.stands(Standing::Acting);
+                    return held;
+                }
                 Ok(Err(holder)) => {
+                    self.monitor.stands(Standing::Waiting);
                     if !std::mem::replace(&mut is_said, true) {
                         let namespace = self.shelf.namespace();
                         tracing::info!(
@@ -87,6 +100,7 @@ impl Lease {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the agent's lease cannot be taken yet");
+                    self.monitor.stands(Standing::Outside(error.to_string()));
                     backoff.next(&*self.ambient)
                 }
             };
@@ -130,22 +144,27 @@ impl Lease {
     pub(crate) async fn keep(&self, held: &mut Held) {
         let part = self.duration / PARTS;
         let mut pause = part;
+        let pulse = self.monitor.loops.lease.begin();
         while !held.tenure.is_over() {
+            pulse.within(self.duration + GRACE);
             sleep(pause).await;
             pause = part;
             match self.renew(held).await {
-                Ok(true) => {}
+                Ok(true) => self.monitor.stands(Standing::Acting),
                 Ok(false) => {
                     tracing::warn!("the agent's lease was taken over or taken away");
                     break;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the agent's lease could not be renewed");
+                    self.monitor.stands(Standing::Unsure(error.to_string()));
                     pause = part / 4;
                 }
             }
         }
         held.tenure.end();
+        self.monitor
+            .stands(Standing::Outside("it was lost".to_owned()));
         tracing::warn!("the agent's lease is lost: nothing is written until it is taken again");
     }
 
@@ -176,6 +195,8 @@ impl Lease {
     /// Lets go of it, so that another process need not wait. Nothing may be written any more.
     pub(crate) async fn release(&self, held: Held) {
         held.tenure.end();
+        self.monitor
+            .stands(Standing::Outside("it was given up".to_owned()));
         Point::LeaseReleasing.reached();
         if !matches!(
             timeout(LAST_WORD, self.let_go(held.record)).await,

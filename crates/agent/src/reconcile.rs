@@ -82,7 +82,9 @@ impl Reconciler {
     }
 
     fn with(cluster: Cluster, settings: &Settings, ambient: Arc<dyn Ambient>) -> Self {
-        let cluster = cluster.at_most(settings.max_qps);
+        let cluster = cluster
+            .at_most(settings.max_qps)
+            .counting_in(&settings.monitor);
         let cluster = Arc::new(cluster.yielding_to(settings.yield_to.clone()));
         Self {
             records: Records::new(cluster.clone(), settings.namespace.clone()),

@@ -15,7 +15,9 @@ use brokkr_core::wire::{Code, StackStatus};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::Monitor;
 use crate::backoff::Backoff;
+use crate::monitor::Stacks;
 use fold::Folds;
 use outbox::Outbox;
 
@@ -23,12 +25,15 @@ pub(crate) use fold::Happened;
 
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_mins(1);
+/// A report is given up after a minute.
+const LONGEST_TURN: Duration = Duration::from_mins(5);
 
 /// The one mouth of an agent.
 pub(crate) struct Reporter {
     broker: Client,
     ambient: Arc<dyn Ambient>,
-    unsaid: Mutex<Unsaid>,
+    unsaid: Arc<Mutex<Unsaid>>,
+    monitor: Arc<Monitor>,
     /// One report at a time, so that they arrive in order.
     speaking: tokio::sync::Mutex<()>,
     news: Notify,
@@ -37,17 +42,27 @@ pub(crate) struct Reporter {
 }
 
 #[derive(Default)]
-struct Unsaid {
+pub(crate) struct Unsaid {
     outbox: Outbox,
     folds: Folds,
 }
 
+impl Unsaid {
+    /// How many stacks are doing how, and how many events wait.
+    pub(crate) fn counts(&self) -> (Stacks, usize) {
+        (self.outbox.stacks(), self.outbox.waiting())
+    }
+}
+
 impl Reporter {
-    pub(crate) fn new(broker: Client, ambient: Arc<dyn Ambient>) -> Self {
+    pub(crate) fn new(broker: Client, ambient: Arc<dyn Ambient>, monitor: Arc<Monitor>) -> Self {
+        let unsaid = Arc::default();
+        monitor.listen(&unsaid);
         Self {
             broker,
             ambient,
-            unsaid: Mutex::default(),
+            unsaid,
+            monitor,
             speaking: tokio::sync::Mutex::default(),
             news: Notify::new(),
             afresh: Notify::new(),
@@ -91,8 +106,9 @@ impl Reporter {
     pub(crate) fn event(&self, stack: StackId, happened: Happened) {
         let mut unsaid = self.unsaid();
         let event = unsaid.folds.fold(stack, happened, &*self.ambient);
-        unsaid.outbox.event(event);
+        let dropped = unsaid.outbox.event(event);
         drop(unsaid);
+        self.monitor.figures.events_dropped.inc_by(dropped);
         Point::EventNoted.reached();
         self.news.notify_one();
     }
@@ -131,7 +147,9 @@ impl Reporter {
         if self.is_hushed() {
             return Ok(());
         }
+        let pulse = self.monitor.loops.reports.begin();
         loop {
+            pulse.within(LONGEST_TURN);
             let statuses = self.unsaid().outbox.statuses();
             if statuses.is_empty() {
                 break;
@@ -143,6 +161,7 @@ impl Reporter {
             Point::StatusSaid.reached();
         }
         loop {
+            pulse.within(LONGEST_TURN);
             let events = self.unsaid().outbox.events();
             if events.is_empty() {
                 return Ok(());

@@ -120,6 +120,9 @@ impl Term {
         let begin = async {
             let broker = session::open(&broker, &reconciler.cluster, &*ambient).await;
             prepare(&reconciler, &*ambient).await;
+            if let Some(accepted) = reconciler.records.root.accepted().await {
+                settings.monitor.accepted(accepted.revision);
+            }
             broker
         };
         let Some(broker) = until(&ending, begin).await else {
@@ -129,7 +132,7 @@ impl Term {
         let workshop = Arc::new(Workshop {
             watches: Arc::new(watches),
             reconciler,
-            reporter: Reporter::new(broker.clone(), ambient.clone()),
+            reporter: Reporter::new(broker.clone(), ambient.clone(), settings.monitor.clone()),
             settings,
             broker,
             ambient,

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Environment;
+use crate::{Environment, Monitor};
 
 /// How an agent works.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct Settings {
     pub yield_to: Vec<String>,
     /// What stacks may have in this cluster.
     pub environment: Arc<Environment>,
+    /// Where it notes how it is doing.
+    pub monitor: Arc<Monitor>,
 }
 
 impl Settings {
@@ -47,6 +49,7 @@ impl Default for Settings {
             retry_cap: Duration::from_mins(5),
             yield_to: Vec::new(),
             environment: Arc::default(),
+            monitor: Arc::default(),
         }
     }
 }

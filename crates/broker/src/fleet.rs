@@ -11,6 +11,7 @@ mod seat;
 mod token;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use brokkr_core::mutant::Mutant;
 use brokkr_core::pak::{Pak, Role};
@@ -69,6 +70,11 @@ impl Fleet {
     /// How well the index is known to follow the database.
     pub(crate) fn freshness(&self) -> Freshness {
         self.last_step.freshness()
+    }
+
+    /// How long ago the database was seen.
+    pub(crate) fn age(&self) -> Duration {
+        self.last_step.age()
     }
 
     /// The random id of the index's revision.

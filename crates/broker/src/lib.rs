@@ -18,6 +18,7 @@ mod idempotency;
 mod key_watch;
 mod limits;
 mod listener;
+mod metrics;
 mod page;
 mod plan;
 mod retention;
@@ -56,6 +57,7 @@ use crate::fleet::{Fleet, Index};
 use crate::follower::Follower;
 use crate::limits::Limits;
 use crate::listener::{Listener, Tls};
+use crate::metrics::Metrics;
 use crate::store::Db;
 use crate::store::agents::{AgentRow, Heartbeat};
 pub use crate::store::copy::Standing;
@@ -103,6 +105,7 @@ pub struct Broker {
     tls: Option<Arc<Tls>>,
     limits: Limits,
     connections: usize,
+    metrics: Metrics,
 }
 
 /// How long a write waits for its own replica's index. It is durable by then in any case.
@@ -185,6 +188,7 @@ impl Broker {
             tls,
             limits: Limits::new(&settings.limits),
             connections: settings.limits.connections,
+            metrics: Metrics::new(),
         });
         admin_key::ensure(&broker, &settings.admin_key_file).await?;
         Ok(broker)

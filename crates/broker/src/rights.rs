@@ -69,6 +69,13 @@ pub(crate) fn of(method: &Method, path: &str) -> Option<&'static Right> {
         .find(|right| right.method == *method && right.path == path)
 }
 
+/// All operations, as the OpenAPI document writes them.
+pub(crate) fn operations() -> impl Iterator<Item = String> {
+    TABLE
+        .iter()
+        .map(|right| format!("{} {}", right.method, right.path))
+}
+
 /// The table as a page of the documentation.
 pub(crate) fn page() -> String {
     let mut page = String::from(PREFACE);

@@ -140,6 +140,19 @@ impl Writer {
         )
     }
 
+    /// How many changes stand in a queue.
+    pub(crate) fn waiting(&self, lane: Lane) -> u64 {
+        let queue = self.queue(lane);
+        u64::try_from(queue.max_capacity() - queue.capacity()).unwrap_or(u64::MAX)
+    }
+
+    const fn queue(&self, lane: Lane) -> &mpsc::Sender<Box<dyn Queued>> {
+        match lane {
+            Lane::Desired => &self.desired,
+            Lane::Ingest => &self.ingest,
+        }
+    }
+
     /// Makes a change and waits until it is durable.
     pub(crate) async fn change<M: Mutation>(
         &self,
@@ -147,11 +160,7 @@ impl Writer {
         mutation: M,
     ) -> Result<(M::Output, u64)> {
         let (answer, outcome) = oneshot::channel();
-        let queue = match M::LANE {
-            Lane::Desired => &self.desired,
-            Lane::Ingest => &self.ingest,
-        };
-        queue
+        self.queue(M::LANE)
             .try_send(Box::new(Pending {
                 actor,
                 mutation,

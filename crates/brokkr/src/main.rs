@@ -14,6 +14,7 @@ mod failure;
 mod key_file;
 mod lifecycle;
 mod logging;
+mod monitoring;
 mod output;
 mod snapshot;
 mod terminal;

@@ -75,11 +75,13 @@ impl Cluster {
         {
             return Err(Error::NotAlone);
         }
+        let asking = self.monitor.figures.asking(request.method());
         let asked = async {
             let sent = self.client.send(request.map(Body::from)).await;
             Answer::read(sent.map_err(|e| unreachable(&e))?).await
         };
         let answer = turn.wait_for(asked).await?;
+        asking.answered(answer.status);
         if answer.is_overload() {
             turn.refused(answer.retry_after);
         } else if answer.is_busy() {

@@ -17,6 +17,7 @@ use super::objects::{METADATA, Partial, read};
 use super::send::{Answer, root_cause};
 use super::{Cluster, Resource};
 use crate::Error;
+use crate::monitor::Watching;
 
 /// The server ends a watch after so many seconds, and it is taken up again where it was.
 const LENGTH: u64 = 290;
@@ -175,11 +176,13 @@ impl Cluster {
             .header(ACCEPT, METADATA)
             .body(Body::empty())
             .map_err(|error| Error::Unreadable(error.to_string()))?;
+        let asking = self.monitor.figures.asking_to_watch();
         let response = timeout(self.patience, self.client.send(request));
         let response = response
             .await
             .map_err(|_| Error::Unreachable("a watch was not answered".to_owned()))?
             .map_err(|error| Error::Unreachable(root_cause(&error)))?;
+        asking.answered(response.status());
         if !response.status().is_success() {
             let answer = Answer::read(response).await?;
             if answer.is_overload() {
@@ -191,6 +194,7 @@ impl Cluster {
         Ok(Lines {
             body: response.into_body(),
             buffer: BytesMut::new(),
+            _open: self.monitor.figures.watching(),
         })
     }
 }
@@ -203,6 +207,7 @@ fn line_of(event: &Event) -> Result<Vec<u8>, Error> {
 struct Lines {
     body: Body,
     buffer: BytesMut,
+    _open: Watching,
 }
 
 impl Lines {

@@ -155,6 +155,18 @@ impl Attempt {
         self.objects.iter().any(is_a_change)
     }
 
+    /// The objects that others had changed or deleted, and that it changed back: nothing else is left to do once a
+    /// deployment object was applied whole.
+    pub(crate) fn repaired(&self) -> impl Iterator<Item = &ObjectOutcome> {
+        let was_whole = matches!(self.success, Some(Success::Earlier(_)));
+        let is_written =
+            |o: &&ObjectOutcome| matches!(o.result, ObjectResult::Created | ObjectResult::Changed);
+        self.objects
+            .iter()
+            .filter(is_written)
+            .filter(move |_| was_whole)
+    }
+
     /// The attempt together with what changed in earlier ones that only had to wait.
     pub(crate) fn after(mut self, earlier: Vec<ObjectOutcome>) -> Self {
         for change in earlier.into_iter().filter(is_a_change) {

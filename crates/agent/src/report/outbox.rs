@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use brokkr_core::StackId;
 use brokkr_core::wire::{AgentEvent, StackStatus, Sync};
 
+use crate::monitor::Stacks;
+
 /// The most events that wait; the oldest go first, and the next one says how many went.
 const MOST_EVENTS: usize = 10_000;
 /// The most object outcomes in waiting events: a bound on memory.
@@ -108,11 +110,27 @@ impl Outbox {
         }
     }
 
-    /// Adds an event, in place of the same one with a lower count.
-    pub(super) fn event(&mut self, mut event: AgentEvent) {
+    /// How many stacks are doing how, as it is said at present.
+    pub(super) fn stacks(&self) -> Stacks {
+        let mut stacks = Stacks::new();
+        for status in self.statuses.values() {
+            let sync = self.holds.as_ref().map_or(status.sync, |_| Sync::Held);
+            *stacks.entry((sync, status.health)).or_default() += 1;
+        }
+        stacks
+    }
+
+    /// How many events wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Adds an event, in place of the same one with a lower count; answers how many were dropped for it.
+    pub(super) fn event(&mut self, mut event: AgentEvent) -> u64 {
+        let before = self.dropped;
         if let Some(waiting) = self.events.iter_mut().rev().find(|e| e.id == event.id) {
             *waiting = event;
-            return;
+            return 0;
         }
         self.objects += event.objects.len();
         while self.events.len() >= MOST_EVENTS || self.objects > MOST_OBJECTS {
@@ -133,6 +151,7 @@ impl Outbox {
             });
         }
         self.events.push_back(event);
+        self.dropped - before
     }
 
     pub(super) fn events(&self) -> Vec<AgentEvent> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use brokkr_core::StackId;
 use brokkr_core::failpoint::Point;
 use brokkr_core::readiness::Readiness;
-use brokkr_core::wire::{Health, ObjectOutcome, StackStatus, Sync, TargetStack};
+use brokkr_core::wire::{Action, Health, ObjectOutcome, StackStatus, Sync, TargetStack};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -168,6 +168,8 @@ impl Worker {
     /// Tells what an attempt came to, together with how the objects are doing now: a new version is not
     /// said to be in place beside the health of the old one. Returns what to wait for.
     async fn conclude(&mut self, entry: &TargetStack, attempt: Attempt) -> Pause {
+        let figures = &self.workshop.settings.monitor.figures;
+        figures.attempt(Action::Apply, &attempt);
         let attempt = attempt.after(std::mem::take(&mut self.changes));
         if attempt.has_changed() {
             self.look.reset();

@@ -74,6 +74,7 @@ async fn follow_one(watches: &Watches, kind: &WatchedKind, namespace: Option<&st
             }
             Ok(()) => {}
         }
+        watches.cluster.monitor.figures.watch_restarts.inc();
         if begun.elapsed() > GOOD {
             backoff.reset();
         }

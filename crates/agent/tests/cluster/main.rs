@@ -15,6 +15,7 @@ mod guard;
 mod health;
 mod ignoring;
 mod kinds;
+mod monitoring;
 mod ownership;
 mod pruning;
 mod records;

@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use brokkr_agent::Settings;
 use brokkr_agent::reconcile::Ending;
+use brokkr_agent::{Monitor, Settings};
 use brokkr_client::{Client, PlainHttp};
 use brokkr_core::Epoch;
 use brokkr_core::ambient::{Ambient, System};
@@ -21,6 +21,7 @@ use crate::kinds::{definition, widget};
 
 /// A whole agent beside a bed.
 pub struct Agent {
+    pub monitor: Arc<Monitor>,
     task: JoinHandle<Result<(), brokkr_agent::Error>>,
     shutdown: CancellationToken,
 }
@@ -56,6 +57,7 @@ impl Agent {
             resync,
             ..Settings::default()
         };
+        let monitor = settings.monitor.clone();
         let pak = Pak::generate(Role::Agent, &System);
         let to_broker =
             Client::new(&broker.address, pak, PlainHttp::LoopbackOnly).expect("a client");
@@ -68,6 +70,7 @@ impl Agent {
             shutdown.clone(),
         );
         Self {
+            monitor,
             task: tokio::spawn(run),
             shutdown,
         }

@@ -38,9 +38,13 @@ impl LastStep {
         self.millis.store(millis, Ordering::Relaxed);
     }
 
-    pub(super) fn freshness(&self) -> Freshness {
+    pub(super) fn age(&self) -> Duration {
         let last = Duration::from_millis(self.millis.load(Ordering::Relaxed));
-        match self.origin.elapsed().saturating_sub(last) {
+        self.origin.elapsed().saturating_sub(last)
+    }
+
+    pub(super) fn freshness(&self) -> Freshness {
+        match self.age() {
             age if age > LOST_AFTER => Freshness::Lost,
             age if age > DEGRADED_AFTER => Freshness::Degraded,
             _ => Freshness::Fresh,

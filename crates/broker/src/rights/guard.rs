@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -9,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use brokkr_core::wire::PLAN_HEADER;
 use futures::future::Either;
 use http::{HeaderValue, Method};
+use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::admission::Admission;
@@ -28,28 +30,39 @@ const POLL: &str = "/agent/target-state";
 pub(crate) struct Guard {
     broker: Arc<Broker>,
     /// By the path as the router knows it.
-    rights: Arc<HashMap<String, Vec<&'static Right>>>,
+    operations: Arc<HashMap<String, Vec<Operation>>>,
+}
+
+/// An operation: its row in the table, and the number of the row.
+#[derive(Clone, Copy)]
+struct Operation {
+    right: &'static Right,
+    row: usize,
 }
 
 impl Guard {
     /// A guard for the operations below a prefix of the router.
     pub(crate) fn new(broker: Arc<Broker>, prefix: &str) -> Self {
-        let mut rights: HashMap<_, Vec<_>> = HashMap::new();
-        for right in TABLE {
+        let mut operations: HashMap<_, Vec<_>> = HashMap::new();
+        for (row, right) in TABLE.iter().enumerate() {
             let path = format!("{prefix}{}", right.path);
-            rights.entry(path).or_default().push(right);
+            let operation = Operation { right, row };
+            operations.entry(path).or_default().push(operation);
         }
         Self {
             broker,
-            rights: Arc::new(rights),
+            operations: Arc::new(operations),
         }
     }
 
-    fn admit(&self, request: &Request) -> Result<(Admission, Permit)> {
+    fn operation(&self, request: &Request) -> Result<Operation> {
         let path = request.extensions().get::<MatchedPath>();
-        let rights = path.and_then(|path| self.rights.get(path.as_str()));
-        let rights = rights.ok_or(Error::NoRoute)?;
-        let right = find(rights, request.method()).ok_or_else(|| not_allowed(rights))?;
+        let operations = path.and_then(|path| self.operations.get(path.as_str()));
+        let operations = operations.ok_or(Error::NoRoute)?;
+        find(operations, request.method()).ok_or_else(|| not_allowed(operations))
+    }
+
+    fn admit(&self, right: &Right, request: &Request) -> Result<(Admission, Permit)> {
         let limits = &self.broker.limits;
         let caller = authenticate(&self.broker, request.headers());
         let mut caller = caller.map_err(|_| limits.bad_key(request))?;
@@ -90,14 +103,15 @@ impl Guard {
     }
 }
 
-fn find<'a>(rights: &[&'a Right], method: &Method) -> Option<&'a Right> {
+fn find(operations: &[Operation], method: &Method) -> Option<Operation> {
     // A HEAD is answered as the GET that it stands for.
     let method = if method == Method::HEAD {
         &Method::GET
     } else {
         method
     };
-    rights.iter().copied().find(|right| right.method == *method)
+    let mut operations = operations.iter().copied();
+    operations.find(|operation| operation.right.method == *method)
 }
 
 /// Whether a change is only to be planned, or to be made as planned. Whoever asks for that means to change nothing else.
@@ -108,8 +122,9 @@ fn wants_a_plan(request: &Request) -> bool {
             || query.split('&').any(|pair| pair.starts_with("plan=")))
 }
 
-fn not_allowed(rights: &[&Right]) -> Error {
-    let methods: Vec<_> = rights.iter().map(|right| right.method.as_str()).collect();
+fn not_allowed(operations: &[Operation]) -> Error {
+    let methods = operations.iter().map(|o| o.right.method.as_str());
+    let methods: Vec<_> = methods.collect();
     let allow = HeaderValue::try_from(methods.join(", "));
     Error::MethodNotAllowed(allow.unwrap_or(HeaderValue::from_static("")))
 }
@@ -147,7 +162,8 @@ where
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = Either<Ready<std::result::Result<Response, Infallible>>, Permitted<S::Future>>;
+    type Future =
+        Either<Ready<std::result::Result<Response, Infallible>>, Counted<Permitted<S::Future>>>;
 
     fn poll_ready(
         &mut self,
@@ -157,12 +173,49 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        match self.guard.admit(&request) {
+        let refused = |error: Error| error.into_response();
+        let Operation { right, row } = match self.guard.operation(&request) {
+            Ok(operation) => operation,
+            Err(error) => return Either::Left(ready(Ok(refused(error)))),
+        };
+        let broker = Arc::clone(&self.guard.broker);
+        match self.guard.admit(right, &request) {
             Ok((admission, permit)) => {
                 request.extensions_mut().insert(admission);
-                Either::Right(permit.around(self.inner.call(request)))
+                let work = permit.around(self.inner.call(request));
+                Either::Right(Counted { work, broker, row })
             }
-            Err(error) => Either::Left(ready(Ok(error.into_response()))),
+            Err(error) => {
+                let response = refused(error);
+                broker.metrics.answered(row, response.status());
+                Either::Left(ready(Ok(response)))
+            }
         }
+    }
+}
+
+pin_project! {
+    /// A request under way, whose answer is counted.
+    pub(crate) struct Counted<F> {
+        #[pin]
+        work: F,
+        broker: Arc<Broker>,
+        row: usize,
+    }
+}
+
+impl<F> Future for Counted<F>
+where
+    F: Future<Output = std::result::Result<Response, Infallible>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let answered = this.work.poll(context);
+        if let Poll::Ready(Ok(response)) = &answered {
+            this.broker.metrics.answered(*this.row, response.status());
+        }
+        answered
     }
 }

@@ -25,6 +25,7 @@ use crate::changes::reports::{RecordEvents, RecordStatus};
 use crate::error::{Error, Result};
 use crate::extract::{Json, Query};
 use crate::fleet::{Etag, Freshness, Seat, StateToken};
+use crate::metrics::count;
 use crate::rights::Itself;
 use crate::scope::Caller;
 use crate::session::Session;
@@ -118,6 +119,7 @@ async fn wait_for_news(
     poll: &Poll,
     deadline: Instant,
 ) -> Result<()> {
+    let _waiting = broker.metrics.wait();
     loop {
         let mut changed = pin!(seat.changed());
         // A change between reading the tag and waiting must not be missed.
@@ -191,10 +193,12 @@ pub(super) async fn report_events(
     Itself(agent): Itself,
     Json(EventReport { events }): Json<EventReport>,
 ) -> Result<StatusCode> {
-    bounded("/events", events.len(), 100)?;
+    let reported = events.len();
+    bounded("/events", reported, 100)?;
     broker
         .change(caller.actor(), RecordEvents { agent, events })
         .await?;
+    count(&broker.metrics.events, reported);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -228,13 +232,15 @@ pub(super) async fn report_status(
     Itself(agent): Itself,
     Json(StatusReport { stacks }): Json<StatusReport>,
 ) -> Result<StatusCode> {
-    bounded("/stacks", stacks.len(), 1_000)?;
+    let reported = stacks.len();
+    bounded("/stacks", reported, 1_000)?;
     for held in stacks.iter().filter_map(|status| status.held.as_ref()) {
         bounded("/stacks", held.objects.len(), HeldLoss::MOST)?;
     }
     broker
         .change(caller.actor(), RecordStatus { agent, stacks })
         .await?;
+    count(&broker.metrics.statuses, reported);
     Ok(StatusCode::NO_CONTENT)
 }
 

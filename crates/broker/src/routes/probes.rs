@@ -11,16 +11,24 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Requests are served. While the database is away, polls are, from memory and for a minute.
-pub(super) async fn readyz(State(broker): State<Arc<Broker>>) -> Result<&'static str> {
-    if broker.stopping.is_cancelled() {
-        return Err(Error::Unavailable(
-            "the broker is stopping; repeat the request".to_owned(),
-        ));
-    }
-    match broker.fleet.freshness() {
-        Freshness::Fresh => Ok("ok\n"),
-        Freshness::Degraded => Ok("degraded: the database does not answer\n"),
-        Freshness::Lost => Err(Error::database_lost()),
+pub(super) async fn readyz(State(broker): State<Arc<Broker>>) -> Result<String> {
+    let ready = broker.readiness().map_err(Error::Unavailable)?;
+    Ok(format!("{ready}\n"))
+}
+
+impl Broker {
+    /// Whether requests are served, in words. While the database is away, polls are, from memory and for a minute.
+    ///
+    /// # Errors
+    /// Why they are not.
+    pub fn readiness(&self) -> std::result::Result<&'static str, String> {
+        if self.stopping.is_cancelled() {
+            return Err("the broker is stopping; repeat the request".to_owned());
+        }
+        match self.fleet.freshness() {
+            Freshness::Fresh => Ok("ok"),
+            Freshness::Degraded => Ok("degraded: the database does not answer"),
+            Freshness::Lost => Err(Error::database_lost().to_string()),
+        }
     }
 }

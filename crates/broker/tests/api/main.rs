@@ -9,6 +9,7 @@ mod harness;
 mod held;
 mod keys;
 mod lost_history;
+mod metrics;
 mod model;
 mod openapi;
 mod pauses;

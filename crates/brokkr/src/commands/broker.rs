@@ -17,6 +17,7 @@ use listen::Listen;
 
 use crate::lifecycle::Lifecycle;
 use crate::logging::Logging;
+use crate::monitoring::Monitoring;
 use crate::output;
 
 mod admin_key;
@@ -56,6 +57,8 @@ pub struct Broker {
     #[command(flatten)]
     limits: Limits,
     #[command(flatten)]
+    monitoring: Monitoring,
+    #[command(flatten)]
     logging: Logging,
 }
 
@@ -85,20 +88,22 @@ impl Broker {
             listener,
             limits: self.limits.settings(),
         };
-        let address = start(&mut lifecycle, &settings, self.listen.address).await?;
+        let broker = brokkr_broker::Broker::open(&settings, Arc::new(System)).await?;
+        let watched = Arc::clone(&broker);
+        self.monitoring.start(&mut lifecycle, watched).await?;
+        let address = serve(&mut lifecycle, broker, self.listen.address).await?;
         let scheme = self.listen.scheme();
         output::write(&format!("listening on {scheme}://{address}\n"))?;
         lifecycle.run().await
     }
 }
 
-/// Opens the database, then the port, and serves from then on.
-pub async fn start(
+/// Opens the port, and serves from then on.
+pub async fn serve(
     lifecycle: &mut Lifecycle,
-    settings: &Settings,
+    broker: Arc<brokkr_broker::Broker>,
     listen: SocketAddr,
 ) -> anyhow::Result<SocketAddr> {
-    let broker = brokkr_broker::Broker::open(settings, Arc::new(System)).await?;
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("{listen} cannot be listened on"))?;

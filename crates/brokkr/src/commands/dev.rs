@@ -2,10 +2,12 @@ use std::fs::DirBuilder;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use brokkr_broker::{LimitSettings, ListenerSettings};
+use brokkr_broker::{Broker, LimitSettings, ListenerSettings};
 use brokkr_client::{Client, PlainHttp};
+use brokkr_core::ambient::System;
 use brokkr_core::name::{Name, Reference};
 use brokkr_core::pak::Pak;
 use brokkr_core::wire::CreateAgent;
@@ -85,7 +87,8 @@ impl Dev {
             limits: LimitSettings::default(),
         };
         let mut lifecycle = Lifecycle::new()?;
-        let address = broker::start(&mut lifecycle, &settings, self.listen).await?;
+        let broker = Broker::open(&settings, Arc::new(System)).await?;
+        let address = broker::serve(&mut lifecycle, broker, self.listen).await?;
         let server = format!("http://{address}");
         let admin = client(&server, key_file::read(&admin_key_file)?)?;
         let name = cluster.agent_name()?;

@@ -88,7 +88,7 @@ pub struct Removal {
 }
 
 /// How far an agent is with what it should run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, ToSchema)]
 pub enum Sync {
     /// Not begun, or nothing has been published.
     Pending,
@@ -107,7 +107,9 @@ pub enum Sync {
 }
 
 /// How what was applied is doing in the cluster: that of the object that does worst.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, ToSchema,
+)]
 pub enum Health {
     /// Every object is as it should be.
     Current,

@@ -19,6 +19,8 @@ impl Worker {
                 .reconciler
                 .remove(&mut self.stack, removal)
                 .await;
+            let figures = &self.workshop.settings.monitor.figures;
+            figures.attempt(Action::Remove, &attempt);
             let attempt = attempt.after(std::mem::take(&mut self.changes));
             if told.as_ref() != Some(&Ending::Done) && !self.story.has_told_hold(&attempt) {
                 self.tell(Action::Remove, None, &attempt, None);

@@ -14,6 +14,7 @@ use crate::duration;
 use crate::key_file;
 use crate::lifecycle::Lifecycle;
 use crate::logging::Logging;
+use crate::monitoring::Monitoring;
 
 /// What an agent needs to run.
 #[derive(Args)]
@@ -95,6 +96,8 @@ pub struct Run {
     config: Option<PathBuf>,
 
     #[command(flatten)]
+    monitoring: Monitoring,
+    #[command(flatten)]
     logging: Logging,
 }
 
@@ -131,6 +134,8 @@ impl Run {
             ..Settings::default()
         };
         let mut lifecycle = Lifecycle::new()?;
+        let monitor = settings.monitor.clone();
+        self.monitoring.start(&mut lifecycle, monitor).await?;
         start(&mut lifecycle, settings, client, cluster);
         lifecycle.run().await
     }
