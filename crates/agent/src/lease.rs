@@ -18,6 +18,8 @@ use crate::monitor::Standing;
 use crate::{Error, Monitor, Settings};
 use record::{Record, Shelf};
 
+pub(crate) use record::{NAME, micro_time};
+
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_mins(1);
 /// How often a lease is renewed, in parts of it. A request of its own may take as long.

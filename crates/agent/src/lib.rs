@@ -5,6 +5,7 @@
 //! delays no other, `watches` sees what others do to its objects, and `inventory` remembers in the cluster what is ours.
 
 mod adopt;
+mod announce;
 mod apply;
 mod backoff;
 mod brake;

@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::announce::Announcer;
 use crate::backoff::Backoff;
 use crate::cluster::Tenure;
 use crate::facts::FactFinder;
@@ -129,7 +130,13 @@ impl Term {
             return Ended::Over;
         };
         let watches = Watches::new(reconciler.cluster.clone(), ambient.clone());
+        let announcer = Announcer::new(
+            reconciler.cluster.clone(),
+            settings.namespace.clone(),
+            ambient.clone(),
+        );
         let workshop = Arc::new(Workshop {
+            announcer,
             watches: Arc::new(watches),
             reconciler,
             reporter: Reporter::new(broker.clone(), ambient.clone(), settings.monitor.clone()),
@@ -168,8 +175,9 @@ async fn work(workshop: &Arc<Workshop>, tenure: &Tenure, ending: &CancellationTo
         end
     };
     let facts = FactFinder::new(workshop);
-    let (end, (), (), ()) = tokio::join!(
+    let (end, (), (), (), ()) = tokio::join!(
         work,
+        Box::pin(workshop.announcer.run(ending)),
         workshop.reporter.run(&silence),
         facts.run(ending),
         workshop.watches.run(ending)

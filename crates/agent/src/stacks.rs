@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
+use crate::announce::Announcer;
 use crate::reconcile::Reconciler;
 use crate::report::Reporter;
 use crate::watches::Watches;
@@ -31,6 +32,7 @@ pub(crate) struct Workshop {
     pub reconciler: Reconciler,
     pub reporter: Reporter,
     pub watches: Arc<Watches>,
+    pub announcer: Announcer,
     pub ambient: Arc<dyn Ambient>,
     /// After a start all stacks want their content at once; the broker has other agents, too.
     pub downloads: Semaphore,

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::apply::create_namespace;
 use crate::cluster::{Cluster, Resource};
 
-pub(super) const NAME: &str = "brokkr-agent";
+pub(crate) const NAME: &str = "brokkr-agent";
 
 /// Where it lies: in the agent's namespace, which is made if it is missing.
 pub(super) struct Shelf {
@@ -130,7 +130,7 @@ impl Record {
 }
 
 /// As Kubernetes reads it: with six digits behind the second, no more and no fewer.
-fn micro_time(time: Timestamp) -> String {
+pub(crate) fn micro_time(time: Timestamp) -> String {
     format!("{time:.6}")
 }
 

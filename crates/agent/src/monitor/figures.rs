@@ -25,6 +25,7 @@ const VERBS: [&str; 6] = ["get", "create", "update", "patch", "delete", "watch"]
 /// 429 stands apart: by it the API server says that it is asked too much.
 const STATUSES: [&str; 6] = ["2xx", "3xx", "429", "4xx", "5xx", "none"];
 const ENDINGS: [&str; 4] = ["done", "waiting", "failed", "held"];
+const ANNOUNCED: [&str; 3] = ["written", "refused", "dropped"];
 const ACTIONS: [Action; 2] = [Action::Apply, Action::Remove];
 const RESULTS: [ObjectResult; 8] = [
     ObjectResult::Created,
@@ -66,6 +67,7 @@ pub(crate) struct Figures {
     watches: Gauge,
     pub watch_restarts: Counter,
     pub events_dropped: Counter,
+    announced: Family<Labels<1>, Counter>,
 }
 
 impl Default for Figures {
@@ -79,7 +81,11 @@ impl Default for Figures {
             watches: Gauge::default(),
             watch_restarts: Counter::default(),
             events_dropped: Counter::default(),
+            announced: Family::default(),
         };
+        for result in ANNOUNCED {
+            drop(figures.announced.get_or_create(&[("result", result)]));
+        }
         for action in ACTIONS {
             for ending in ENDINGS {
                 drop(figures.attempts.get_or_create(&attempt(action, ending)));
@@ -142,6 +148,11 @@ impl Figures {
             "Events that were dropped unsent, because too many waited for the broker",
             self.events_dropped.clone(),
         );
+        registry.register(
+            "kubernetes_events",
+            "Events of Kubernetes that were written, refused by the API server, or dropped because there were too many",
+            self.announced.clone(),
+        );
     }
 
     /// Counts an attempt, and what it did to objects.
@@ -162,6 +173,12 @@ impl Figures {
         for _ in ended.repaired() {
             self.repairs.inc();
         }
+    }
+
+    /// Counts Events of Kubernetes.
+    pub(crate) fn announced(&self, result: &'static str, events: u64) {
+        let counter = self.announced.get_or_create(&[("result", result)]);
+        counter.inc_by(events);
     }
 
     /// A request is sent.

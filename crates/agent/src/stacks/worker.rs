@@ -1,5 +1,6 @@
 //! Follows the orders for one stack: attempts, waits, attempts again, and tells how it is doing.
 
+mod announce;
 mod content;
 mod keep;
 mod remove;
@@ -171,6 +172,7 @@ impl Worker {
         let figures = &self.workshop.settings.monitor.figures;
         figures.attempt(Action::Apply, &attempt);
         let attempt = attempt.after(std::mem::take(&mut self.changes));
+        self.announce(&entry.name, Action::Apply, &attempt);
         if attempt.has_changed() {
             self.look.reset();
         }

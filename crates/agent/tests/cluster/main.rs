@@ -4,6 +4,7 @@
 mod access;
 mod accidents;
 mod adopting;
+mod announcing;
 mod applying;
 mod bed;
 mod broker;

@@ -38,10 +38,12 @@ pub async fn two_objects(bed: &mut Bed) -> (Broker, TargetStack) {
     (broker, entry)
 }
 
+/// Waits until the stack is as it should be, and is watched.
 pub async fn synced(agent: &Agent) {
     let sample = "brokkr_agent_stacks{sync=\"synced\",health=\"current\"}";
-    until("synced", async || {
-        figure(&agent.monitor, sample) == Some(1.0)
+    let watches = "brokkr_agent_watches ";
+    until("synced, and what others do is seen", async || {
+        [sample, watches].map(|figured| figure(&agent.monitor, figured)) == [Some(1.0); 2]
     })
     .await;
 }
@@ -65,10 +67,6 @@ async fn figures_and_readiness_follow_what_happens() {
     is("accepted_revision", 7.0);
     is("objects_total{result=\"created\"}", 2.0);
     is("attempts_total{action=\"apply\",outcome=\"failed\"}", 0.0);
-    until("it watches", async || {
-        figure(&agent.monitor, "brokkr_agent_watches ") == Some(1.0)
-    })
-    .await;
     let config_maps = bed.config_maps();
     let edit = Patch::Merge(json!({"data": {"a": "edited"}}));
     let params = PatchParams::default();

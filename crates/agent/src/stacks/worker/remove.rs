@@ -22,6 +22,7 @@ impl Worker {
             let figures = &self.workshop.settings.monitor.figures;
             figures.attempt(Action::Remove, &attempt);
             let attempt = attempt.after(std::mem::take(&mut self.changes));
+            self.announce(&removal.name, Action::Remove, &attempt);
             if told.as_ref() != Some(&Ending::Done) && !self.story.has_told_hold(&attempt) {
                 self.tell(Action::Remove, None, &attempt, None);
                 told = Some(attempt.ending.clone());

@@ -23,6 +23,8 @@ pub(super) struct Story {
     told_hold: Option<HeldLoss>,
     /// The first success that was told since this process began.
     told: Option<EventId>,
+    /// Whether the last attempt that came to an end failed.
+    pub is_failing: bool,
 }
 
 impl Story {
@@ -40,6 +42,7 @@ impl Story {
             held: None,
             told_hold: None,
             told: None,
+            is_failing: false,
         }
     }
 
