@@ -13,6 +13,7 @@ pub(crate) mod publish;
 mod quota;
 pub(crate) mod removals;
 pub(crate) mod reports;
+pub(crate) mod requests;
 pub(crate) mod retention;
 pub(crate) mod retire;
 pub(crate) mod sessions;

@@ -85,6 +85,9 @@ pub(crate) enum Error {
     SessionSuperseded,
     #[error("{0}")]
     ClusterConflict(String),
+    /// Nobody would answer.
+    #[error("{0}")]
+    CannotAsk(String),
     #[error("{0}")]
     QuotaExceeded(String),
     #[error("{0}")]
@@ -151,6 +154,7 @@ impl Error {
             Self::NothingHeld(_) => (StatusCode::CONFLICT, Code::NothingHeld),
             Self::SessionSuperseded => (StatusCode::CONFLICT, Code::SessionSuperseded),
             Self::ClusterConflict(_) => (StatusCode::CONFLICT, Code::ClusterConflict),
+            Self::CannotAsk(_) => (StatusCode::CONFLICT, Code::CannotAsk),
             Self::QuotaExceeded(_) => (StatusCode::UNPROCESSABLE_ENTITY, Code::QuotaExceeded),
             Self::LastAdminKey => (StatusCode::CONFLICT, Code::LastAdminKey),
             Self::KeyEnded(_) => (StatusCode::CONFLICT, Code::KeyEnded),

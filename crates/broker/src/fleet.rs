@@ -16,7 +16,7 @@ use std::time::Duration;
 use brokkr_core::mutant::Mutant;
 use brokkr_core::pak::{Pak, Role};
 use brokkr_core::wire::TargetState;
-use brokkr_core::{AgentId, Epoch, KeyId};
+use brokkr_core::{AgentId, Epoch, KeyId, RequestId};
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
@@ -28,6 +28,7 @@ pub(crate) use seat::{Etag, Seat};
 pub(crate) use token::StateToken;
 
 use crate::error::{Error, Result};
+use crate::requests::InHand;
 use crate::scope::{Caller, Identity, Origin};
 use crate::session::Session;
 
@@ -205,11 +206,29 @@ impl Fleet {
         seat.etag_or(|| index.etag(agent))
     }
 
-    /// An agent's whole target state, what names it, and the revision that it was read at.
-    pub(crate) fn target_state(&self, agent: AgentId) -> Option<(TargetState, Etag)> {
+    /// Whether an agent is asked something that it does not have in hand.
+    pub(crate) fn is_asked(&self, agent: AgentId, in_hand: &InHand, now: Timestamp) -> bool {
         let index = self.read();
-        let state = index.target_state(agent)?;
+        let mut requests = index.requests(agent, now);
+        requests.any(|request| !in_hand.has(request.id))
+    }
+
+    /// Whether a request still waits for its agent's answer.
+    pub(crate) fn is_open(&self, agent: AgentId, request: RequestId, now: Timestamp) -> bool {
+        let index = self.read();
+        index.requests(agent, now).any(|open| open.id == request)
+    }
+
+    /// An agent's whole target state with what it is asked beside it, and what names the state.
+    pub(crate) fn target_state(
+        &self,
+        agent: AgentId,
+        now: Timestamp,
+    ) -> Option<(TargetState, Etag)> {
+        let index = self.read();
+        let mut state = index.target_state(agent)?;
         let etag = Etag::of(&state);
+        state.requests = index.requests(agent, now).cloned().collect();
         Some((state, etag))
     }
 

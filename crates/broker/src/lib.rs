@@ -21,6 +21,7 @@ mod listener;
 mod metrics;
 mod page;
 mod plan;
+mod requests;
 mod retention;
 mod rights;
 mod rotation;
@@ -202,6 +203,7 @@ impl Broker {
     ) -> std::result::Result<(), StartError> {
         let heartbeats = tokio::spawn(heartbeats::keep(Arc::clone(&self)));
         let keys = tokio::spawn(key_watch::keep(Arc::clone(&self)));
+        let requests = tokio::spawn(requests::keep(Arc::clone(&self)));
         let retention = tokio::spawn(retention::keep(Arc::clone(&self)));
         let router = routes::router(Arc::clone(&self));
         let stopping = self.stopping.clone();
@@ -214,6 +216,7 @@ impl Broker {
             .await;
         heartbeats.await.context("a task of the broker died")?;
         keys.await.context("a task of the broker died")?;
+        requests.await.context("a task of the broker died")?;
         retention.await.context("a task of the broker died")?;
         self.close().await
     }

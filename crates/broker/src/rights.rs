@@ -107,9 +107,9 @@ that has no row is refused to everybody. Without a key there are only `/healthz`
 
 - **all**: every row.
 - **own**: the caller's own rows. Another's row answers as one that does not exist: 404, with the same body.
-  A generator's own rows are its stacks, with their deployment objects, agent targets, removals, status and events, and
-  for reading the agents in its scope. An agent's own rows are its target state, its reports, and the deployment objects
-  of the stacks that it runs. Both have their keys.
+  A generator's own rows are its stacks, with their deployment objects, agent targets, removals, status and events, its
+  requests, and for reading and asking the agents in its scope. An agent's own rows are its target state, its reports,
+  what it is asked, and the deployment objects of the stacks that it runs. Both have their keys.
 - **–**: refused, 403.
 
 No key, an unknown, a revoked, an expired and a mistyped one all answer 401 with the same body.

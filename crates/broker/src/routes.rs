@@ -13,6 +13,7 @@ mod keys;
 mod me;
 mod preview;
 mod probes;
+mod requests;
 mod sessions;
 mod settings;
 mod stacks;
@@ -122,6 +123,8 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(targets::refuse))
         .routes(routes!(explain::explain))
         .routes(routes!(events::list))
+        .routes(routes!(requests::ask))
+        .routes(routes!(requests::get))
         // operators, generators, and agents that run the stack
         .routes(routes!(deployment_objects::manifests))
         // the agent itself
@@ -129,6 +132,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(agent::target_state))
         .routes(routes!(agent::confirm_removals))
         .routes(routes!(agent::report_facts))
+        .routes(routes!(requests::task, requests::answer))
         .layer(DefaultBodyLimit::max(BODY));
     let api = OpenApiRouter::with_openapi(Document::openapi())
         .merge(rest)
@@ -147,6 +151,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
     (name = "deployment objects", description = "Immutable snapshots of stacks"),
     (name = "agent targets", description = "Which agent runs which stack"),
     (name = "events", description = "What agents did"),
+    (name = "requests", description = "What agents are asked beside their work"),
     (name = "settings", description = "What operators have settled for the whole broker"),
     (name = "windows", description = "When agents may bring something new"),
     (name = "epochs", description = "Which history the database is"),

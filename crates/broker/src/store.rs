@@ -21,6 +21,7 @@ pub(crate) mod held_facts;
 pub(crate) mod idempotency;
 pub(crate) mod keys;
 pub(crate) mod losses;
+pub(crate) mod requests;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod stack_entries;

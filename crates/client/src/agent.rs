@@ -4,7 +4,7 @@ use brokkr_core::id::DeploymentObjectId;
 use brokkr_core::targeting::Facts;
 use brokkr_core::wire::{
     AgentEvent, Confirmation, ConfirmationReport, Confirmations, EventReport, OpenSession,
-    OpenedSession, STATE_HEADER, StackStatus, StatusReport, TargetState,
+    OpenedSession, REQUESTS_HEADER, STATE_HEADER, StackStatus, StatusReport, TargetState,
 };
 use reqwest::header::{ETAG, IF_NONE_MATCH};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -55,6 +55,9 @@ impl Client {
         }
         if let Some(accepted) = &self.accepted {
             request = request.header(STATE_HEADER, accepted);
+        }
+        if let Some(in_hand) = &self.in_hand {
+            request = request.header(REQUESTS_HEADER, in_hand);
         }
         let response = self.send(request).await?;
         let status = response.status();
@@ -115,7 +118,7 @@ impl Client {
     }
 
     /// Sends a report. A broker takes it without a word; a page with which somebody in between answers is no receipt.
-    async fn report(&self, request: RequestBuilder) -> Result<()> {
+    pub(crate) async fn report(&self, request: RequestBuilder) -> Result<()> {
         match self.send(request).await?.status() {
             StatusCode::NO_CONTENT => Ok(()),
             status => Err(Error::NotABroker {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use brokkr_core::pak::Pak;
 use brokkr_core::wire::{Code, OpenedSession, PLAN_HEADER, Page, Plan, Problem, SESSION_HEADER};
-use brokkr_core::{Digest, Epoch};
+use brokkr_core::{Digest, Epoch, RequestId};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Serialize;
@@ -26,6 +26,8 @@ pub struct Client {
     agreed: Option<Digest>,
     /// What polls return of the state that was accepted last.
     pub(crate) accepted: Option<String>,
+    /// What polls say of the requests that the agent has in hand.
+    pub(crate) in_hand: Option<String>,
     /// The session that requests belong to.
     session: Option<u64>,
 }
@@ -69,6 +71,7 @@ impl Client {
             key: Key::new(pak),
             agreed: None,
             accepted: None,
+            in_hand: None,
             session: None,
         })
     }
@@ -94,6 +97,16 @@ impl Client {
     pub fn returning(&self, epoch: Epoch, token: &str) -> Self {
         Self {
             accepted: Some(format!("{epoch}.{token}")),
+            ..self.clone()
+        }
+    }
+
+    /// The same connection, whose polls say that the agent has these requests in hand: they do not end a wait.
+    #[must_use]
+    pub fn holding(&self, requests: &[RequestId]) -> Self {
+        let ids: Vec<_> = requests.iter().map(ToString::to_string).collect();
+        Self {
+            in_hand: (!ids.is_empty()).then(|| ids.join(",")),
             ..self.clone()
         }
     }

@@ -10,6 +10,7 @@ mod key;
 mod keys;
 mod operator;
 mod probe;
+mod requests;
 mod settings;
 mod transport;
 mod windows;

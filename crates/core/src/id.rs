@@ -83,6 +83,8 @@ id! {
     GeneratorId;
     /// A key of an admin, an agent or a generator.
     KeyId;
+    /// A question to an agent.
+    RequestId;
     /// A named collection of Kubernetes objects.
     StackId;
     /// A maintenance window.

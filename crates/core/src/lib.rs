@@ -25,8 +25,8 @@ pub use bounded::Bounded;
 pub use cluster_uid::ClusterUid;
 pub use digest::Digest;
 pub use id::{
-    AgentId, AgentTargetId, DeploymentObjectId, Epoch, EventId, GeneratorId, KeyId, StackId,
-    WindowId,
+    AgentId, AgentTargetId, DeploymentObjectId, Epoch, EventId, GeneratorId, KeyId, RequestId,
+    StackId, WindowId,
 };
 pub use name::{Name, Reference};
 pub use object::{KeptKind, ObjectKey};

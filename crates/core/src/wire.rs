@@ -14,6 +14,7 @@ mod page;
 mod patch;
 mod pause;
 mod problem;
+mod requests;
 mod retire;
 mod sessions;
 mod settings;
@@ -40,6 +41,7 @@ pub use page::Page;
 pub use patch::PatchTraits;
 pub use pause::{PAUSE, Paused, TargetAgent};
 pub use problem::{Code, Problem};
+pub use requests::{AgentRequest, Ask, RequestAnswer, RequestKind, RequestTask, TargetRequest};
 pub use retire::Workloads;
 pub use sessions::{OpenSession, OpenedSession};
 pub use settings::{
@@ -70,7 +72,12 @@ pub const PLAN_HEADER: &str = "brokkr-plan";
 pub const STATE_HEADER: &str = "brokkr-state";
 /// Request header: the session that a request of an agent belongs to.
 pub const SESSION_HEADER: &str = "brokkr-session";
+/// Request header of a poll: the ids of the requests that the agent has in hand, separated by commas. They do not end
+/// its wait.
+pub const REQUESTS_HEADER: &str = "brokkr-requests";
+/// How many requests an agent has in hand at the most.
+pub const MAX_REQUESTS: usize = 16;
 /// The longest time that a poll may wait, in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 50;
-/// What this version understands in target state entries (`requires`).
-pub const FEATURES: &[&str] = &[PAUSE, DRIFT_REPORT, WINDOWS];
+/// What this version understands in target state entries (`requires`), and which requests it answers.
+pub const FEATURES: &[&str] = &[PAUSE, DRIFT_REPORT, WINDOWS, "requests/sync"];

@@ -47,6 +47,7 @@ impl BeginSession {
         agent.bond.session = after(agent.bond.session, change);
         agent.bond.cluster = Some(self.open.cluster.clone());
         agent.bond.version = Some(self.open.version.clone());
+        agent.bond.features.clone_from(&self.open.features);
         sessions::set(agent.id, &agent.bond, &mut change.tx).await?;
         change.touch(Touched::Agent(agent.id));
         let after = json!({

@@ -3,9 +3,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use brokkr_core::wire::{
-    DRIFT_REPORT, PAUSE, TargetAgent, TargetRemoval, TargetStack, TargetState, WINDOWS,
+    DRIFT_REPORT, PAUSE, TargetAgent, TargetRemoval, TargetRequest, TargetStack, TargetState,
+    WINDOWS,
 };
 use brokkr_core::{AgentId, Epoch, GeneratorId, KeyId, Name, StackId};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::Recall;
@@ -22,7 +24,7 @@ use crate::store::epochs::{self, Place};
 use crate::store::keys::{self, Key};
 use crate::store::settings::{self, FleetPause};
 use crate::store::stack_entries::{self, StackEntry};
-use crate::store::{Tx, agents, generators, windows};
+use crate::store::{Tx, agents, generators, requests, windows};
 
 /// The fleet at one revision.
 pub(crate) struct Index {
@@ -50,6 +52,8 @@ struct Agent {
     entry: AgentEntry,
     /// Ordered, so that every replica writes the same answer.
     links: BTreeMap<StackId, Link>,
+    /// What it is asked and has not answered; what has expired stays until it is asked something else.
+    requests: Vec<TargetRequest>,
     seat: Arc<Seat>,
 }
 
@@ -80,6 +84,7 @@ pub(crate) struct Update {
     generators: Vec<(GeneratorId, Option<Name>)>,
     agents: Vec<(AgentId, Option<AgentEntry>)>,
     retired: Vec<AgentId>,
+    requests: Vec<(AgentId, Vec<TargetRequest>)>,
     stacks: Vec<(StackId, Option<StackEntry>)>,
     targets: Vec<(AgentId, StackId, u64, Option<OpenTarget>)>,
 }
@@ -109,6 +114,9 @@ impl Update {
                         update.retired.push(id);
                     }
                     update.agents.push((id, entry));
+                }
+                Touched::Requests(id) => {
+                    update.requests.push((id, requests::open(id, tx).await?));
                 }
                 Touched::Stack(id) => update.stacks.push((id, stack_entries::find(id, tx).await?)),
                 Touched::Pause => update.pause = Some(settings::fleet_pause(tx).await?),
@@ -161,6 +169,11 @@ impl Index {
         }
         for target in agent_targets::all(tx).await? {
             index.put_target(target.agent(), target.stack(), 0, Some(target));
+        }
+        for (id, request) in requests::all_open(tx).await? {
+            if let Some(agent) = index.agents.get_mut(&id) {
+                agent.requests.push(request);
+            }
         }
         Ok(index)
     }
@@ -245,6 +258,17 @@ impl Index {
         self.target_state(agent).as_ref().map(Etag::of)
     }
 
+    /// What an agent is asked at a time.
+    pub(super) fn requests(
+        &self,
+        agent: AgentId,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &TargetRequest> {
+        let agent = self.agents.get(&agent);
+        let requests = agent.into_iter().flat_map(|agent| &agent.requests);
+        requests.filter(move |request| request.expires > now)
+    }
+
     /// What an agent should do: a function of the history up to this revision, and of nothing else.
     pub(super) fn target_state(&self, id: AgentId) -> Option<TargetState> {
         let agent = self.agents.get(&id)?;
@@ -304,6 +328,7 @@ impl Index {
             stacks: running,
             removals,
             windowed_removals,
+            requests: Vec::new(),
         })
     }
 
@@ -334,6 +359,12 @@ impl Index {
             affected.insert(id);
         }
         self.retired.extend(update.retired);
+        for (id, requests) in update.requests {
+            if let Some(agent) = self.agents.get_mut(&id) {
+                agent.requests = requests;
+                woken.push(Arc::clone(&agent.seat));
+            }
+        }
         for (id, row) in update.stacks {
             self.put_stack(id, row);
             affected.extend(
@@ -377,6 +408,7 @@ impl Index {
                 place.insert(Agent {
                     entry,
                     links: BTreeMap::new(),
+                    requests: Vec::new(),
                     seat: Arc::default(),
                 });
             }

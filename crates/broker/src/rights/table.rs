@@ -78,6 +78,8 @@ pub(super) static TABLE: &[Right] = &[
     right(POST,   "/removals/{target}/refuse",           All,     Own,     Nothing),
     right(GET,    "/explain",                            All,     Own,     Nothing),
     right(GET,    "/events",                             All,     Own,     Nothing),
+    right(POST,   "/agents/{agent}/requests",            All,     Own,     Nothing),
+    right(GET,    "/requests/{request}",                 All,     Own,     Nothing),
     // operators, generators, and agents that run the stack
     right(GET,    "/deployment-objects/{id}/manifests",  All,     Own,     Own),
     // the agent itself
@@ -87,4 +89,6 @@ pub(super) static TABLE: &[Right] = &[
     right(POST,   "/agent/events",                       Nothing, Nothing, Own),
     right(PUT,    "/agent/status",                       Nothing, Nothing, Own),
     right(PUT,    "/agent/facts",                        Nothing, Nothing, Own),
+    right(GET,    "/agent/requests/{request}",           Nothing, Nothing, Own),
+    right(POST,   "/agent/requests/{request}",           Nothing, Nothing, Own),
 ];

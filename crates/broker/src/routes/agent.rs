@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::extract::{Json, Query};
 use crate::fleet::{Etag, Freshness, Seat, StateToken};
 use crate::metrics::count;
+use crate::requests::InHand;
 use crate::rights::Itself;
 use crate::scope::Caller;
 use crate::session::Session;
@@ -46,7 +47,8 @@ pub(super) struct Poll {
 /// The whole of what the agent should do. With the `ETag` of what it has, it learns of changes only. It returns the epoch
 /// and the state token that it accepted last as `Brokkr-State: EPOCH.TOKEN`: by that the broker sees that its database lost
 /// history.
-#[utoipa::path(get, path = "/agent/target-state", tag = "agent protocol", params(Poll),
+/// `Brokkr-Requests` names the requests that it has in hand, at most 16, separated by commas: only others end a wait.
+#[utoipa::path(get, path = "/agent/target-state", tag = "agent protocol", params(Poll, InHand),
     responses((status = 200, body = TargetState), (status = 304, description = "Nothing new")))]
 pub(super) async fn target_state(
     State(broker): State<Arc<Broker>>,
@@ -63,13 +65,16 @@ pub(super) async fn target_state(
         .fleet
         .seat(agent)
         .ok_or_else(|| gone(&broker, agent))?;
-    let known = headers.get(IF_NONE_MATCH).and_then(Etag::read);
     let token = headers.get(STATE_HEADER).and_then(StateToken::read);
+    let known = Known {
+        etag: headers.get(IF_NONE_MATCH).and_then(Etag::read),
+        in_hand: InHand::read(&headers)?,
+    };
     drop(headers);
     poll.note(&seat, &broker);
     let wait = async |deadline| {
         let who = (&caller, session);
-        wait_for_news(&broker, who, agent, &seat, known, &poll, deadline).await
+        wait_for_news(&broker, who, agent, &seat, &known, &poll, deadline).await
     };
     let deadline = poll.deadline(&broker);
     loop {
@@ -80,7 +85,7 @@ pub(super) async fn target_state(
         if let Some(deadline) = deadline {
             wait(deadline).await?;
         }
-        let answer = answer(&broker, agent, &seat, known)?;
+        let answer = answer(&broker, agent, &seat, &known)?;
         // What was loaded anew meanwhile may be another history.
         if load.is_none_or(|load| load == broker.fleet.load_number()) {
             return Ok(answer);
@@ -88,14 +93,21 @@ pub(super) async fn target_state(
     }
 }
 
+/// What an agent has when it polls.
+struct Known {
+    etag: Option<Etag>,
+    in_hand: InHand,
+}
+
 /// What there is to say at this moment to an agent that knows a state.
-fn answer(broker: &Broker, agent: AgentId, seat: &Seat, known: Option<Etag>) -> Result<Response> {
+fn answer(broker: &Broker, agent: AgentId, seat: &Seat, known: &Known) -> Result<Response> {
+    let now = broker.ambient.now();
     let gone = || gone(broker, agent);
     let etag = broker.fleet.etag(agent, seat).ok_or_else(gone)?;
-    if known == Some(etag) {
+    if known.etag == Some(etag) && !broker.fleet.is_asked(agent, &known.in_hand, now) {
         return Ok((StatusCode::NOT_MODIFIED, poll_headers(broker, etag)).into_response());
     }
-    let (state, etag) = broker.fleet.target_state(agent).ok_or_else(gone)?;
+    let (state, etag) = broker.fleet.target_state(agent, now).ok_or_else(gone)?;
     Ok((poll_headers(broker, etag), Json(state)).into_response())
 }
 
@@ -108,14 +120,14 @@ fn gone(broker: &Broker, agent: AgentId) -> Error {
     }
 }
 
-/// Returns when the agent's state is not the one that it knows, or when waiting is over. The end of a key wakes
+/// Returns when the agent's state is not the one that it knows, when it is asked something, or when waiting is over. The end of a key wakes
 /// the agent's polls, and ends those that came with it; so does the end of a session.
 async fn wait_for_news(
     broker: &Broker,
     (caller, session): (&Caller, Session),
     agent: AgentId,
     seat: &Seat,
-    known: Option<Etag>,
+    known: &Known,
     poll: &Poll,
     deadline: Instant,
 ) -> Result<()> {
@@ -131,7 +143,10 @@ async fn wait_for_news(
             return Err(gone(broker, agent));
         }
         broker.fleet.is_of_latest_session(caller, session)?;
-        if broker.fleet.etag(agent, seat) != known {
+        let now = broker.ambient.now();
+        if broker.fleet.etag(agent, seat) != known.etag
+            || broker.fleet.is_asked(agent, &known.in_hand, now)
+        {
             return Ok(());
         }
         tokio::select! {

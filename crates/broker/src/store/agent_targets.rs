@@ -214,6 +214,21 @@ pub(crate) async fn any_of(agent: AgentId, tx: &mut Tx) -> Result<Option<OpenTar
     Ok(row.map(OpenTarget::from))
 }
 
+/// The stacks of a scope that an agent runs or removes.
+pub(crate) async fn stacks_of(agent: AgentId, scope: &Scope, tx: &mut Tx) -> Result<Vec<StackId>> {
+    let rows: Vec<(Uuid,)> = on!(tx, |c| sqlx::query_as(
+        "select t.stack_id from agent_targets t join stacks s on s.id = t.stack_id
+         where t.agent_id = $1 and t.state in ('active', 'removing')
+           and ($2 is null or s.owner_id = $2)
+         order by t.stack_id"
+    )
+    .bind(agent.uuid())
+    .bind(scope.only())
+    .fetch_all(c)
+    .await)?;
+    Ok(rows.into_iter().map(|(id,)| id.into()).collect())
+}
+
 /// The open target between an agent and a stack, if there is one.
 pub(crate) async fn between(
     agent: AgentId,

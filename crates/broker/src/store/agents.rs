@@ -20,7 +20,7 @@ macro_rules! select_agents {
         concat!(
             "select a.id, a.name, a.edited_revision, a.labels, a.annotations, a.paused, a.retiring, a.facts, a.created_at,
                     a.last_seen, a.interval_seconds,
-                    a.session, a.version, a.cluster, a.refused_clusters
+                    a.session, a.version, a.features, a.cluster, a.refused_clusters
              from agents a",
             " ",
             $rest

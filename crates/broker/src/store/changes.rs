@@ -21,6 +21,8 @@ pub(crate) enum Touched {
     Key(KeyId),
     /// Whether all agents are paused.
     Pause,
+    /// What this agent is asked beside its work.
+    Requests(AgentId),
     /// The stack itself, not its targets.
     Stack(StackId),
     /// Which windows there are.

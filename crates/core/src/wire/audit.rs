@@ -109,6 +109,10 @@ pub enum AuditAction {
     AgentConflict,
     /// Its next session may be of any cluster.
     AgentRebind,
+    /// It was asked something.
+    AgentAsk,
+    /// It answered what it was asked.
+    AgentAnswer,
     /// It is to finish: what it runs is being removed or let go.
     AgentRetire,
     /// It was retired: at once, or by its last confirmation.

@@ -47,6 +47,8 @@ pub enum Code {
     SessionSuperseded,
     /// The agent's sessions are bound to another cluster.
     ClusterConflict,
+    /// The agent would not answer: it is silent, or of a version that does not know such requests.
+    CannotAsk,
     /// The generator has as much as it may have.
     QuotaExceeded,
     /// Without this key nobody could administer the broker.

@@ -11,7 +11,7 @@ pub struct OpenSession {
     /// Its version.
     #[schema(max_length = 64)]
     pub version: String,
-    /// What it understands in target state entries (`requires`).
+    /// What it understands in target state entries (`requires`), and which requests it answers.
     #[serde(default)]
     #[schema(max_items = 100)]
     pub features: Vec<String>,

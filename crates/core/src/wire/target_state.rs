@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::pause::TargetAgent;
+use super::requests::TargetRequest;
 use super::stacks::{Adopt, Drift, OnRemove};
 use crate::digest::Digest;
 use crate::id::{DeploymentObjectId, Epoch, StackId};
@@ -33,6 +34,9 @@ pub struct TargetState {
     /// stands in `removals`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub windowed_removals: Vec<TargetRemoval>,
+    /// What the agent is asked beside its work. It is no part of the state: neither `revision` nor the `ETag` change by it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<TargetRequest>,
 }
 
 /// A stack that an agent should run.

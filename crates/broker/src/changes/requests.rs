@@ -1,0 +1,188 @@
+//! What agents are asked beside their work, and what they answer. It changes nothing that is desired.
+
+use std::time::Duration;
+
+use brokkr_core::name::Reference;
+use brokkr_core::wire::{AgentRequest, Ask, AuditAction, RequestAnswer, RequestTask};
+use brokkr_core::{AgentId, RequestId, StackId};
+use serde_json::json;
+
+use crate::error::{Error, Result};
+use crate::requests::{KEPT, MOST_BYTES, MOST_KEPT, MOST_OPEN};
+use crate::scope::Scope;
+use crate::store::agents::{self, AgentRow, named};
+use crate::store::changes::Touched;
+use crate::store::requests::{self, NewRequest, Packed};
+use crate::store::{agent_targets, stacks};
+use crate::writer::{Change, Lane, Mutation};
+
+/// Who has asked as much as an agent answers asks again when it has answered some.
+const RETRY: Duration = Duration::from_secs(5);
+/// So many rows hold the writer for a few milliseconds.
+const CHUNK: u32 = 500;
+
+/// Asks an agent something.
+pub(crate) struct AskAgent {
+    pub(crate) scope: Scope,
+    pub(crate) agent: Reference,
+    pub(crate) ask: Ask,
+}
+
+impl Mutation for AskAgent {
+    type Output = AgentRequest;
+
+    async fn apply(&self, change: &mut Change) -> Result<AgentRequest> {
+        let agent = agents::find(&self.agent, &self.scope, &mut change.tx).await?;
+        check_features(&agent, &self.ask)?;
+        self.check_load(&agent, change).await?;
+        let (stack, task) = self.task(&agent, change).await?;
+        let request = NewRequest {
+            id: RequestId::generate(&*change.ambient),
+            agent: agent.id,
+            owner: self.scope.owner(),
+            stack,
+            kind: self.ask.kind(),
+            task: Packed::new(&task)?,
+            content: None,
+            asked_at: change.now,
+            expires: change.now + KEPT,
+        };
+        requests::insert(&request, &mut change.tx).await?;
+        change.touch(Touched::Requests(agent.id));
+        let after = json!({"request": request.id, "kind": request.kind, "stack": stack});
+        change.audit(
+            AuditAction::AgentAsk,
+            named(&agent),
+            None::<&()>,
+            Some(&after),
+        )?;
+        requests::find(request.id, &self.scope, change.now, &mut change.tx).await
+    }
+}
+
+impl AskAgent {
+    /// What the agent is told to do, and the stack that it is about, if it is one.
+    async fn task(
+        &self,
+        agent: &AgentRow,
+        change: &mut Change,
+    ) -> Result<(Option<StackId>, RequestTask)> {
+        match &self.ask {
+            Ask::Sync { stack: Some(stack) } => {
+                let stack = self.run_stack(agent, stack, change).await?;
+                let stacks = vec![stack];
+                Ok((Some(stack), RequestTask::Sync { stacks }))
+            }
+            Ask::Sync { stack: None } => {
+                let stacks = agent_targets::stacks_of(agent.id, &self.scope, &mut change.tx);
+                let stacks = stacks.await?;
+                Ok((None, RequestTask::Sync { stacks }))
+            }
+        }
+    }
+
+    /// A stack of the caller's that the agent runs or removes.
+    async fn run_stack(
+        &self,
+        agent: &AgentRow,
+        stack: &Reference,
+        change: &mut Change,
+    ) -> Result<StackId> {
+        let stack = stacks::find_ever(stack, &self.scope, &mut change.tx).await?;
+        let id = stack.stack.id;
+        let open = agent_targets::between(agent.id, id, &mut change.tx).await?;
+        if open.is_none() {
+            return Err(Error::invalid(
+                "/stack",
+                format!(
+                    "agent {} does not run this stack: `brokkr explain` says why",
+                    agent.name
+                ),
+            ));
+        }
+        Ok(id)
+    }
+
+    /// What nobody answers in time is not asked.
+    async fn check_load(&self, agent: &AgentRow, change: &mut Change) -> Result<()> {
+        let of_agent = requests::load_of_agent(agent.id, change.now, &mut change.tx).await?;
+        let of_owner =
+            requests::load_of_owner(self.scope.owner(), change.now, &mut change.tx).await?;
+        let what = if of_agent.open >= MOST_OPEN {
+            format!("agent {} has {MOST_OPEN} requests to answer", agent.name)
+        } else if of_agent.kept >= MOST_KEPT {
+            format!(
+                "agent {} was asked {MOST_KEPT} times within 15 minutes",
+                agent.name
+            )
+        } else if of_owner.bytes > MOST_BYTES {
+            "the contents of your requests that are not answered yet are too large together"
+                .to_owned()
+        } else {
+            return Ok(());
+        };
+        let retry_after = RETRY;
+        Err(Error::TooMany { what, retry_after })
+    }
+}
+
+/// An agent that would not know what is asked would never answer.
+fn check_features(agent: &AgentRow, ask: &Ask) -> Result<()> {
+    let feature = ask.kind().feature();
+    let knows = |feature| agent.bond.features.iter().any(|known| known == feature);
+    if feature.is_some_and(knows) {
+        return Ok(());
+    }
+    let agent_is = match &agent.bond.version {
+        Some(version) => format!("of version {version}, which"),
+        None => "one that has opened no session, or of version 0.1.0, and".to_owned(),
+    };
+    Err(Error::CannotAsk(format!(
+        "agent {} is {agent_is} does not answer such requests: update it",
+        agent.name
+    )))
+}
+
+/// Keeps what an agent answered. A second answer changes nothing.
+pub(crate) struct AnswerRequest {
+    pub(crate) agent: AgentId,
+    pub(crate) request: RequestId,
+    pub(crate) answer: RequestAnswer,
+}
+
+impl Mutation for AnswerRequest {
+    type Output = ();
+
+    async fn apply(&self, change: &mut Change) -> Result<()> {
+        let packed = Packed::new(&self.answer)?;
+        let (now, tx) = (change.now, &mut change.tx);
+        if !requests::answer(self.request, self.agent, &packed, now, tx).await? {
+            change.unchanged();
+            return Ok(());
+        }
+        let agent = agents::itself(self.agent, &mut change.tx).await?;
+        change.touch(Touched::Requests(agent.id));
+        let has_failed = matches!(self.answer, RequestAnswer::Failed { .. });
+        let after = json!({"request": self.request, "failed": has_failed});
+        change.audit(
+            AuditAction::AgentAnswer,
+            named(&agent),
+            None::<&()>,
+            Some(&after),
+        )
+    }
+}
+
+/// Forgets a chunk of the requests that have expired.
+pub(crate) struct ForgetRequests;
+
+impl Mutation for ForgetRequests {
+    /// Whether there may be more.
+    type Output = bool;
+    const LANE: Lane = Lane::Ingest;
+
+    async fn apply(&self, change: &mut Change) -> Result<bool> {
+        let forgotten = requests::forget(change.now, CHUNK.into(), &mut change.tx).await?;
+        Ok(forgotten == u64::from(CHUNK))
+    }
+}

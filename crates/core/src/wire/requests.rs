@@ -1,0 +1,119 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::id::{AgentId, RequestId, StackId};
+use crate::name::{Name, Reference};
+
+/// What an agent can be asked for. It is no part of what the agent should do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestKind {
+    /// To compare stacks with the cluster now, and to try again at once what failed.
+    Sync,
+    /// A kind that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl RequestKind {
+    /// What an agent that answers such requests says when it opens a session.
+    pub const fn feature(self) -> Option<&'static str> {
+        match self {
+            Self::Sync => Some("requests/sync"),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// Asks an agent something.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Ask {
+    /// To compare stacks with the cluster now, and to try again at once what failed.
+    Sync {
+        /// Which stack; all of the caller's that the agent runs or removes, if none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        stack: Option<Reference>,
+    },
+}
+
+impl Ask {
+    /// What kind of request it is.
+    pub const fn kind(&self) -> RequestKind {
+        match self {
+            Self::Sync { .. } => RequestKind::Sync,
+        }
+    }
+}
+
+/// A request to an agent, kept for 15 minutes.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AgentRequest {
+    /// Its id.
+    pub id: RequestId,
+    /// The agent that was asked.
+    pub agent: AgentId,
+    /// The agent's name.
+    pub agent_name: Name,
+    /// What was asked for.
+    pub kind: RequestKind,
+    /// The stack that it is about; absent if it is about several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<StackId>,
+    /// When it was asked.
+    pub asked_at: Timestamp,
+    /// When it is forgotten, with its answer.
+    pub expires: Timestamp,
+    /// When the agent answered; absent until it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<Timestamp>,
+    /// What the agent answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<RequestAnswer>,
+}
+
+/// A request, as the agent's target state names it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TargetRequest {
+    /// Its id, by which the agent fetches and answers it.
+    pub id: RequestId,
+    /// What is asked for.
+    pub kind: RequestKind,
+    /// When nobody waits for the answer any more.
+    pub expires: Timestamp,
+}
+
+/// What an agent is asked, as it fetches it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RequestTask {
+    /// To compare these stacks with the cluster now.
+    Sync {
+        /// The stacks.
+        stacks: Vec<StackId>,
+    },
+    /// A kind that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What an agent answers. Values of secrets are never in it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RequestAnswer {
+    /// It could not be done.
+    Failed {
+        /// Why, in words for people.
+        reason: String,
+    },
+    /// It has begun to compare.
+    Sync {
+        /// How many of the stacks it has at work.
+        stacks: u64,
+    },
+    /// A kind that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
