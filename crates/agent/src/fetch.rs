@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::inventory::{Accepted, Change, Records};
 use crate::report::Reporter;
+use crate::requests::Requests;
 use crate::session::is_superseded;
 use crate::{Error, Settings};
 use accept::Judgement;
@@ -39,6 +40,7 @@ pub(crate) struct Fetcher<'a> {
     pub broker: &'a Client,
     pub records: &'a Records,
     pub reporter: &'a Reporter,
+    pub requests: &'a Requests,
     pub ambient: &'a dyn Ambient,
     pub settings: &'a Settings,
     /// Where the accepted state goes.
@@ -163,19 +165,26 @@ impl Fetcher<'_> {
             }
             _ => self.broker.clone(),
         };
+        let broker = broker.holding(&self.requests.in_hand());
         match broker.target_state(etag.as_deref(), wait, next).await? {
             Poll::Changed { etag: new, state } if etag.as_ref() != Some(&new) => {
                 Point::StateReceived.reached();
                 if !self.accept(&state).await? {
                     return Ok(Polled::Dropped);
                 }
+                self.requests.take(&state.requests);
                 self.accepted.send_replace(Some(Arc::from(state)));
                 Point::StateHandedOn.reached();
                 *etag = Some(new);
                 Ok(Polled::New)
             }
-            // Or somebody on the way lost the question's `If-None-Match`.
-            Poll::Unchanged | Poll::Changed { .. } => {
+            // It is asked something, or somebody on the way lost the question's `If-None-Match`.
+            Poll::Changed { state, .. } => {
+                self.requests.take(&state.requests);
+                self.reporter.end_hold();
+                Ok(Polled::Unchanged)
+            }
+            Poll::Unchanged => {
                 self.reporter.end_hold();
                 Ok(Polled::Unchanged)
             }

@@ -25,6 +25,7 @@ mod plan;
 mod prune;
 pub mod reconcile;
 mod report;
+mod requests;
 mod run;
 mod session;
 mod settings;

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use brokkr_client::Client;
 use brokkr_core::ambient::Ambient;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +15,7 @@ use crate::fetch::{Fetched, Fetcher};
 use crate::lease::Lease;
 use crate::reconcile::Reconciler;
 use crate::report::Reporter;
+use crate::requests::{Clerk, Requests};
 use crate::session;
 use crate::stacks::{Supervisor, Workshop};
 use crate::watches::Watches;
@@ -151,10 +152,13 @@ impl Term {
 
 async fn work(workshop: &Arc<Workshop>, tenure: &Tenure, ending: &CancellationToken) -> Ended {
     let (accepted, states) = watch::channel(None);
+    let (requests, asked) = Requests::new(workshop.ambient.clone());
+    let (nudge, nudges) = mpsc::channel(1);
     let fetcher = Fetcher {
         broker: &workshop.broker,
         records: &workshop.reconciler.records,
         reporter: &workshop.reporter,
+        requests: &requests,
         ambient: &*workshop.ambient,
         settings: &workshop.settings,
         accepted: &accepted,
@@ -170,17 +174,19 @@ async fn work(workshop: &Arc<Workshop>, tenure: &Tenure, ending: &CancellationTo
     let silence = CancellationToken::new();
     let work = async {
         let supervisor = Supervisor::new(workshop.clone(), ending.clone());
-        let (end, ()) = tokio::join!(fetch, supervisor.run(states));
+        let (end, ()) = tokio::join!(fetch, supervisor.run(states, nudges));
         silence.cancel();
         end
     };
     let facts = FactFinder::new(workshop);
-    let (end, (), (), (), ()) = tokio::join!(
+    let clerk = Clerk::new(workshop, nudge);
+    let (end, (), (), (), (), ()) = tokio::join!(
         work,
         Box::pin(workshop.announcer.run(ending)),
         workshop.reporter.run(&silence),
         facts.run(ending),
-        workshop.watches.run(ending)
+        workshop.watches.run(ending),
+        clerk.run(asked, ending)
     );
     if end == Fetched::Superseded {
         return Ended::Superseded;

@@ -12,7 +12,7 @@ use brokkr_core::ambient::Ambient;
 use brokkr_core::window::{Held, Standing, Windows};
 use brokkr_core::wire::{TargetState, TargetWindow};
 use brokkr_core::{Epoch, StackId};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,13 @@ const LOOK_AT_CLOCK: Duration = Duration::from_mins(1);
 /// How long the steps in hand may take after the end was announced.
 const LAST_STEPS: Duration = Duration::from_secs(8);
 
+/// Asks the workers of these stacks to begin anew, as with a new order, and to try at once what they would try later.
+pub(crate) struct Nudge {
+    pub stacks: Vec<StackId>,
+    /// Learns how many of them have something to do.
+    pub begun: oneshot::Sender<u64>,
+}
+
 /// Hands out the orders of each accepted state.
 pub(crate) struct Supervisor {
     workshop: Arc<Workshop>,
@@ -74,7 +81,11 @@ impl Supervisor {
     }
 
     /// Runs until the end is announced and the steps in hand are done.
-    pub(crate) async fn run(mut self, mut accepted: watch::Receiver<Option<Arc<TargetState>>>) {
+    pub(crate) async fn run(
+        mut self,
+        mut accepted: watch::Receiver<Option<Arc<TargetState>>>,
+        mut nudges: mpsc::Receiver<Nudge>,
+    ) {
         loop {
             let judgement = self.next_judgement;
             let judgement = async {
@@ -92,6 +103,10 @@ impl Supervisor {
                 }
                 Ok(()) = accepted.changed() => {}
                 () = judgement => {}
+                Some(nudge) = nudges.recv() => {
+                    self.nudge(nudge);
+                    continue;
+                }
             }
             let state = accepted.borrow_and_update().clone();
             match state {
@@ -143,6 +158,19 @@ impl Supervisor {
         let wait = wait.unwrap_or(LOOK_AT_CLOCK).min(LOOK_AT_CLOCK);
         self.next_judgement = (!windows.is_empty()).then(|| Instant::now() + wait);
         held
+    }
+
+    /// The same orders count as new ones, which end every wait.
+    fn nudge(&self, nudge: Nudge) {
+        let orders = nudge.stacks.iter().filter_map(|id| self.orders.get(id));
+        let busy: Vec<_> = orders
+            .filter(|order| *order.borrow() != Order::Idle)
+            .collect();
+        for order in &busy {
+            order.send_modify(|_| {});
+        }
+        // Whoever asked may have given up.
+        let _ = nudge.begun.send(busy.len() as u64);
     }
 
     /// Leaves every stack as it is.

@@ -4,8 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, apply, audit, broker, completion, context, dev, doctor, epochs, events, explain,
-    generator, history, key, login, removals, rollback, rotate_key, settings, stack, status, wait,
-    whoami, window,
+    generator, history, key, login, removals, rollback, rotate_key, settings, stack, status, sync, wait, whoami, window,
 };
 
 /// Distributes Kubernetes objects to many clusters.
@@ -44,6 +43,7 @@ pub enum Command {
     Rollback(rollback::Rollback),
     Status(status::Status),
     Wait(wait::Wait),
+    Sync(sync::Sync),
     Events(events::Events),
     Removals(removals::Removals),
     Audit(audit::Audit),

@@ -21,11 +21,13 @@ pub mod rotate_key;
 pub mod settings;
 pub mod stack;
 pub mod status;
+pub mod sync;
 pub mod wait;
 pub mod whoami;
 pub mod window;
 
 mod advice;
+mod ask;
 mod new_key;
 mod plan;
 mod removal;

@@ -78,6 +78,7 @@ mod tests {
                 stacks: Vec::new(),
                 removals: Vec::new(),
                 windowed_removals: Vec::new(),
+                requests: Vec::new(),
             };
             assert_eq!(judge(accepted, &state), expected, "{state:?}");
         }

@@ -156,6 +156,7 @@ mod tests {
             stacks: vec![plain.clone(), strange.clone()],
             removals: vec![removal.clone(), withdrawn],
             windowed_removals: Vec::new(),
+            requests: Vec::new(),
         };
         let orders = orders(&state, None);
         assert_eq!(orders.len(), 3);
@@ -189,6 +190,7 @@ mod tests {
             stacks: vec![plain.clone(), required.clone(), paused.clone()],
             removals: vec![removal.clone()],
             windowed_removals: Vec::new(),
+            requests: Vec::new(),
         };
         let rests = |order: &Order| matches!(order, Order::Rest(..)) && !order.may_change();
         let some = orders(&state, None);

@@ -51,6 +51,7 @@ pub fn state(epoch: Epoch, revision: u64) -> TargetState {
         stacks: Vec::new(),
         removals: Vec::new(),
         windowed_removals: Vec::new(),
+        requests: Vec::new(),
     }
 }
 

@@ -265,6 +265,7 @@ impl Broker {
             stacks: Vec::new(),
             removals: Vec::new(),
             windowed_removals: Vec::new(),
+            requests: Vec::new(),
         }
     }
 

@@ -228,14 +228,13 @@ pub(crate) async fn open(agent: AgentId, tx: &mut Tx) -> Result<Vec<TargetReques
 
 /// What all agents have not answered, the oldest first.
 pub(crate) async fn all_open(tx: &mut Tx) -> Result<Vec<(AgentId, TargetRequest)>> {
-    let rows: Vec<OpenRow> =
-        on!(tx, |c| {
-            sqlx::query_as(
+    let rows: Vec<OpenRow> = on!(tx, |c| {
+        sqlx::query_as(
         "select id, agent_id, kind, expires_at from requests where answered_at is null order by id"
     )
     .fetch_all(c)
     .await
-        })?;
+    })?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
@@ -275,9 +274,8 @@ fn load((kept, open, bytes): (i64, i64, i64)) -> Load {
 
 /// Deletes some of those that have expired, with their answers. Answers how many.
 pub(crate) async fn forget(now: Timestamp, most: i64, tx: &mut Tx) -> Result<u64> {
-    let forgotten =
-        on!(tx, |c| {
-            sqlx::query(
+    let forgotten = on!(tx, |c| {
+        sqlx::query(
         "delete from requests where id in (select id from requests where expires_at <= $1 limit $2)"
     )
     .bind(now.to_sqlx())
@@ -285,7 +283,7 @@ pub(crate) async fn forget(now: Timestamp, most: i64, tx: &mut Tx) -> Result<u64
     .execute(c)
     .await
     .map(|done| done.rows_affected())
-        })?;
+    })?;
     Ok(forgotten)
 }
 

@@ -12,8 +12,8 @@ use brokkr_core::name::Reference;
 use brokkr_core::pak::Pak;
 use brokkr_core::targeting::{AgentScope, AgentSelection};
 use brokkr_core::wire::{
-    Action, AgentEvent, CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack, Outcome,
-    Publish, PublishOptions, Published, TargetState,
+    Action, AgentEvent, CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack, FEATURES,
+    OpenSession, Outcome, Publish, PublishOptions, Published, TargetState,
 };
 use brokkr_core::{EventId, StackId};
 use jiff::{SignedDuration, Timestamp};
@@ -355,6 +355,18 @@ pub async fn target(client: &Client, agent: &str, stack: &str) {
         stack: name(stack),
     };
     client.create_agent_target(&create).await.expect("a target");
+}
+
+/// Opens a session of an agent of this version, which polls in it: it could be asked something.
+pub async fn be_there(agent: &Client) -> Client {
+    let open = OpenSession {
+        cluster: "one".parse().expect("a UID"),
+        version: "1.2.3".to_owned(),
+        features: FEATURES.iter().map(ToString::to_string).collect(),
+    };
+    let agent = agent.in_session(agent.open_session(&open).await.expect("a session"));
+    state_of(&agent).await;
+    agent
 }
 
 /// What an agent is told.

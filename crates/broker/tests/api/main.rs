@@ -21,6 +21,7 @@ mod protocol;
 mod publishing;
 mod repeating;
 mod request_ids;
+mod requests;
 mod retiring;
 mod rules;
 mod sessions;

@@ -2,6 +2,7 @@
 
 use brokkr_core::ambient::System;
 use brokkr_core::pak::{Pak, Role};
+use brokkr_core::wire::Ask;
 use reqwest::{Method, Response};
 use serde_json::Value;
 
@@ -256,7 +257,11 @@ impl Way {
                 } else {
                     name
                 };
-                let body = if path.ends_with("rollback") {
+                let body = if path == "/agents/{agent}/requests" {
+                    r#"{"kind":"sync"}"#
+                } else if path == "/agent/requests/{request}" {
+                    r#"{"kind":"sync","stacks":1}"#
+                } else if path.ends_with("rollback") {
                     r#"{"to":1}"#
                 } else if path.ends_with("deployment-objects") {
                     r#"{"manifests":"a: 1"}"#
@@ -305,12 +310,16 @@ impl Tenants {
             .deployment_object;
         target(&other, "edge", "shop").await;
         let targets = other.agent_targets(None, None).await.expect("targets");
+        be_there(&scene.agent).await;
+        let sync = Ask::Sync { stack: None };
+        let asked = other.ask(&name("edge"), &sync).await.expect("a request");
         let foreign = vec![
             ("agent", targets[0].agent.to_string()),
             ("stack", published.stack.to_string()),
             ("deployment object", published.id.to_string()),
             ("target", targets[0].id.to_string()),
             ("key", scene.admin_key.id().to_string()),
+            ("request", asked.id.to_string()),
             (
                 "generator",
                 other.me().await.expect("me").id.expect("an id").to_string(),
