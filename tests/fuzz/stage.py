@@ -71,6 +71,8 @@ def set_stage(broker):
             "target": targets,
             "id": snapshots,
             "epoch": ["019f0000-0000-7000-8000-000000000002"],
+            # No agent is there to be asked: sixteen questions would be the end of it.
+            "request": ["019f0000-0000-7000-8000-000000000003"],
         },
         # The agent's protocol knows things by their ids only.
         "bodies": {

@@ -250,7 +250,12 @@ pub(crate) async fn one(
 }
 
 /// Says why an object was refused, and whether making it anew would help.
-fn refused(judge: Judge<'_>, step: &Step<'_>, verdict: &Verdict, error: &Error) -> Refused {
+pub(crate) fn refused(
+    judge: Judge<'_>,
+    step: &Step<'_>,
+    verdict: &Verdict,
+    error: &Error,
+) -> Refused {
     let key = &step.object.key;
     let fields = error.immutable();
     let (Verdict::Update(_), Some(live), false) = (verdict, &step.live, fields.is_empty()) else {

@@ -58,6 +58,8 @@ pub(crate) struct Cluster {
     /// For how long may be written; none where nobody asks.
     tenure: Option<Tenure>,
     pub(crate) monitor: Arc<Monitor>,
+    /// Whether nothing is ever written.
+    is_read_only: bool,
 }
 
 impl Cluster {
@@ -78,6 +80,7 @@ impl Cluster {
             patience: send::TIMEOUT,
             tenure: None,
             monitor: Arc::default(),
+            is_read_only: false,
         }
     }
 
@@ -131,6 +134,14 @@ impl Cluster {
     pub(crate) fn during(self, tenure: &Tenure) -> Self {
         Self {
             tenure: Some(tenure.clone()),
+            ..self
+        }
+    }
+
+    /// Only reads and rehearses, whatever it is asked for: it needs no tenure.
+    pub(crate) fn read_only(self) -> Self {
+        Self {
+            is_read_only: true,
             ..self
         }
     }

@@ -32,6 +32,9 @@ pub enum Error {
         /// What came.
         received: Digest,
     },
+    /// A write where only reading was meant.
+    #[error("this would be a write, and only reading was meant: nothing is written")]
+    ReadOnly,
     /// The content is no snapshot.
     #[error(transparent)]
     Manifests(#[from] ManifestError),

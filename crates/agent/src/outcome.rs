@@ -154,7 +154,8 @@ pub(crate) fn failed(object: &ObjectKey, error: &Error) -> ObjectOutcome {
     with(object, result, reason)
 }
 
-fn is_secret(object: &ObjectKey) -> bool {
+/// Whether its values must stay in the cluster.
+pub(crate) fn is_secret(object: &ObjectKey) -> bool {
     object.group.is_empty() && object.kind == "Secret"
 }
 

@@ -7,6 +7,7 @@
 mod attempt;
 mod compare;
 mod keep;
+mod rehearse;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -51,6 +52,8 @@ pub struct Reconciler {
 
 /// How old the knowledge of kinds may be that says what can be watched.
 const KINDS_AGE: Duration = Duration::from_mins(10);
+/// The most requests to the API server at the same time, for what is only looked at.
+const REHEARSALS: usize = 8;
 /// How many contents are read at the same time.
 const READERS: usize = 4;
 
@@ -79,6 +82,17 @@ impl Reconciler {
     ) -> Self {
         let cluster = Cluster::new(client, settings.max_in_flight.into(), ambient.clone());
         Self::with(cluster.during(tenure), settings, ambient)
+    }
+
+    /// Prepares for looks and rehearsals, on a line of its own: nothing that is asked so keeps attempts waiting, and nothing
+    /// is written.
+    pub fn rehearsing(
+        client: kube::Client,
+        settings: &Settings,
+        ambient: Arc<dyn Ambient>,
+    ) -> Self {
+        let cluster = Cluster::new(client, REHEARSALS, ambient.clone());
+        Self::with(cluster.read_only(), settings, ambient)
     }
 
     fn with(cluster: Cluster, settings: &Settings, ambient: Arc<dyn Ambient>) -> Self {

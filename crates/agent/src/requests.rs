@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use brokkr_core::ambient::Ambient;
-use brokkr_core::wire::{MAX_REQUESTS, RequestAnswer, RequestTask, TargetRequest};
-use brokkr_core::{RequestId, StackId};
+use brokkr_core::wire::{MAX_REQUESTS, RequestAnswer, RequestTask, TargetRequest, TargetStack};
+use brokkr_core::{Digest, RequestId, StackId};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -138,6 +138,7 @@ impl Clerk {
         let answer = async {
             match task {
                 RequestTask::Sync { stacks } => self.sync(stacks).await,
+                RequestTask::Plan { entry, manifests } => self.plan(&entry, manifests).await,
                 RequestTask::Unknown => Err(Error::Setup(
                     "this agent does not know such requests: update it".to_owned(),
                 )),
@@ -148,6 +149,19 @@ impl Clerk {
             Ok(Err(error)) => failed(error.to_string()),
             Err(_) => failed(format!("it took longer than {} s", TIME.as_secs())),
         }
+    }
+
+    async fn plan(&self, entry: &TargetStack, manifests: String) -> Result<RequestAnswer, Error> {
+        let received = Digest::of(entry.default_namespace.as_deref(), &manifests);
+        if received != entry.digest {
+            return Err(Error::WrongContent {
+                expected: entry.digest,
+                received,
+            });
+        }
+        let rehearsals = &self.workshop.rehearsals;
+        let plan = rehearsals.rehearse(entry, &manifests.into()).await?;
+        Ok(RequestAnswer::Plan(plan))
     }
 
     async fn sync(&self, stacks: Vec<StackId>) -> Result<RequestAnswer, Error> {

@@ -118,6 +118,7 @@ impl Term {
             tenure,
             ending,
         } = self;
+        let rehearsals = Reconciler::rehearsing(cluster.clone(), &settings, ambient.clone());
         let reconciler = Reconciler::during(&tenure, cluster, &settings, ambient.clone());
         let begin = async {
             let broker = session::open(&broker, &reconciler.cluster, &*ambient).await;
@@ -140,6 +141,7 @@ impl Term {
             announcer,
             watches: Arc::new(watches),
             reconciler,
+            rehearsals,
             reporter: Reporter::new(broker.clone(), ambient.clone(), settings.monitor.clone()),
             settings,
             broker,

@@ -30,6 +30,8 @@ pub(crate) struct Workshop {
     pub settings: Settings,
     pub broker: Client,
     pub reconciler: Reconciler,
+    /// What only looks.
+    pub rehearsals: Reconciler,
     pub reporter: Reporter,
     pub watches: Arc<Watches>,
     pub announcer: Announcer,

@@ -30,12 +30,12 @@ const EVERY: Duration = Duration::from_mins(1);
 /// Forgets what has expired, until the broker stops.
 pub(crate) async fn keep(broker: Arc<Broker>) {
     loop {
+        if let Err(error) = forget(&broker).await {
+            tracing::warn!(%error, "requests that have expired could not be forgotten yet");
+        }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             () = broker.stopping.cancelled() => return,
-        }
-        if let Err(error) = forget(&broker).await {
-            tracing::warn!(%error, "requests that have expired could not be forgotten yet");
         }
     }
 }

@@ -80,6 +80,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
             deployment_objects::publish,
             deployment_objects::history
         ))
+        .routes(routes!(requests::ask))
         .layer(DefaultBodyLimit::max(PUBLISH_BODY));
     let reports = OpenApiRouter::new()
         .routes(routes!(agent::report_events))
@@ -123,7 +124,6 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(targets::refuse))
         .routes(routes!(explain::explain))
         .routes(routes!(events::list))
-        .routes(routes!(requests::ask))
         .routes(routes!(requests::get))
         // operators, generators, and agents that run the stack
         .routes(routes!(deployment_objects::manifests))

@@ -3,8 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, apply, audit, broker, completion, context, dev, doctor, epochs, events, explain,
-    generator, history, key, login, removals, rollback, rotate_key, settings, stack, status, sync, wait, whoami, window,
+    agent, apply, audit, broker, completion, context, dev, diff, doctor, epochs, events, explain,
+    generator, history, key, login, removals, rollback, rotate_key, settings, stack, status, sync,
+    wait, whoami, window,
 };
 
 /// Distributes Kubernetes objects to many clusters.
@@ -39,6 +40,7 @@ pub enum Command {
     Stack(stack::Stack),
     Explain(explain::Explain),
     Apply(apply::Apply),
+    Diff(diff::Diff),
     History(history::History),
     Rollback(rollback::Rollback),
     Status(status::Status),

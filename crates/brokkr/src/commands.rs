@@ -7,6 +7,7 @@ pub mod broker;
 pub mod completion;
 pub mod context;
 pub mod dev;
+pub mod diff;
 pub mod doctor;
 pub mod epochs;
 pub mod events;

@@ -1,4 +1,5 @@
-//! How a command ends: 0 when it did what was asked, 1 when it could not, 2 when it was asked wrongly, 78 when
+//! How a command ends: 0 when it did what was asked, 1 when it could not, 2 when it was asked wrongly (of `diff`: 1 when there
+//! are differences, 2 when it could not tell), 78 when
 //! what it is set up with must not be used, 124 when it waited for as long as it should.
 
 use std::fmt::Write as _;
@@ -20,6 +21,16 @@ pub struct Usage(pub String);
 #[error("{0}")]
 pub struct TimedOut(pub String);
 
+/// What was compared differs, which is no failure and needs no words.
+#[derive(Debug, thiserror::Error)]
+#[error("there are differences")]
+pub struct Different;
+
+/// Whether it differs is not known.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct NotCompared(pub anyhow::Error);
+
 /// As `timeout` of the GNU coreutils ends.
 const TIMED_OUT: u8 = 124;
 
@@ -34,6 +45,16 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     if is_broken_pipe(&error) {
         return ExitCode::SUCCESS;
     }
+    if error.is::<Different>() {
+        return ExitCode::FAILURE;
+    }
+    let error = match error.downcast::<NotCompared>() {
+        Ok(NotCompared(error)) => {
+            terminal::say(&describe(&error));
+            return ExitCode::from(2);
+        }
+        Err(error) => error,
+    };
     terminal::say(&describe(&error));
     if error.downcast_ref::<Usage>().is_some() {
         ExitCode::from(2)
@@ -149,5 +170,8 @@ mod tests {
             ExitCode::from(124)
         );
         assert_eq!(exit_code(Err(anyhow!("no"))), ExitCode::FAILURE);
+        assert_eq!(exit_code(Err(Different.into())), ExitCode::FAILURE);
+        let unknown = NotCompared(anyhow!("no"));
+        assert_eq!(exit_code(Err(unknown.into())), ExitCode::from(2));
     }
 }

@@ -61,6 +61,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Stack(stack) => stack.run().await,
         Command::Explain(explain) => explain.run().await,
         Command::Apply(apply) => apply.run().await,
+        Command::Diff(diff) => diff.run().await,
         Command::History(history) => history.run().await,
         Command::Rollback(rollback) => rollback.run().await,
         Command::Status(status) => status.run().await,

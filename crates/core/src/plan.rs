@@ -24,7 +24,7 @@ pub use guard::{Guard, LOSS_WINDOW, Ruling};
 pub use ignore::{IGNORE_ANNOTATION, Ignored};
 pub use phase::Phase;
 pub use remake::{Obstacle, RECREATE_ANNOTATION, Wishes};
-pub use resemblance::differences;
+pub use resemblance::{Difference, all_differences, differences};
 
 /// The field manager of everything that an agent writes.
 pub const FIELD_MANAGER: &str = "brokkr";

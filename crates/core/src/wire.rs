@@ -10,6 +10,7 @@ mod epochs;
 mod events;
 mod explain;
 mod keys;
+mod live_plan;
 mod page;
 mod patch;
 mod pause;
@@ -37,6 +38,7 @@ pub use explain::{
     Effect, ExplainedExclusion, ExplainedRule, ExplainedScope, Explanation, Plan, PlannedTarget,
 };
 pub use keys::{CreateKey, CreatedKey, Key, KeyOwner, KeyState, RotateKey, RotatedKey};
+pub use live_plan::{LivePlan, PlannedAction, PlannedField, PlannedObject};
 pub use page::Page;
 pub use patch::PatchTraits;
 pub use pause::{PAUSE, Paused, TargetAgent};
@@ -80,4 +82,11 @@ pub const MAX_REQUESTS: usize = 16;
 /// The longest time that a poll may wait, in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 50;
 /// What this version understands in target state entries (`requires`), and which requests it answers.
-pub const FEATURES: &[&str] = &[PAUSE, DRIFT_REPORT, WINDOWS, "requests/sync"];
+/// What this version understands in target state entries (`requires`), and which requests it answers.
+pub const FEATURES: &[&str] = &[
+    PAUSE,
+    DRIFT_REPORT,
+    WINDOWS,
+    "requests/sync",
+    "requests/plan",
+];

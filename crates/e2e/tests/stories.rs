@@ -72,6 +72,7 @@ mod rbac;
 mod removal;
 mod replicas;
 mod reports;
+mod requests;
 mod retarget;
 mod retiring;
 mod retry;

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::send::DRY_RUN;
 use super::{Cluster, Resource};
 use crate::Error;
 
@@ -93,8 +94,8 @@ impl Cluster {
         accept: &str,
     ) -> Result<Bytes, Error> {
         let dry_run = match write {
-            Write::DryRun => "&dryRun=All",
-            Write::ForReal => "",
+            Write::DryRun => format!("&{DRY_RUN}"),
+            Write::ForReal => String::new(),
         };
         let path = format!(
             "{}?fieldManager={FIELD_MANAGER}&force=true&fieldValidation=Strict{dry_run}",

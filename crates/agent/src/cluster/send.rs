@@ -20,6 +20,9 @@ const LONGEST_DELAY: Duration = Duration::from_secs(10);
 /// Messages of API servers quote whole objects at times.
 const LONGEST_MESSAGE: usize = 1_000;
 
+/// In the query of a write, what makes a rehearsal of it.
+pub(super) const DRY_RUN: &str = "dryRun=All";
+
 pub(super) struct Answer {
     status: StatusCode,
     pub(super) retry_after: Option<Duration>,
@@ -68,6 +71,9 @@ impl Cluster {
     async fn send_once(&self, request: Request<Vec<u8>>) -> Result<Answer, Error> {
         let unreachable = |error: &dyn std::error::Error| Error::Unreachable(root_cause(error));
         let turn = self.turns.take(self.asker).await;
+        if self.is_read_only && is_write(&request) && !is_rehearsal(&request) {
+            return Err(Error::ReadOnly);
+        }
         // As late as can be: whoever was stopped and goes on knows of nothing but the clock.
         if let Some(tenure) = &self.tenure
             && is_write(&request)
@@ -96,6 +102,12 @@ impl Cluster {
 /// Everything but reading; a dry run is treated as what it rehearses.
 fn is_write(request: &Request<Vec<u8>>) -> bool {
     request.method() != Method::GET
+}
+
+/// Whether the server is asked to forget what it judges.
+fn is_rehearsal(request: &Request<Vec<u8>>) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    query.split('&').any(|part| part == DRY_RUN)
 }
 
 impl Answer {
@@ -212,6 +224,23 @@ mod tests {
         let answer = cluster.send(request()).await.expect("an answer");
         assert_eq!(&answer[..], b"yes");
         assert!(left.lock().expect("no panic").is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_only_reads_writes_nothing() {
+        let (cluster, left) = cluster(&[(200, "one"), (200, "two"), (200, "never")]);
+        let cluster = cluster.read_only();
+        let patch = |query: &str| {
+            let path = format!("/api/v1/pods/a?force=true{query}");
+            Request::patch(path).body(Vec::new()).expect("a request")
+        };
+        assert!(cluster.send(request()).await.is_ok());
+        assert!(cluster.send(patch("&dryRun=All")).await.is_ok());
+        for query in ["", "&dryRun=None", "&x=dryRun=All"] {
+            let error = cluster.send(patch(query)).await.expect_err(query);
+            assert!(matches!(error, Error::ReadOnly), "{error}");
+        }
+        assert_eq!(left.lock().expect("no panic").len(), 1);
     }
 
     #[tokio::test]

@@ -72,6 +72,11 @@ impl Records {
         Ok(())
     }
 
+    /// Reads the root again, which somebody else writes.
+    pub(crate) async fn look(&self) -> Result<(), Error> {
+        self.root.load().await
+    }
+
     /// A stack's inventory: the stored one, an empty one for a stack that never was here, or one that
     /// knows that it was lost.
     pub(crate) async fn open(&self, stack: StackId) -> Result<Inventory, Error> {

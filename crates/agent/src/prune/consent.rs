@@ -32,7 +32,7 @@ impl<'a> Consent<'a> {
     }
 
     /// Whether an object of a kept kind may go.
-    pub(super) fn allows(&self, key: &ObjectKey, kind: KeptKind) -> bool {
+    pub(crate) fn allows(&self, key: &ObjectKey, kind: KeptKind) -> bool {
         match self {
             Self::Snapshot { allowed, .. } => allowed.has(key),
             Self::Removal(removal) => removal.allow_delete.contains(&kind),
@@ -51,7 +51,7 @@ impl<'a> Consent<'a> {
     }
 
     /// Whether somebody said no to it.
-    pub(super) fn refuses(&self, key: &ObjectKey) -> bool {
+    pub(crate) fn refuses(&self, key: &ObjectKey) -> bool {
         match self {
             Self::Snapshot { released, .. } => {
                 released.has(key) && !Mutant::ReleasedDeleted.is_on()

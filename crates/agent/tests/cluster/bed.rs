@@ -6,7 +6,9 @@ use brokkr_agent::reconcile::{Attempt, Ending, Reconciler, Stack, Withheld};
 use brokkr_agent::{Environment, Settings};
 use brokkr_core::ambient::{Ambient, System};
 use brokkr_core::object::KeptKind;
-use brokkr_core::wire::{Approval, Health, ObjectResult, OnRemove, TargetRemoval, TargetStack};
+use brokkr_core::wire::{
+    Approval, Health, LivePlan, ObjectResult, OnRemove, TargetRemoval, TargetStack,
+};
 use brokkr_core::{DeploymentObjectId, Digest, ObjectKey, StackId};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
@@ -70,6 +72,15 @@ impl Bed {
     /// An agent whose account is this user's.
     pub async fn become_user(&mut self, user: &str) {
         self.reconciler = reconciler(&self.client_of(user).await, settings(&self.records)).await;
+    }
+
+    /// What a content would change.
+    pub async fn rehearse(&self, entry: &TargetStack, text: &str) -> LivePlan {
+        let ambient: Arc<dyn Ambient> = Arc::new(System);
+        let settings = settings(&self.records);
+        let rehearsals = Reconciler::rehearsing(self.client.clone(), &settings, ambient);
+        let plan = rehearsals.rehearse(entry, &Arc::from(text)).await;
+        plan.expect("a plan")
     }
 
     /// A client with the rights of this user.

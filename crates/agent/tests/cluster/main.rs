@@ -20,6 +20,7 @@ mod monitoring;
 mod ownership;
 mod pruning;
 mod records;
+mod rehearsing;
 mod remaking;
 mod removing;
 mod running;

@@ -1,6 +1,6 @@
 use brokkr_core::name::Reference;
 use brokkr_core::wire::{AuditAction, DeploymentObject, PublishOptions, Published};
-use brokkr_core::{DeploymentObjectId, Digest, ObjectKey};
+use brokkr_core::{DeploymentObjectId, Digest, KeptKind, ObjectKey, StackId};
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -243,4 +243,25 @@ async fn published(id: Uuid, scope: &Scope, change: &mut Change) -> Result<Publi
         deployment_object: row.object,
         unchanged: false,
     })
+}
+
+/// The losses that a content would carry as a stack's next head, if nobody agreed to those that it makes itself.
+pub(super) async fn losses(
+    stack: StackId,
+    sequence: u64,
+    objects: &[ObjectKey],
+    allow_delete: &[KeptKind],
+    change: &mut Change,
+) -> Result<Losses> {
+    if sequence == 0 {
+        return Ok(Losses::default());
+    }
+    let head = deployment_objects::by_sequence(stack, sequence, &mut change.tx).await?;
+    let before = contents::objects(head.owner, &head.object.digest, &mut change.tx).await?;
+    let carried = Losses {
+        of_kept_kinds: head.allow_delete,
+        approved: head.approved_losses,
+    };
+    let dropped = dropped(&before, objects);
+    Ok(carried.after(&dropped, objects, allow_delete, false))
 }

@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
+use anyhow::anyhow;
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{AgentRequest, Ask, AuditAction, RequestAnswer, RequestTask};
-use brokkr_core::{AgentId, RequestId, StackId};
+use brokkr_core::wire::{AgentRequest, Ask, AuditAction, RequestAnswer, RequestTask, TargetStack};
+use brokkr_core::{AgentId, DeploymentObjectId, KeptKind, RequestId, StackId};
 use serde_json::json;
 
+use super::publish;
 use crate::error::{Error, Result};
 use crate::requests::{KEPT, MOST_BYTES, MOST_KEPT, MOST_OPEN};
 use crate::scope::Scope;
+use crate::snapshot::Snapshot;
+use crate::store::agent_targets::{self, OpenTarget};
 use crate::store::agents::{self, AgentRow, named};
 use crate::store::changes::Touched;
 use crate::store::requests::{self, NewRequest, Packed};
-use crate::store::{agent_targets, stacks};
+use crate::store::stacks::{self, StackRow};
 use crate::writer::{Change, Lane, Mutation};
 
 /// Who has asked as much as an agent answers asks again when it has answered some.
@@ -26,6 +30,8 @@ pub(crate) struct AskAgent {
     pub(crate) scope: Scope,
     pub(crate) agent: Reference,
     pub(crate) ask: Ask,
+    /// The content that it is about.
+    pub(crate) content: Option<Snapshot>,
 }
 
 impl Mutation for AskAgent {
@@ -43,7 +49,10 @@ impl Mutation for AskAgent {
             stack,
             kind: self.ask.kind(),
             task: Packed::new(&task)?,
-            content: None,
+            content: self
+                .content
+                .as_ref()
+                .map(|content| content.compressed.clone()),
             asked_at: change.now,
             expires: change.now + KEPT,
         };
@@ -78,7 +87,55 @@ impl AskAgent {
                 let stacks = stacks.await?;
                 Ok((None, RequestTask::Sync { stacks }))
             }
+            Ask::Plan {
+                stack,
+                allow_delete,
+                ..
+            } => {
+                let stack = stacks::find(stack, &self.scope, &mut change.tx).await?;
+                let entry = Box::new(self.entry(agent, &stack, allow_delete, change).await?);
+                // The content lies beside it.
+                let manifests = String::new();
+                Ok((Some(stack.stack.id), RequestTask::Plan { entry, manifests }))
+            }
         }
+    }
+
+    /// What the agent would be told of the stack if the content were its head.
+    async fn entry(
+        &self,
+        agent: &AgentRow,
+        stack: &StackRow,
+        allow_delete: &[KeptKind],
+        change: &mut Change,
+    ) -> Result<TargetStack> {
+        let content = self.content.as_ref();
+        let content = content.ok_or_else(|| Error::internal(anyhow!("a plan of nothing")))?;
+        let StackRow { stack, .. } = stack;
+        let found = stack.head.as_ref().map_or(0, |head| head.sequence);
+        let losses =
+            publish::losses(stack.id, found, &content.objects, allow_delete, change).await?;
+        let open = agent_targets::between(agent.id, stack.id, &mut change.tx).await?;
+        let released = match open {
+            Some(OpenTarget::Active(_, Some(decided))) => decided.released,
+            _ => Vec::new(),
+        };
+        Ok(TargetStack {
+            stack: stack.id,
+            name: stack.name.clone(),
+            deployment_object: DeploymentObjectId::generate(&*change.ambient),
+            sequence: found + 1,
+            digest: content.digest,
+            size: content.size,
+            default_namespace: content.default_namespace.clone(),
+            create_namespace: stack.options.create_namespace,
+            allow_delete: losses.of_kept_kinds,
+            approved_losses: losses.approved,
+            released,
+            adopt: stack.options.adopt,
+            paused: false,
+            requires: Vec::new(),
+        })
     }
 
     /// A stack of the caller's that the agent runs or removes.

@@ -93,7 +93,7 @@ pub(super) async fn publish(
     }
 }
 
-async fn default_namespace(
+pub(super) async fn default_namespace(
     broker: &Broker,
     stack: &Reference,
     scope: &Scope,

@@ -13,12 +13,14 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use utoipa::IntoParams;
 
+use super::deployment_objects::default_namespace;
 use crate::Broker;
 use crate::changes::requests::{AnswerRequest, AskAgent};
 use crate::error::{Error, Result};
 use crate::extract::{Json, Path, Query};
 use crate::rights::Itself;
 use crate::scope::{Caller, Scope};
+use crate::snapshot;
 use crate::store::{agents, requests};
 
 /// Asks an agent something: it hears of it with its next poll, or at once if it waits, and `GET /requests/{request}` has
@@ -34,9 +36,32 @@ pub(super) async fn ask(
     Json(ask): Json<Ask>,
 ) -> Result<(StatusCode, Json<AgentRequest>)> {
     check_silence(&broker, &agent, &scope).await?;
-    let ask = AskAgent { scope, agent, ask };
+    let content = match &ask {
+        Ask::Plan {
+            stack, manifests, ..
+        } => {
+            let namespace = default_namespace(&broker, stack, &scope).await?;
+            let manifests = manifests.as_str().into();
+            Some(snapshot::prepare(manifests, namespace, &broker.parsing).await?)
+        }
+        Ask::Sync { .. } => None,
+    };
+    let ask = AskAgent {
+        scope,
+        agent,
+        ask: without_manifests(ask),
+        content,
+    };
     let asked = broker.change(caller.actor(), ask).await?;
     Ok((StatusCode::CREATED, Json(asked)))
+}
+
+/// They are not needed any more, and may be large.
+fn without_manifests(mut ask: Ask) -> Ask {
+    if let Ask::Plan { manifests, .. } = &mut ask {
+        *manifests = String::new();
+    }
+    ask
 }
 
 /// Who asks an agent that is not there would wait for nothing.
@@ -127,7 +152,12 @@ pub(super) async fn task(
     Path(request): Path<RequestId>,
 ) -> Result<Json<RequestTask>> {
     let now = broker.ambient.now();
-    let (task, _) = requests::task(request, agent, now, &mut broker.db.read().await?).await?;
+    let (mut task, content) =
+        requests::task(request, agent, now, &mut broker.db.read().await?).await?;
+    if let (RequestTask::Plan { entry, manifests }, Some(content)) = (&mut task, content) {
+        let namespace = entry.default_namespace.as_deref();
+        *manifests = snapshot::restore(&content, &entry.digest, namespace)?;
+    }
     Ok(Json(task))
 }
 

@@ -309,5 +309,11 @@ async fn a_request_ends_after_a_quarter_of_an_hour(engine: Engine) {
     }
     let error = agent.answer_request(open, &answer).await;
     assert_eq!(error.expect_err("too late").code(), Some(Code::NotFound));
+    // It is looked every minute, and at the start.
+    let rows = "select count(*) from requests";
+    assert_eq!(timed.database.number(rows).await, 2);
+    let timed = timed.restarted().await;
+    let is_gone = async || timed.database.number(rows).await == 0;
+    eventually("the rows are gone", is_gone).await;
     timed.broker.stop().await;
 }

@@ -10,6 +10,23 @@ const NAMED: usize = 5;
 /// The fields in which an object and what an apply would make of it differ, apart from those by which the cluster and
 /// we tell whose it is and which state it is in. At most five.
 pub fn differences(before: &Value, after: &Value) -> Vec<String> {
+    let found = all_differences(before, after).into_iter().take(NAMED);
+    found.map(|difference| difference.path).collect()
+}
+
+/// A field in which two objects differ; a value that is `null` is none.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Difference {
+    /// Which field.
+    pub path: String,
+    /// Its value in the first one.
+    pub before: Value,
+    /// Its value in the other one.
+    pub after: Value,
+}
+
+/// The same fields as [`differences`], all of them, and their values.
+pub fn all_differences(before: &Value, after: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     compare(
         "",
@@ -37,8 +54,8 @@ fn without_marks(object: &Value) -> Value {
     object
 }
 
-fn compare(path: &str, before: &Value, after: &Value, found: &mut Vec<String>) {
-    if found.len() == NAMED || before == after {
+fn compare(path: &str, before: &Value, after: &Value, found: &mut Vec<Difference>) {
+    if before == after {
         return;
     }
     match (before, after) {
@@ -52,7 +69,11 @@ fn compare(path: &str, before: &Value, after: &Value, found: &mut Vec<String>) {
                 compare(&format!("{path}[{index}]"), before, after, found);
             }
         }
-        _ => found.push(path.to_owned()),
+        _ => found.push(Difference {
+            path: path.to_owned(),
+            before: before.clone(),
+            after: after.clone(),
+        }),
     }
 }
 

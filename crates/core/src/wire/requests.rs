@@ -2,8 +2,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::live_plan::LivePlan;
+use super::target_state::TargetStack;
 use crate::id::{AgentId, RequestId, StackId};
 use crate::name::{Name, Reference};
+use crate::object::KeptKind;
 
 /// What an agent can be asked for. It is no part of what the agent should do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
@@ -11,6 +14,8 @@ use crate::name::{Name, Reference};
 pub enum RequestKind {
     /// To compare stacks with the cluster now, and to try again at once what failed.
     Sync,
+    /// What a content of a stack would change in the cluster.
+    Plan,
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,
@@ -21,6 +26,7 @@ impl RequestKind {
     pub const fn feature(self) -> Option<&'static str> {
         match self {
             Self::Sync => Some("requests/sync"),
+            Self::Plan => Some("requests/plan"),
             Self::Unknown => None,
         }
     }
@@ -37,6 +43,17 @@ pub enum Ask {
         #[schema(value_type = Option<String>)]
         stack: Option<Reference>,
     },
+    /// What a content of a stack would change in the cluster. Nothing is published, and nothing changed.
+    Plan {
+        /// The stack; the agent need not run it yet.
+        #[schema(value_type = String)]
+        stack: Reference,
+        /// The content, as it would be published.
+        manifests: String,
+        /// Kept kinds whose objects may be deleted where the content drops them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        allow_delete: Vec<KeptKind>,
+    },
 }
 
 impl Ask {
@@ -44,6 +61,7 @@ impl Ask {
     pub const fn kind(&self) -> RequestKind {
         match self {
             Self::Sync { .. } => RequestKind::Sync,
+            Self::Plan { .. } => RequestKind::Plan,
         }
     }
 }
@@ -94,6 +112,13 @@ pub enum RequestTask {
         /// The stacks.
         stacks: Vec<StackId>,
     },
+    /// What a content would change.
+    Plan {
+        /// What the target state would say of it.
+        entry: Box<TargetStack>,
+        /// The content. Check its digest before use.
+        manifests: String,
+    },
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,
@@ -113,6 +138,8 @@ pub enum RequestAnswer {
         /// How many of the stacks it has at work.
         stacks: u64,
     },
+    /// What would change.
+    Plan(LivePlan),
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,
