@@ -14,6 +14,7 @@ use crate::Error;
 use crate::adopt;
 use crate::apply;
 use crate::cluster::{Absence, Write};
+use crate::drift;
 use crate::inventory::Inventory;
 use crate::outcome;
 use crate::plan::{self, Step, Trial};
@@ -44,6 +45,9 @@ impl Reconciler {
         let judge = Judge::new(&label, inventory.memory).adopting(entry.adopt);
         let mut plan = plan::make(&self.cluster, judge, &snapshot, &inventory).await?;
         adopt::examine(&self.cluster, &self.records, entry.stack, &mut plan).await?;
+        if !entry.drift.is_repaired() {
+            drift::leave(&self.cluster, &mut plan).await;
+        }
         let steps: Vec<_> = plan
             .steps()
             .map(|step| self.rehearse_step(judge, step).boxed())

@@ -133,6 +133,7 @@ impl AskAgent {
             approved_losses: losses.approved,
             released,
             adopt: stack.options.adopt,
+            drift: stack.options.drift,
             paused: false,
             requires: Vec::new(),
         })

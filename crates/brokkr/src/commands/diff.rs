@@ -2,7 +2,6 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use brokkr_core::name::Reference;
-use brokkr_core::object::KeptKind;
 use brokkr_core::wire::{Ask, LivePlan, PlannedAction, PlannedField, PlannedObject, RequestAnswer};
 use clap::Args;
 use serde_json::Value;
