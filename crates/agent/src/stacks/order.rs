@@ -229,6 +229,7 @@ mod tests {
             stacks: vec![plain.clone(), paused.clone(), urgent.clone()],
             removals: Vec::new(),
             windowed_removals: vec![removal.clone()],
+            requests: Vec::new(),
         };
         let closed = orders(&state, Some(&held));
         assert_eq!(

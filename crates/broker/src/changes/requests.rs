@@ -135,6 +135,7 @@ impl AskAgent {
             adopt: stack.options.adopt,
             drift: stack.options.drift,
             paused: false,
+            ignores_windows: stack.options.ignore_windows,
             requires: Vec::new(),
         })
     }
