@@ -9,23 +9,25 @@ on_both_engines!(printed_roles_are_taken_by_an_api_server);
 async fn printed_roles_are_taken_by_an_api_server(stage: &Stage) -> Result<()> {
     let world = stage.world().await?;
     let cli = stage.operator(&world.broker).await?;
-    let stack = world.stack("shop").await?;
+    // Roles of the whole cluster share their names with those of other stages.
+    let name = world.agent.namespace();
+    let stack = world.stack(name).await?;
     let print = [
         "agent",
         "rbac",
         "--stack",
-        "shop",
+        name,
         "--account",
         "deployers/shop",
     ];
     let said = cli.ends(&print, 1).await?;
     ensure!(said.stderr.contains("has no version yet"), "{said:?}");
-    stack
-        .roll_out(&snapshot([config_map("a", "1"), config_map("b", "1")]))
-        .await?;
+    let two = snapshot([config_map("a", "1"), config_map("b", "1")]);
+    stack.roll_out(&two).await?;
     let printed = cli.does(&print).await?.stdout;
+    let role = format!("name: brokkr:{name}");
     ensure!(
-        printed.contains("name: brokkr:shop") && printed.contains("deployers"),
+        printed.contains(&role) && printed.contains("namespace: deployers"),
         "{printed}"
     );
     world.cluster.create(&printed, &stack.namespace).await
