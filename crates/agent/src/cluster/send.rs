@@ -86,7 +86,7 @@ impl Cluster {
             let sent = self.client.send(request.map(Body::from)).await;
             Answer::read(sent.map_err(|e| unreachable(&e))?).await
         };
-        let answer = turn.wait_for(asked).await?;
+        let answer = turn.wait_for(Box::pin(asked)).await?;
         asking.answered(answer.status);
         if answer.is_overload() {
             turn.refused(answer.retry_after);

@@ -194,14 +194,12 @@ impl Turn<'_> {
     /// Waits for the answer to what was sent, and notes it when it is late.
     pub(super) async fn wait_for<T>(&self, answer: impl Future<Output = T>) -> T {
         let mut answer = pin!(answer);
-        match timeout(LATE, &mut answer).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                let now = Instant::now();
-                self.tell(|_, party| party.limit.late(now));
-                answer.await
-            }
+        if let Ok(answer) = timeout(LATE, &mut answer).await {
+            return answer;
         }
+        let now = Instant::now();
+        self.tell(|_, party| party.limit.late(now));
+        answer.await
     }
 
     /// The answer is there.

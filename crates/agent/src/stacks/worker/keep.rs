@@ -50,7 +50,7 @@ impl Worker {
         let look = self.next_look().await;
         let ambient = &*self.workshop.ambient;
         let wait = match (&kept.ending, &waits) {
-            (Ending::Failed(_), _) | (_, Err(_)) => self.retry.next(ambient),
+            (Ending::Failed(_), _) | (_, Err(_)) => self.next_try(kept.is_in_trouble),
             (Ending::Waiting(_), Ok(_)) => self.patience.next(ambient),
             (Ending::Done | Ending::Held(_), Ok(_)) => {
                 self.retry.reset();
