@@ -21,6 +21,8 @@ pub struct Attempt {
     pub(crate) missing: Vec<MissingKind>,
     /// Whether the API server failed at something, whatever it was asked.
     pub(crate) is_in_trouble: bool,
+    /// Whether it was only to put back what others changed.
+    only_repairs: bool,
 }
 
 /// What an attempt does not delete until somebody decides.
@@ -78,6 +80,7 @@ impl Attempt {
             withheld: Withheld::Unknown,
             missing: Vec::new(),
             is_in_trouble: false,
+            only_repairs: false,
         }
     }
 
@@ -155,10 +158,16 @@ impl Attempt {
         self.objects.iter().any(is_a_change)
     }
 
+    /// It was only to put back what others changed.
+    pub(crate) const fn repairing(mut self) -> Self {
+        self.only_repairs = true;
+        self
+    }
+
     /// The objects that others had changed or deleted, and that it changed back: nothing else is left to do once a
     /// deployment object was applied whole.
     pub(crate) fn repaired(&self) -> impl Iterator<Item = &ObjectOutcome> {
-        let was_whole = matches!(self.success, Some(Success::Earlier(_)));
+        let was_whole = matches!(self.success, Some(Success::Earlier(_))) || self.only_repairs;
         let is_written =
             |o: &&ObjectOutcome| matches!(o.result, ObjectResult::Created | ObjectResult::Changed);
         self.objects

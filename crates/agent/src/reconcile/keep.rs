@@ -88,7 +88,7 @@ impl Reconciler {
         Ok(if applied.is_stopped {
             Attempt::done(applied.objects).stopped()
         } else if applied.is_well {
-            Attempt::done(applied.objects)
+            Attempt::done(applied.objects).repairing()
         } else {
             Attempt::failed(applied.objects)
         })

@@ -169,8 +169,7 @@ impl Worker {
     /// Tells what an attempt came to, together with how the objects are doing now: a new version is not
     /// said to be in place beside the health of the old one. Returns what to wait for.
     async fn conclude(&mut self, entry: &TargetStack, attempt: Attempt) -> Pause {
-        let figures = &self.workshop.settings.monitor.figures;
-        figures.attempt(Action::Apply, &attempt);
+        self.count(Action::Apply, &attempt);
         let attempt = attempt.after(std::mem::take(&mut self.changes));
         self.announce(&entry.name, Action::Apply, &attempt);
         if attempt.has_changed() {

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::bed::{Bed, config_map, results};
 use crate::broker::{Answer, Broker, state};
+use crate::monitoring::figure;
 use crate::running::{Agent, polls, publish, until};
 
 const NEVER: Duration = Duration::from_hours(1);
@@ -117,6 +118,10 @@ async fn what_is_new_waits_and_what_runs_is_kept() {
     agent = Agent::comparing(NEVER, &bed.client, &bed, &broker);
     said(&broker, &new, is_held(words)).await;
     what_runs_is_kept(&bed).await;
+    until("the repair is counted", async || {
+        figure(&agent.monitor, "brokkr_agent_repairs_total ") >= Some(1.0)
+    })
+    .await;
     assert_eq!(bed.names().await, ["a", "b"]);
     let told = broker.told().statuses[&new.stack].clone();
     assert_eq!((told.seen, told.applied), (Some(2), Some(1)));

@@ -6,6 +6,12 @@ use crate::announce::{Announcement, Reason};
 use crate::reconcile::{Attempt, Ending, Withheld};
 
 impl Worker {
+    /// Counts an attempt, before it is seen together with those before it.
+    pub(super) fn count(&self, action: Action, attempt: &Attempt) {
+        let monitor = &self.workshop.settings.monitor;
+        monitor.figures.attempt(action, attempt);
+    }
+
     /// Tells in the cluster itself what somebody there may want to know: not every success, and nothing twice.
     pub(super) fn announce(&mut self, name: &Name, action: Action, attempt: &Attempt) {
         let was_failing = self.story.is_failing;

@@ -1,5 +1,5 @@
 use brokkr_core::window::Held;
-use brokkr_core::wire::{Sync, TargetStack};
+use brokkr_core::wire::{Action, Sync, TargetStack};
 use tokio::time::Instant;
 
 use super::content::Content;
@@ -21,6 +21,8 @@ impl Worker {
                 }
                 Ok(Some(applied)) => {
                     let attempt = self.repair(&applied, &mut content).await;
+                    self.count(Action::Apply, &attempt);
+                    self.announce(&applied.name, Action::Apply, &attempt);
                     self.tell_apply(&applied, &attempt);
                     attempt
                 }

@@ -19,8 +19,7 @@ impl Worker {
                 .reconciler
                 .remove(&mut self.stack, removal)
                 .await;
-            let figures = &self.workshop.settings.monitor.figures;
-            figures.attempt(Action::Remove, &attempt);
+            self.count(Action::Remove, &attempt);
             let attempt = attempt.after(std::mem::take(&mut self.changes));
             self.announce(&removal.name, Action::Remove, &attempt);
             if told.as_ref() != Some(&Ending::Done) && !self.story.has_told_hold(&attempt) {
