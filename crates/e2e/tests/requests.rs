@@ -71,7 +71,7 @@ async fn a_diff_shows_the_field_that_would_change_and_changes_nothing(stage: &St
     Ok(())
 }
 
-/// Its namespace comes when the next attempt is a minute away.
+/// Its namespace comes while the next attempt is far away.
 async fn a_stack_that_waits_to_try_again_is_synced_at_once(stage: &Stage) -> Result<()> {
     let world = stage.world().await?;
     let cli = stage.operator(&world.broker).await?;
@@ -89,7 +89,7 @@ async fn a_stack_that_waits_to_try_again_is_synced_at_once(stage: &Stage) -> Res
     stack
         .becomes(Sync::Synced, Some(sequence), PATIENCE)
         .await?;
-    // The sixth attempt is due 8 s after the fifth at the earliest.
+    // The sixth attempt would be due 16 s after the fifth at the earliest.
     let took = begun.elapsed();
     ensure!(took.as_secs() < 8, "{took:?}");
     Ok(())

@@ -19,7 +19,7 @@ use crate::inventory::Inventory;
 use crate::outcome;
 use crate::plan::{self, Step, Trial};
 use crate::prune::Consent;
-use crate::validate::{self, OwnNamespace, Snapshot};
+use crate::validate::Snapshot;
 
 mod shown;
 
@@ -28,12 +28,7 @@ impl Reconciler {
     pub async fn rehearse(&self, entry: &TargetStack, text: &Arc<str>) -> Result<LivePlan, Error> {
         self.records.look().await?;
         let inventory = self.records.open(entry.stack).await?;
-        let read = {
-            let _turn = self.reading.acquire().await;
-            let own = OwnNamespace(self.records.namespace());
-            validate::read(&self.cluster, own, &self.environment, entry, text).await?
-        };
-        let snapshot = match read {
+        let snapshot = match self.read(entry, text).await? {
             Ok(snapshot) => snapshot,
             Err(unfit) => {
                 let refused = unfit.objects.into_iter();
