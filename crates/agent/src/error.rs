@@ -10,6 +10,9 @@ pub enum Error {
     /// The broker did not answer, or refused.
     #[error(transparent)]
     Broker(#[from] brokkr_client::Error),
+    /// There is no session with the broker yet, so nothing can be asked of it.
+    #[error("the broker was not reached since the agent began: this is done when it is back")]
+    NoSession,
     /// The API server refused a request.
     #[error(transparent)]
     Refused(#[from] Refusal),

@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use brokkr_client::Client;
 use brokkr_core::ambient::Ambient;
 use brokkr_core::targeting::{Facts, MAX_FACT, MAX_KIND, MAX_KINDS};
 use tokio::time::Instant;
@@ -15,6 +14,7 @@ use crate::Error;
 use crate::backoff::Backoff;
 use crate::cluster::{Cluster, Kinds, Node};
 use crate::report::Reporter;
+use crate::session::Session;
 use crate::stacks::Workshop;
 
 const FIRST_DELAY: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ const REGION: &str = "topology.kubernetes.io/region";
 
 pub(crate) struct FactFinder<'a> {
     cluster: &'a Cluster,
-    broker: &'a Client,
+    session: &'a Session,
     reporter: &'a Reporter,
     ambient: &'a dyn Ambient,
     /// How often to look again.
@@ -56,7 +56,7 @@ impl<'a> FactFinder<'a> {
     pub(crate) fn new(workshop: &'a Workshop) -> Self {
         Self {
             cluster: &workshop.reconciler.cluster,
-            broker: &workshop.broker,
+            session: &workshop.session,
             reporter: &workshop.reporter,
             ambient: &*workshop.ambient,
             resync: workshop.settings.resync,
@@ -112,7 +112,7 @@ impl<'a> FactFinder<'a> {
         if known.said.as_ref() == Some(&facts) {
             return Ok(());
         }
-        match self.broker.report_facts(&facts).await {
+        match self.session.broker()?.report_facts(&facts).await {
             Ok(()) => known.said = Some(facts),
             // A broker older than this agent: it may be newer at the next look.
             Err(error) if error.is_not_found() => {}

@@ -5,24 +5,23 @@
 mod accept;
 mod farewell;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use brokkr_client::{Client, Poll};
+use brokkr_client::Poll;
 use brokkr_core::Epoch;
 use brokkr_core::ambient::Ambient;
 use brokkr_core::failpoint::Point;
 use brokkr_core::mutant::Mutant;
 use brokkr_core::wire::{Health, MAX_WAIT_SECONDS, StackStatus, Sync, TargetState};
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::inventory::{Accepted, Change, Records};
+use crate::course::Course;
 use crate::report::Reporter;
 use crate::requests::Requests;
-use crate::session::is_superseded;
+use crate::run::until;
+use crate::session::{Session, is_superseded, is_turned_away};
 use crate::{Error, Settings};
 use accept::Judgement;
 use farewell::{Consequence, Farewell};
@@ -37,14 +36,12 @@ const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 const LONGEST_TURN: Duration = Duration::from_mins(5);
 
 pub(crate) struct Fetcher<'a> {
-    pub broker: &'a Client,
-    pub records: &'a Records,
+    pub session: &'a Session,
+    pub course: &'a Course<'a>,
     pub reporter: &'a Reporter,
     pub requests: &'a Requests,
     pub ambient: &'a dyn Ambient,
     pub settings: &'a Settings,
-    /// Where the accepted state goes.
-    pub accepted: &'a watch::Sender<Option<Arc<TargetState>>>,
 }
 
 /// Why polling ended.
@@ -65,8 +62,11 @@ enum Polled {
 }
 
 impl Fetcher<'_> {
-    /// Polls until `shutdown`, or until the broker serves another process.
+    /// Opens the session and polls, until `shutdown` or until the broker serves another process.
     pub(crate) async fn run(&self, shutdown: &CancellationToken) -> Fetched {
+        if until(shutdown, self.open()).await.is_none() {
+            return Fetched::Told;
+        }
         let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
         let mut etag = None;
         let mut is_connected = false;
@@ -76,10 +76,8 @@ impl Fetcher<'_> {
         while !shutdown.is_cancelled() {
             let begun = Instant::now();
             pulse.within(LONGEST_TURN);
-            let polled = tokio::select! {
-                biased;
-                polled = self.poll(&mut etag) => polled,
-                () = shutdown.cancelled() => break,
+            let Some(polled) = until(shutdown, self.poll(&mut etag)).await else {
+                break;
             };
             if polled.is_ok() {
                 monitor.answered();
@@ -116,25 +114,35 @@ impl Fetcher<'_> {
                         }
                         Consequence::LetGo => {
                             tracing::error!(%error, "this agent was retired: nothing is changed and nothing deleted any more");
-                            self.let_go();
                             etag = None;
-                            Farewell::ASKING
+                            self.let_go(&mut backoff).await
                         }
                         Consequence::StayAway => {
                             tracing::info!(%error, "this agent was retired");
-                            Farewell::ASKING
+                            self.let_go(&mut backoff).await
                         }
                     }
                 }
             };
             pulse.within(pause + LONGEST_TURN);
-            tokio::select! {
-                biased;
-                () = tokio::time::sleep(pause) => {}
-                () = shutdown.cancelled() => {}
-            }
+            until(shutdown, sleep(pause)).await;
         }
         Fetched::Told
+    }
+
+    /// Opens the session. An agent that is turned away does nothing else than ask again: somebody may rebind it.
+    async fn open(&self) {
+        let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
+        while let Err(error) = self.session.open().await {
+            if !is_turned_away(&error) {
+                tracing::warn!(%error, "no session with the broker yet");
+            } else if let Err(unnoted) = self.course.let_go().await {
+                tracing::error!(%error, %unnoted, "nothing is done in this cluster, which is not on record yet");
+            } else {
+                tracing::error!(%error, "nothing is done in this cluster");
+            }
+            sleep(backoff.next(self.ambient)).await;
+        }
     }
 
     /// Asks who this agent is, which it must know to believe that it was retired.
@@ -142,16 +150,22 @@ impl Fetcher<'_> {
         if farewell.knows_itself() {
             return;
         }
-        match self.broker.me().await {
+        match self.session.opened().await.me().await {
             Ok(me) => farewell.learn(me.id.map(Into::into)),
             Err(error) => tracing::debug!(%error, "the broker does not say who this is"),
         }
     }
 
-    /// Takes all orders back: what is in the cluster stays as it is, the records with it.
-    fn let_go(&self) {
-        self.accepted.send_replace(None);
+    /// Lets go and falls silent; answers when to ask again.
+    async fn let_go(&self, backoff: &mut Backoff) -> Duration {
         self.reporter.hush(true);
+        match self.course.let_go().await {
+            Ok(()) => Farewell::ASKING,
+            Err(error) => {
+                tracing::warn!(%error, "that this agent was retired is not on record yet");
+                backoff.next(self.ambient)
+            }
+        }
     }
 
     /// One poll. An answer that is not acted upon does not become what the next poll compares with.
@@ -159,11 +173,12 @@ impl Fetcher<'_> {
         let Settings { wait, interval, .. } = *self.settings;
         let wait = wait.min(Duration::from_secs(MAX_WAIT_SECONDS));
         let next = interval.max(wait);
-        let broker = match self.records.root.accepted().await {
+        let session = self.session.broker()?;
+        let broker = match self.course.accepted().await {
             Some(accepted) if !Mutant::TokenKept.is_on() => {
-                self.broker.returning(accepted.epoch, &accepted.state_token)
+                session.returning(accepted.epoch, &accepted.state_token)
             }
-            _ => self.broker.clone(),
+            _ => session.clone(),
         };
         let broker = broker.holding(&self.requests.in_hand());
         match broker.target_state(etag.as_deref(), wait, next).await? {
@@ -173,8 +188,7 @@ impl Fetcher<'_> {
                     return Ok(Polled::Dropped);
                 }
                 self.requests.take(&state.requests);
-                self.accepted.send_replace(Some(Arc::from(state)));
-                Point::StateHandedOn.reached();
+                self.course.follow(state).await;
                 *etag = Some(new);
                 Ok(Polled::New)
             }
@@ -193,18 +207,11 @@ impl Fetcher<'_> {
 
     /// Judges a state; one that is accepted is on record before anybody acts upon it.
     async fn accept(&self, state: &TargetState) -> Result<bool, Error> {
-        let before = self.records.root.accepted().await;
+        let before = self.course.accepted().await;
         match accept::judge(before.as_ref(), state) {
             Judgement::Accept => {
-                let accepted = Accepted {
-                    epoch: state.epoch,
-                    revision: state.revision,
-                    state_token: state.state_token.clone(),
-                };
                 Point::StateJudged.reached();
-                self.records.root.change(Change::Accept(accepted)).await?;
-                self.settings.monitor.accepted(state.revision);
-                Point::StateRecorded.reached();
+                self.course.record(state).await?;
                 if before.is_none_or(|before| before.epoch == state.epoch) {
                     self.reporter.end_hold();
                 } else {

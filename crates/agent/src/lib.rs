@@ -2,14 +2,17 @@
 //!
 //! The verbs have one file each: `fetch`, `validate`, `plan`, `apply`, `prune`, `observe`, `report`.
 //! [`reconcile`] is their list for one stack, `stacks` runs one task per stack, so that a broken one
-//! delays no other, `watches` sees what others do to its objects, and `inventory` remembers in the cluster what is ours.
+//! delays no other, `watches` sees what others do to its objects, `inventory` remembers in the cluster what is ours, and
+//! `cache` on this side of the broker what was to be done.
 
 mod adopt;
 mod announce;
 mod apply;
 mod backoff;
 mod brake;
+mod cache;
 mod cluster;
+mod course;
 mod drift;
 mod environment;
 mod error;
@@ -33,6 +36,7 @@ mod stacks;
 mod validate;
 mod watches;
 
+pub use cache::Cache;
 pub use cluster::connect;
 pub use environment::{ConfigurationError, Environment};
 pub use error::{Error, Refusal};

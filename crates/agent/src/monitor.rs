@@ -10,7 +10,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
-use crate::report::Unsaid;
+use crate::report::Outbox;
 pub(crate) use figures::{Figures, Stacks, Watching};
 pub(crate) use pulse::Pulse;
 
@@ -38,8 +38,8 @@ struct State {
     /// When the broker answered a poll last, and whether it did the last one.
     answered: Option<Instant>,
     is_connected: bool,
-    /// What the present term has to say.
-    unsaid: Weak<Mutex<Unsaid>>,
+    /// What the present term says of its stacks.
+    outbox: Weak<Mutex<Outbox>>,
 }
 
 /// Where a process is in acting for its agent.
@@ -128,9 +128,9 @@ impl Monitor {
         self.state().is_connected = false;
     }
 
-    /// The figures of what is unsaid are this one's from now on.
-    pub(crate) fn listen(&self, unsaid: &Arc<Mutex<Unsaid>>) {
-        self.state().unsaid = Arc::downgrade(unsaid);
+    /// How stacks are doing is as this one says it from now on.
+    pub(crate) fn listen(&self, outbox: &Arc<Mutex<Outbox>>) {
+        self.state().outbox = Arc::downgrade(outbox);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -145,17 +145,14 @@ impl Collector for Monitor {
     ) -> Result<(), std::fmt::Error> {
         let state = self.state();
         let is_held = matches!(state.standing, Standing::Acting | Standing::Unsure(_));
-        let unsaid = state.unsaid.upgrade();
+        let outbox = state.outbox.upgrade();
         let answered = state.answered;
         let (is_connected, accepted) = (state.is_connected, state.accepted);
         drop(state);
-        let (stacks, unsent) = match unsaid {
-            Some(unsaid) => unsaid
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .counts(),
-            None => Default::default(),
-        };
+        let stacks = outbox.map_or_else(Stacks::new, |outbox| {
+            let outbox = outbox.lock().unwrap_or_else(PoisonError::into_inner);
+            outbox.stacks()
+        });
         figures::gauge(
             &mut encoder,
             "lease_held",
@@ -179,12 +176,6 @@ impl Collector for Monitor {
             "accepted_revision",
             "The revision of the target state that was accepted last; 0 before the first one",
             accepted.unwrap_or_default(),
-        )?;
-        figures::gauge(
-            &mut encoder,
-            "events_unsent",
-            "Events that wait until the broker takes them",
-            u64::try_from(unsent).unwrap_or(u64::MAX),
         )?;
         figures::stacks(&mut encoder, &stacks)
     }

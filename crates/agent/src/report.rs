@@ -2,12 +2,12 @@
 
 mod fold;
 mod outbox;
+mod spool;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use brokkr_client::Client;
 use brokkr_core::StackId;
 use brokkr_core::ambient::Ambient;
 use brokkr_core::failpoint::Point;
@@ -15,13 +15,16 @@ use brokkr_core::wire::{Code, StackStatus};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::Monitor;
 use crate::backoff::Backoff;
-use crate::monitor::Stacks;
+use crate::cache::Cache;
+use crate::run::until;
+use crate::session::Session;
+use crate::{Error, Monitor};
 use fold::Folds;
-use outbox::Outbox;
+use spool::Spool;
 
 pub(crate) use fold::Happened;
+pub(crate) use outbox::Outbox;
 
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_mins(1);
@@ -30,9 +33,11 @@ const LONGEST_TURN: Duration = Duration::from_mins(5);
 
 /// The one mouth of an agent.
 pub(crate) struct Reporter {
-    broker: Client,
+    session: Arc<Session>,
     ambient: Arc<dyn Ambient>,
-    unsaid: Arc<Mutex<Unsaid>>,
+    outbox: Arc<Mutex<Outbox>>,
+    folds: Mutex<Folds>,
+    spool: tokio::sync::Mutex<Spool>,
     monitor: Arc<Monitor>,
     /// One report at a time, so that they arrive in order.
     speaking: tokio::sync::Mutex<()>,
@@ -41,27 +46,23 @@ pub(crate) struct Reporter {
     is_hushed: AtomicBool,
 }
 
-#[derive(Default)]
-pub(crate) struct Unsaid {
-    outbox: Outbox,
-    folds: Folds,
-}
-
-impl Unsaid {
-    /// How many stacks are doing how, and how many events wait.
-    pub(crate) fn counts(&self) -> (Stacks, usize) {
-        (self.outbox.stacks(), self.outbox.waiting())
-    }
-}
-
 impl Reporter {
-    pub(crate) fn new(broker: Client, ambient: Arc<dyn Ambient>, monitor: Arc<Monitor>) -> Self {
-        let unsaid = Arc::default();
-        monitor.listen(&unsaid);
+    /// Begins with the events in the cache, which could not be said before.
+    pub(crate) async fn open(
+        session: Arc<Session>,
+        cache: Cache,
+        ambient: Arc<dyn Ambient>,
+        monitor: Arc<Monitor>,
+    ) -> Self {
+        let outbox = Arc::default();
+        monitor.listen(&outbox);
+        let spool = Spool::open(cache, monitor.figures.clone()).await;
         Self {
-            broker,
+            session,
             ambient,
-            unsaid,
+            outbox,
+            folds: Mutex::default(),
+            spool: tokio::sync::Mutex::new(spool),
             monitor,
             speaking: tokio::sync::Mutex::default(),
             news: Notify::new(),
@@ -72,7 +73,7 @@ impl Reporter {
 
     /// Notes how a stack is doing; said if it is different from what was said before.
     pub(crate) fn status(&self, status: StackStatus) {
-        if self.unsaid().outbox.status(status) {
+        if self.outbox().status(status) {
             Point::StatusNoted.reached();
             self.news.notify_one();
         }
@@ -80,10 +81,10 @@ impl Reporter {
 
     /// Every stack is held from now on, those too that only the broker knows of.
     pub(crate) fn hold(&self, reason: String, told: Vec<StackStatus>) {
-        let mut unsaid = self.unsaid();
-        let mut is_news = unsaid.outbox.hold(Some(reason));
+        let mut outbox = self.outbox();
+        let mut is_news = outbox.hold(Some(reason));
         for status in told {
-            is_news |= unsaid.outbox.first_status(status);
+            is_news |= outbox.first_status(status);
         }
         if is_news {
             self.news.notify_one();
@@ -92,30 +93,27 @@ impl Reporter {
 
     /// Nothing is held as a whole any more.
     pub(crate) fn end_hold(&self) {
-        if self.unsaid().outbox.hold(None) {
+        if self.outbox().hold(None) {
             self.news.notify_one();
         }
     }
 
     /// Another history is followed from now on, and nothing is known yet of how stacks are doing in it.
     pub(crate) fn begin_anew(&self) {
-        self.unsaid().outbox.begin_anew();
+        self.outbox().begin_anew();
     }
 
     /// Notes the outcome of an attempt.
-    pub(crate) fn event(&self, stack: StackId, happened: Happened) {
-        let mut unsaid = self.unsaid();
-        let event = unsaid.folds.fold(stack, happened, &*self.ambient);
-        let dropped = unsaid.outbox.event(event);
-        drop(unsaid);
-        self.monitor.figures.events_dropped.inc_by(dropped);
+    pub(crate) async fn event(&self, stack: StackId, happened: Happened) {
+        let event = self.folds().fold(stack, happened, &*self.ambient);
+        self.spool.lock().await.put(event, &*self.ambient).await;
         Point::EventNoted.reached();
         self.news.notify_one();
     }
 
     /// Says every status again, because the broker may have missed some.
     pub(crate) fn say_all_again(&self) {
-        self.unsaid().outbox.forget_what_was_said();
+        self.outbox().forget_what_was_said();
         self.news.notify_one();
         self.afresh.notify_one();
     }
@@ -136,61 +134,62 @@ impl Reporter {
 
     /// Lets go of what is remembered of a stack.
     pub(crate) fn forget(&self, stack: StackId) {
-        let mut unsaid = self.unsaid();
-        unsaid.outbox.forget(stack);
-        unsaid.folds.forget(stack);
+        self.outbox().forget(stack);
+        self.folds().forget(stack);
     }
 
     /// Says everything that is unsaid.
-    pub(crate) async fn deliver(&self) -> Result<(), brokkr_client::Error> {
+    pub(crate) async fn deliver(&self) -> Result<(), Error> {
         let _turn = self.speaking.lock().await;
         if self.is_hushed() {
             return Ok(());
         }
         let pulse = self.monitor.loops.reports.begin();
+        let broker = self.session.broker()?;
         loop {
             pulse.within(LONGEST_TURN);
-            let statuses = self.unsaid().outbox.statuses();
+            let statuses = self.outbox().statuses();
             if statuses.is_empty() {
                 break;
             }
             Point::StatusSending.reached();
-            self.broker.report_status(statuses.clone()).await?;
+            broker.report_status(statuses.clone()).await?;
             Point::StatusSent.reached();
-            self.unsaid().outbox.said_statuses(&statuses);
+            self.outbox().said_statuses(&statuses);
             Point::StatusSaid.reached();
         }
         loop {
             pulse.within(LONGEST_TURN);
-            let events = self.unsaid().outbox.events();
+            let events = self.spool.lock().await.batch().await;
             if events.is_empty() {
                 return Ok(());
             }
             Point::EventSending.reached();
-            match self.broker.report_events(events.clone()).await {
+            match broker.report_events(events.clone()).await {
                 Ok(()) => {
                     Point::EventSent.reached();
-                    self.unsaid().outbox.said_events(&events);
+                    self.spool.lock().await.said(&events).await;
                     Point::EventSaid.reached();
                 }
                 // One that the broker does not take must not hold up the others.
                 Err(error) if is_about_content(&error) => {
                     tracing::warn!(%error, events = events.len(), "the broker does not take an event");
-                    self.unsaid().outbox.refused(&events);
+                    self.spool.lock().await.refused(&events).await;
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Says what is new, as soon as it is, until `shutdown`.
+    /// Says what is new, as soon as it is and there is a session, until `shutdown`.
     pub(crate) async fn run(&self, shutdown: &CancellationToken) {
+        if until(shutdown, self.session.opened()).await.is_none() {
+            return;
+        }
         let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
         while !shutdown.is_cancelled() {
-            let delivered = tokio::select! {
-                biased;
-                delivered = self.deliver() => delivered,
-                () = shutdown.cancelled() => return,
+            let Some(delivered) = until(shutdown, self.deliver()).await else {
+                return;
             };
             let pause = match delivered {
                 Ok(()) => {
@@ -208,16 +207,16 @@ impl Reporter {
                     None => self.news.notified().await,
                 }
             };
-            tokio::select! {
-                biased;
-                () = wake => {}
-                () = shutdown.cancelled() => {}
-            }
+            until(shutdown, wake).await;
         }
     }
 
-    fn unsaid(&self) -> MutexGuard<'_, Unsaid> {
-        self.unsaid.lock().unwrap_or_else(PoisonError::into_inner)
+    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn folds(&self) -> MutexGuard<'_, Folds> {
+        self.folds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,20 +3,22 @@ use std::time::Duration;
 
 use brokkr_client::Client;
 use brokkr_core::ambient::Ambient;
-use tokio::sync::{Semaphore, mpsc, watch};
+use brokkr_core::cluster_uid::ClusterUid;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::announce::Announcer;
 use crate::backoff::Backoff;
 use crate::cluster::Tenure;
+use crate::course::Course;
 use crate::facts::FactFinder;
 use crate::fetch::{Fetched, Fetcher};
 use crate::lease::Lease;
 use crate::reconcile::Reconciler;
 use crate::report::Reporter;
 use crate::requests::{Clerk, Requests};
-use crate::session;
+use crate::session::Session;
 use crate::stacks::{Supervisor, Workshop};
 use crate::watches::Watches;
 use crate::{Error, Settings};
@@ -31,7 +33,7 @@ const DOWNLOADS: usize = 8;
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Runs an agent until `shutdown`, and then until the steps in hand are done, at most ten seconds. It acts in terms: each
-/// begins with the lease and a session, as after a start, and nothing of an earlier one survives.
+/// begins with the lease, as after a start, and nothing of an earlier one survives but what lies in the cluster and the cache.
 ///
 /// # Errors
 /// Only what waiting does not cure.
@@ -81,7 +83,10 @@ pub async fn run(
 }
 
 /// What a future comes to, unless the end comes before.
-async fn until<T>(ending: &CancellationToken, future: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn until<T>(
+    ending: &CancellationToken,
+    future: impl Future<Output = T>,
+) -> Option<T> {
     tokio::select! {
         biased;
         () = ending.cancelled() => None,
@@ -120,17 +125,15 @@ impl Term {
         } = self;
         let rehearsals = Reconciler::rehearsing(cluster.clone(), &settings, ambient.clone());
         let reconciler = Reconciler::during(&tenure, cluster, &settings, ambient.clone());
-        let begin = async {
-            let broker = session::open(&broker, &reconciler.cluster, &*ambient).await;
-            prepare(&reconciler, &*ambient).await;
-            if let Some(accepted) = reconciler.records.root.accepted().await {
-                settings.monitor.accepted(accepted.revision);
-            }
-            broker
-        };
-        let Some(broker) = until(&ending, begin).await else {
+        let Some(uid) = until(&ending, prepare(&reconciler, &*ambient)).await else {
             return Ended::Over;
         };
+        if let Some(accepted) = reconciler.records.root.accepted().await {
+            settings.monitor.accepted(accepted.revision);
+        }
+        let owner = format!("{}/{}", uid.as_str(), settings.namespace);
+        let cache = settings.cache.clone().owned_by(&owner).await;
+        let session = Arc::new(Session::new(broker, uid));
         let watches = Watches::new(reconciler.cluster.clone(), ambient.clone());
         let announcer = Announcer::new(
             reconciler.cluster.clone(),
@@ -142,28 +145,33 @@ impl Term {
             watches: Arc::new(watches),
             reconciler,
             rehearsals,
-            reporter: Reporter::new(broker.clone(), ambient.clone(), settings.monitor.clone()),
-            settings,
-            broker,
+            reporter: Reporter::open(
+                session.clone(),
+                cache.clone(),
+                ambient.clone(),
+                settings.monitor.clone(),
+            )
+            .await,
+            settings: Settings { cache, ..settings },
+            session,
             ambient,
             downloads: Semaphore::new(DOWNLOADS),
         });
-        work(&workshop, &tenure, &ending).await
+        Box::pin(work(&workshop, &tenure, &ending)).await
     }
 }
 
 async fn work(workshop: &Arc<Workshop>, tenure: &Tenure, ending: &CancellationToken) -> Ended {
-    let (accepted, states) = watch::channel(None);
+    let course = Course::new(&workshop.reconciler, &workshop.settings);
     let (requests, asked) = Requests::new(workshop.ambient.clone());
     let (nudge, nudges) = mpsc::channel(1);
     let fetcher = Fetcher {
-        broker: &workshop.broker,
-        records: &workshop.reconciler.records,
+        session: &workshop.session,
+        course: &course,
         reporter: &workshop.reporter,
         requests: &requests,
         ambient: &*workshop.ambient,
         settings: &workshop.settings,
-        accepted: &accepted,
     };
     let fetch = async {
         let end = fetcher.run(ending).await;
@@ -176,7 +184,11 @@ async fn work(workshop: &Arc<Workshop>, tenure: &Tenure, ending: &CancellationTo
     let silence = CancellationToken::new();
     let work = async {
         let supervisor = Supervisor::new(workshop.clone(), ending.clone());
-        let (end, ()) = tokio::join!(fetch, supervisor.run(states, nudges));
+        let (end, _, ()) = tokio::join!(
+            fetch,
+            until(ending, course.recall()),
+            supervisor.run(course.heading(), nudges)
+        );
         silence.cancel();
         end
     };
@@ -193,16 +205,24 @@ async fn work(workshop: &Arc<Workshop>, tenure: &Tenure, ending: &CancellationTo
     if end == Fetched::Superseded {
         return Ended::Superseded;
     }
-    // What cannot be said now is said after the next start, as far as it still holds.
+    // What cannot be said now is said after the next start: events from the cache, and statuses as they are then.
     let _ = tokio::time::timeout(LAST_WORDS, workshop.reporter.deliver()).await;
     Ended::Over
 }
 
-/// Waits for the API server. Without the root record nothing may be accepted, so nothing else begins.
-async fn prepare(reconciler: &Reconciler, ambient: &dyn Ambient) {
+/// Waits for the API server. Without the root record nothing may be accepted, so nothing else begins. Answers with what
+/// identifies the cluster.
+async fn prepare(reconciler: &Reconciler, ambient: &dyn Ambient) -> ClusterUid {
     let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
-    while let Err(error) = reconciler.prepare().await {
-        tracing::warn!(%error, "the cluster cannot be used yet");
+    loop {
+        let prepared = async {
+            reconciler.prepare().await?;
+            reconciler.cluster.uid().await
+        };
+        match prepared.await {
+            Ok(uid) => return uid,
+            Err(error) => tracing::warn!(%error, "the cluster cannot be used yet"),
+        }
         sleep(backoff.next(ambient)).await;
     }
 }

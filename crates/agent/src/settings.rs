@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Environment, Monitor};
+use crate::{Cache, Environment, Monitor};
 
 /// How an agent works.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct Settings {
     pub environment: Arc<Environment>,
     /// Where it notes how it is doing.
     pub monitor: Arc<Monitor>,
+    /// What is kept to go on without the broker.
+    pub cache: Cache,
 }
 
 impl Settings {
@@ -50,6 +52,7 @@ impl Default for Settings {
             yield_to: Vec::new(),
             environment: Arc::default(),
             monitor: Arc::default(),
+            cache: Cache::in_memory(),
         }
     }
 }

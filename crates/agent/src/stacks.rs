@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use brokkr_client::Client;
 use brokkr_core::ambient::Ambient;
 use brokkr_core::window::{Held, Standing, Windows};
 use brokkr_core::wire::{TargetState, TargetWindow};
@@ -19,8 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
 use crate::announce::Announcer;
+use crate::course::Heading;
 use crate::reconcile::Reconciler;
 use crate::report::Reporter;
+use crate::session::Session;
 use crate::watches::Watches;
 use order::Order;
 use worker::Worker;
@@ -28,7 +29,7 @@ use worker::Worker;
 /// What the workers of all stacks share.
 pub(crate) struct Workshop {
     pub settings: Settings,
-    pub broker: Client,
+    pub session: Arc<Session>,
     pub reconciler: Reconciler,
     /// What only looks.
     pub rehearsals: Reconciler,
@@ -85,7 +86,7 @@ impl Supervisor {
     /// Runs until the end is announced and the steps in hand are done.
     pub(crate) async fn run(
         mut self,
-        mut accepted: watch::Receiver<Option<Arc<TargetState>>>,
+        mut heading: watch::Receiver<Heading>,
         mut nudges: mpsc::Receiver<Nudge>,
     ) {
         loop {
@@ -103,17 +104,18 @@ impl Supervisor {
                     self.ended(&ended);
                     continue;
                 }
-                Ok(()) = accepted.changed() => {}
+                Ok(()) = heading.changed() => {}
                 () = judgement => {}
                 Some(nudge) = nudges.recv() => {
                     self.nudge(nudge);
                     continue;
                 }
             }
-            let state = accepted.borrow_and_update().clone();
-            match state {
-                Some(state) => self.assign(&state),
-                None => self.rest(),
+            let current = heading.borrow_and_update().clone();
+            match current {
+                Heading::Unknown => {}
+                Heading::Follow(state) => self.assign(&state),
+                Heading::LetGo => self.rest(),
             }
         }
         let finish = async { while self.workers.join_next().await.is_some() {} };

@@ -23,6 +23,8 @@ pub enum Point {
     StateReceived,
     /// A target state follows from the accepted one, and is not on record yet.
     StateJudged,
+    /// A target state is in the cache, and not on record yet.
+    StateKept,
     /// A target state is on record.
     StateRecorded,
     /// A target state was handed on to the stacks.
@@ -31,8 +33,12 @@ pub enum Point {
     OrderTaken,
     /// A content came.
     ContentReceived,
+    /// What the state does not name any more was let go of in the cache.
+    CacheSwept,
     /// A content is as its digest says.
     ContentChecked,
+    /// A content is in the cache.
+    ContentKept,
 
     /// A content was read as objects of this cluster.
     SnapshotRead,
@@ -127,6 +133,8 @@ pub enum Point {
 
     /// A stack's status was noted.
     StatusNoted,
+    /// An event is in the cache, to be said.
+    EventKept,
     /// An event was noted.
     EventNoted,
     /// Statuses are about to be sent.
@@ -149,7 +157,7 @@ pub enum Point {
 
 impl Point {
     /// Every point, those of a verb side by side.
-    pub const ALL: [Self; 67] = [
+    pub const ALL: [Self; 71] = [
         Self::LeaseFree,
         Self::LeaseTaken,
         Self::LeaseRenewed,
@@ -159,11 +167,14 @@ impl Point {
         Self::RootRead,
         Self::StateReceived,
         Self::StateJudged,
+        Self::StateKept,
         Self::StateRecorded,
         Self::StateHandedOn,
         Self::OrderTaken,
         Self::ContentReceived,
+        Self::CacheSwept,
         Self::ContentChecked,
+        Self::ContentKept,
         Self::SnapshotRead,
         Self::PlanMade,
         Self::AdoptionsExamined,
@@ -208,6 +219,7 @@ impl Point {
         Self::RecordsDiscarded,
         Self::RemovalConfirmed,
         Self::StatusNoted,
+        Self::EventKept,
         Self::EventNoted,
         Self::StatusSending,
         Self::StatusSent,

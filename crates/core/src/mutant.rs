@@ -68,6 +68,10 @@ pub enum Mutant {
     WindowIgnored,
     /// Any 410 tells an agent that it was retired.
     AnyGoneLetsGo,
+    /// A target state is followed because it is in the cache.
+    CacheBelieved,
+    /// An agent that was told that it is retired follows its cache after its next start.
+    FarewellForgotten,
     /// A change may take away whatever it likes without a plan.
     BrokerGuardOff,
     /// A change is made whatever its plan says.

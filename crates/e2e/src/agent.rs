@@ -19,6 +19,7 @@ pub struct AgentProcess {
     kubeconfig: PathBuf,
     directory: PathBuf,
     config: Option<PathBuf>,
+    cache: Option<PathBuf>,
     lease: &'static str,
     max_qps: &'static str,
     log: String,
@@ -61,6 +62,7 @@ impl AgentProcess {
             kubeconfig: kubeconfig.to_owned(),
             directory: directory.to_owned(),
             config: None,
+            cache: None,
             process: None,
         })
     }
@@ -71,6 +73,11 @@ impl AgentProcess {
         std::fs::write(&file, rules)?;
         self.config = Some(file);
         Ok(())
+    }
+
+    /// Gives it a folder for its cache, which it has from its next start on.
+    pub fn keep_cache(&mut self) {
+        self.cache = Some(self.directory.join(format!("{}-cache", self.name)));
     }
 
     /// A second process with the same key, for the same cluster and namespace; nothing of it runs yet.
@@ -85,6 +92,7 @@ impl AgentProcess {
             kubeconfig: self.kubeconfig.clone(),
             directory: self.directory.clone(),
             config: self.config.clone(),
+            cache: self.cache.clone(),
             lease: self.lease,
             max_qps: self.max_qps,
             log: format!("{}-{log}", self.name),
@@ -140,9 +148,11 @@ impl AgentProcess {
             ["--lease", self.lease],
             ["--max-qps", self.max_qps],
         ];
-        let config = self.config.as_ref().map(|file| file.display().to_string());
-        let config = config.iter().flat_map(|file| ["--config", file.as_str()]);
-        let arguments = arguments.into_iter().flatten().chain(config);
+        let more = [("--config", &self.config), ("--cache-dir", &self.cache)];
+        let more = more.map(|(flag, path)| Some((flag, path.as_ref()?.display().to_string())));
+        let more = more.iter().flatten();
+        let more = more.flat_map(|(flag, path)| [*flag, path.as_str()]);
+        let arguments = arguments.into_iter().flatten().chain(more);
         let arguments: Vec<&str> = ["agent"].into_iter().chain(arguments).collect();
         let (log, directory) = (&self.log, &self.directory);
         self.process = Some(match fail_point {

@@ -42,7 +42,7 @@ pub use event::event;
 pub use eventually::{PATIENCE, eventually, hold};
 pub use impostor::{Impostor, Lie};
 pub use proxy::{Proxy, Route};
-pub use random::{millis_up_to, unique};
+pub use random::{below, millis_up_to, shuffle, unique};
 pub use raw::{Answer, Raw};
 pub use ready::why_not_ready;
 pub use stack::TestStack;

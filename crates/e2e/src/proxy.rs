@@ -32,6 +32,7 @@ pub struct Proxy {
 struct Seen {
     connections: AtomicU64,
     polls: AtomicU64,
+    contents: AtomicU64,
 }
 
 impl Proxy {
@@ -65,6 +66,11 @@ impl Proxy {
         self.seen.polls.load(Ordering::Relaxed)
     }
 
+    /// How many contents have been asked for through it.
+    pub fn contents(&self) -> u64 {
+        self.seen.contents.load(Ordering::Relaxed)
+    }
+
     /// How many connections have been made to it.
     pub fn attempts(&self) -> u64 {
         self.seen.connections.load(Ordering::Relaxed)
@@ -86,13 +92,13 @@ async fn accept(listener: TcpListener, routes: watch::Receiver<Route>, seen: Arc
             tokio::select! {
                 // Also at the proxy's end, when the sender is gone.
                 _ = routes.changed() => {}
-                _ = carry(client, route, &seen.polls) => {}
+                _ = carry(client, route, &seen) => {}
             }
         });
     }
 }
 
-async fn carry(mut client: TcpStream, route: Route, polls: &AtomicU64) -> std::io::Result<()> {
+async fn carry(mut client: TcpStream, route: Route, seen: &Seen) -> std::io::Result<()> {
     let (to, delay) = match route {
         Route::Through(to) => (to, Duration::ZERO),
         Route::Slowly(to, delay) => (to, delay),
@@ -105,7 +111,9 @@ async fn carry(mut client: TcpStream, route: Route, polls: &AtomicU64) -> std::i
     let (from_server, to_server) = server.split();
     let asks = |piece: &[u8]| {
         if piece.starts_with(b"GET /api/v1/agent/target-state") {
-            polls.fetch_add(1, Ordering::Relaxed);
+            seen.polls.fetch_add(1, Ordering::Relaxed);
+        } else if piece.starts_with(b"GET /api/v1/deployment-objects/") {
+            seen.contents.fetch_add(1, Ordering::Relaxed);
         }
     };
     // One end's end is the other's: a broker that was killed must look dead.

@@ -56,6 +56,7 @@ mod tests {
             epoch: ours,
             revision: 7,
             state_token: String::new(),
+            kept: None,
         };
         let older = Judgement::Older { accepted: 7 };
         let foreign = || Judgement::OtherHistory { accepted: ours };

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use brokkr_core::failpoint::Point;
+use brokkr_core::plan::Fingerprint;
 use brokkr_core::{Epoch, StackId};
 use http::Method;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -55,6 +56,9 @@ pub(crate) struct Accepted {
     pub epoch: Epoch,
     pub revision: u64,
     pub state_token: String,
+    /// By what a cache has it; none if it is not to be followed unless the broker says it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Fingerprint>,
 }
 
 /// A change of the root record.
@@ -66,6 +70,8 @@ pub(crate) enum Change {
     Strike(StackId),
     /// This target state is acted upon from now on.
     Accept(Accepted),
+    /// What was accepted is not acted upon any more.
+    LetGo,
 }
 
 impl Record {
@@ -74,6 +80,7 @@ impl Record {
             Change::Enlist(stack) => self.stacks.contains(stack),
             Change::Strike(stack) => !self.stacks.contains(stack),
             Change::Accept(accepted) => self.accepted.as_ref() == Some(accepted),
+            Change::LetGo => self.kept().is_none(),
         }
     }
 
@@ -82,7 +89,16 @@ impl Record {
             Change::Enlist(stack) => drop(self.stacks.insert(stack)),
             Change::Strike(stack) => drop(self.stacks.remove(&stack)),
             Change::Accept(accepted) => self.accepted = Some(accepted),
+            Change::LetGo => {
+                if let Some(accepted) = &mut self.accepted {
+                    accepted.kept = None;
+                }
+            }
         }
+    }
+
+    fn kept(&self) -> Option<Fingerprint> {
+        self.accepted.as_ref()?.kept
     }
 }
 

@@ -67,6 +67,7 @@ pub(crate) struct Figures {
     watches: Gauge,
     pub watch_restarts: Counter,
     pub events_dropped: Counter,
+    pub events_unsent: Gauge,
     announced: Family<Labels<1>, Counter>,
 }
 
@@ -81,6 +82,7 @@ impl Default for Figures {
             watches: Gauge::default(),
             watch_restarts: Counter::default(),
             events_dropped: Counter::default(),
+            events_unsent: Gauge::default(),
             announced: Family::default(),
         };
         for result in ANNOUNCED {
@@ -147,6 +149,11 @@ impl Figures {
             "events_dropped",
             "Events that were dropped unsent, because too many waited for the broker",
             self.events_dropped.clone(),
+        );
+        registry.register(
+            "events_unsent",
+            "Events that wait until the broker takes them",
+            self.events_unsent.clone(),
         );
         registry.register(
             "kubernetes_events",

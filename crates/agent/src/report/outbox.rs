@@ -1,36 +1,23 @@
-//! What is to be said, bounded.
+//! How stacks are doing, as far as it is to be said.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use brokkr_core::StackId;
-use brokkr_core::wire::{AgentEvent, StackStatus, Sync};
+use brokkr_core::wire::{StackStatus, Sync};
 
 use crate::monitor::Stacks;
 
-/// The most events that wait; the oldest go first, and the next one says how many went.
-const MOST_EVENTS: usize = 10_000;
-/// The most object outcomes in waiting events: a bound on memory.
-const MOST_OBJECTS: usize = 500_000;
-/// The most events in a report.
-const BATCH: usize = 100;
-/// A report ends when it has so many object outcomes, to stay far below the broker's limit.
-const OBJECTS_IN_BATCH: usize = 5_000;
 /// The most statuses in a report.
 const STATUSES: usize = 500;
 /// A report of statuses ends when it has so many bytes, since they may list what is held: a broker reads 1 MiB.
 const STATUS_BYTES: usize = 900 * 1024;
 
 #[derive(Default)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     statuses: BTreeMap<StackId, StackStatus>,
     /// Why every stack is held, if the broker's history is not the one that the agent follows.
     holds: Option<String>,
     unsaid: BTreeSet<StackId>,
-    events: VecDeque<AgentEvent>,
-    objects: usize,
-    dropped: u64,
-    /// Some event of the next batch was refused: send one at a time to find it.
-    suspects: usize,
 }
 
 impl Outbox {
@@ -111,7 +98,7 @@ impl Outbox {
     }
 
     /// How many stacks are doing how, as it is said at present.
-    pub(super) fn stacks(&self) -> Stacks {
+    pub(crate) fn stacks(&self) -> Stacks {
         let mut stacks = Stacks::new();
         for status in self.statuses.values() {
             let sync = self.holds.as_ref().map_or(status.sync, |_| Sync::Held);
@@ -119,151 +106,15 @@ impl Outbox {
         }
         stacks
     }
-
-    /// How many events wait.
-    pub(super) fn waiting(&self) -> usize {
-        self.events.len()
-    }
-
-    /// Adds an event, in place of the same one with a lower count; answers how many were dropped for it.
-    pub(super) fn event(&mut self, mut event: AgentEvent) -> u64 {
-        let before = self.dropped;
-        if let Some(waiting) = self.events.iter_mut().rev().find(|e| e.id == event.id) {
-            *waiting = event;
-            return 0;
-        }
-        self.objects += event.objects.len();
-        while self.events.len() >= MOST_EVENTS || self.objects > MOST_OBJECTS {
-            let Some(oldest) = self.events.pop_front() else {
-                break;
-            };
-            self.objects -= oldest.objects.len();
-            self.dropped += 1;
-        }
-        if self.dropped > 0 {
-            let note = format!(
-                "({} earlier events were dropped: the broker could not be reached)",
-                self.dropped
-            );
-            event.reason = Some(match event.reason {
-                Some(reason) => format!("{reason} {note}"),
-                None => note,
-            });
-        }
-        self.events.push_back(event);
-        self.dropped - before
-    }
-
-    pub(super) fn events(&self) -> Vec<AgentEvent> {
-        let most = if self.suspects > 0 { 1 } else { BATCH };
-        let mut objects = 0;
-        self.events
-            .iter()
-            .take(most)
-            .take_while(|event| {
-                let is_first = objects == 0;
-                objects += event.objects.len();
-                is_first || objects <= OBJECTS_IN_BATCH
-            })
-            .cloned()
-            .collect()
-    }
-
-    /// Takes out what was said; an event whose count grew meanwhile is said again.
-    pub(super) fn said_events(&mut self, said: &[AgentEvent]) {
-        self.suspects = self.suspects.saturating_sub(said.len());
-        self.dropped = 0;
-        self.take_out(|event| {
-            said.iter()
-                .any(|s| s.id == event.id && s.count == event.count)
-        });
-    }
-
-    /// Takes out an event that is not taken, or prepares to find it in a batch.
-    pub(super) fn refused(&mut self, batch: &[AgentEvent]) {
-        match batch {
-            [event] => {
-                self.suspects = self.suspects.saturating_sub(1);
-                self.take_out(|waiting| waiting.id == event.id);
-            }
-            _ => self.suspects = batch.len(),
-        }
-    }
-
-    fn take_out(&mut self, is_out: impl Fn(&AgentEvent) -> bool) {
-        self.events.retain(|event| !is_out(event));
-        self.objects = self.events.iter().map(|event| event.objects.len()).sum();
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use brokkr_core::ambient::{Ambient, System};
-    use brokkr_core::wire::{Action, Health, HeldLoss, LossCause, Outcome, Sync};
-    use brokkr_core::{EventId, ObjectKey};
+    use brokkr_core::ObjectKey;
+    use brokkr_core::ambient::System;
+    use brokkr_core::wire::{Health, HeldLoss, LossCause, Sync};
 
     use super::*;
-
-    fn event() -> AgentEvent {
-        AgentEvent {
-            id: EventId::generate(&System),
-            stack: StackId::generate(&System),
-            deployment_object: None,
-            sequence: None,
-            action: Action::Apply,
-            outcome: Outcome::Failed,
-            reason: None,
-            objects: Vec::new(),
-            count: 1,
-            first: System.now(),
-            last: System.now(),
-        }
-    }
-
-    #[test]
-    fn the_outbox_is_bounded_and_says_what_it_lost() {
-        let mut outbox = Outbox::default();
-        for _ in 0..MOST_EVENTS + 5 {
-            outbox.event(event());
-        }
-        assert_eq!(outbox.events.len(), MOST_EVENTS);
-        let last = outbox.events.back().and_then(|e| e.reason.clone());
-        assert!(last.is_some_and(|reason| reason.contains("5 earlier events")));
-    }
-
-    #[test]
-    fn an_event_that_grew_while_it_was_said_is_said_again() {
-        let mut outbox = Outbox::default();
-        let first = event();
-        outbox.event(first.clone());
-        let said = outbox.events();
-        outbox.event(AgentEvent { count: 2, ..first });
-        outbox.said_events(&said);
-        assert_eq!(outbox.events().first().map(|e| e.count), Some(2));
-        outbox.said_events(&outbox.events());
-        assert!(outbox.events().is_empty());
-    }
-
-    #[test]
-    fn one_event_that_is_not_taken_holds_up_no_other() {
-        let mut outbox = Outbox::default();
-        let (good, bad, other) = (event(), event(), event());
-        for event in [&good, &bad, &other] {
-            outbox.event(event.clone());
-        }
-        let mut taken = Vec::new();
-        while let batch = outbox.events()
-            && !batch.is_empty()
-        {
-            if batch.iter().any(|e| e.id == bad.id) {
-                outbox.refused(&batch);
-            } else {
-                taken.extend(batch.iter().map(|e| e.id));
-                outbox.said_events(&batch);
-            }
-        }
-        assert_eq!(taken, [good.id, other.id]);
-    }
 
     fn status() -> StackStatus {
         StackStatus {

@@ -27,7 +27,7 @@ use crate::cluster::MissingKind;
 use crate::inventory::Touch;
 use crate::reconcile::{Attempt, Ending, Stack};
 use crate::watches::Inbox;
-use content::Content;
+use content::content;
 use repairs::Repairs;
 use tell::Story;
 
@@ -45,7 +45,6 @@ pub(super) struct Worker {
     orders: watch::Receiver<Order>,
     workshop: Arc<Workshop>,
     shutdown: CancellationToken,
-    content: Content,
     story: Story,
     /// What changed in attempts that only had to wait.
     changes: Vec<ObjectOutcome>,
@@ -95,7 +94,6 @@ impl Worker {
             stack: Stack::new(stack).under(brake),
             orders,
             shutdown,
-            content: Content::default(),
             story: Story::new(stack),
             changes: Vec::new(),
             retry: Backoff::new(FIRST_RETRY, workshop.settings.retry_cap),
@@ -157,7 +155,7 @@ impl Worker {
     }
 
     async fn attempt(&mut self, entry: &TargetStack) -> Attempt {
-        match self.content.of(entry, &self.workshop).await {
+        match content(entry, &self.workshop).await {
             Ok(text) => {
                 let reconciler = &self.workshop.reconciler;
                 reconciler.apply(&mut self.stack, entry, &text).await
@@ -177,7 +175,7 @@ impl Worker {
         }
         self.follow_holdings().await;
         let look = self.next_look().await;
-        self.tell_apply(entry, &attempt);
+        self.tell_apply(entry, &attempt).await;
         self.story.heed(&attempt);
         let (sync, reason) = tell::said(&attempt.ending, Sync::Synced, Sync::Applying);
         self.say(Some(entry.sequence), sync, reason);
@@ -255,7 +253,7 @@ impl Worker {
     }
 
     async fn hold(&mut self, entry: &TargetStack, reason: String) {
-        self.tell_held(entry, &reason);
+        self.tell_held(entry, &reason).await;
         self.say(Some(entry.sequence), Sync::Held, Some(reason));
         self.wait_for_order().await;
     }

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use brokkr_agent::Cache;
 use tokio::time::Instant;
 
 use super::api::{Answer, Ask};
@@ -130,6 +131,12 @@ impl World {
             });
             self.copies.lease = None;
         }
+    }
+
+    /// The disk of the machine on which a copy runs: two run on one after the other, so that the next one finds an old one.
+    pub fn disk_of(&self, life: u64) -> Cache {
+        let is_second = life / 2 % 2 == 1;
+        self.disks[usize::from(is_second)].clone()
     }
 
     /// Stops a copy at times, for as long as it happens to be.

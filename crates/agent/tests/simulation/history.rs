@@ -25,6 +25,8 @@ pub struct Tale {
     pub rivals: u64,
     pub stops: u64,
     pub farewells: u64,
+    /// How often something was written on the word of a cache.
+    pub recalls: u64,
     /// Every line of what happened.
     pub log: Vec<String>,
 }
@@ -57,6 +59,7 @@ pub fn play(seed: u64, client: &Client, plot: Plot) -> Result<Tale, String> {
                 with_fixed_fields,
             } => stage.cut_short(points, then, with_fixed_fields).await,
             Plot::Day(mood) => stage.day(mood).await,
+            Plot::Away(before) => stage.away(before).await,
             Plot::Forgotten => stage.forgotten().await,
         };
         let mut world = stage.shared.world();
@@ -71,6 +74,7 @@ pub fn play(seed: u64, client: &Client, plot: Plot) -> Result<Tale, String> {
                 rivals: world.copies.rivals,
                 stops: world.copies.stops,
                 farewells: world.witness.farewells,
+                recalls: world.witness.recalls,
                 log,
             }),
             Err(law) => Err(format!("seed {seed}, {plot:?}: {law}\n{}", log.join("\n"))),
@@ -139,18 +143,20 @@ impl Stage {
         Ok(())
     }
 
-    /// The agent begins a life with nothing but what is in the cluster.
+    /// The agent begins a life with nothing but what is in the cluster and on the disk of its machine.
     pub fn begin(&self) -> Agent {
-        let (life, wait, lease) = {
+        let (life, wait, lease, cache) = {
             let mut world = self.shared.world();
             let life = world.copies.begins();
             world.note(format!("copy {life} of the agent begins"));
             let wait = if world.random.bool() { 50 } else { 0 };
-            (life, wait, world.lease)
+            let cache = world.disk_of(life);
+            (life, wait, world.lease, cache)
         };
         let settings = Settings {
             wait: Duration::from_secs(wait),
             lease,
+            cache,
             ..Settings::default()
         };
         let way = ToBroker {

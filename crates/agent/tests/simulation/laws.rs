@@ -48,6 +48,11 @@ pub struct Witness {
     pub farewells: u64,
     pub stillness: Stillness,
     pub farewell: Farewell,
+    /// Whether the broker has said a state in the present life, and what was done before it had.
+    pub has_heard: bool,
+    pub recalls: u64,
+    /// Whether the record says that a cache may be followed.
+    may_recall: bool,
 }
 
 impl Witness {
@@ -67,6 +72,7 @@ impl Witness {
         self.lost.clear();
         self.stillness.begin_life();
         self.farewell = Farewell::default();
+        self.has_heard = false;
         self.named_at_most = self.named.values().sum();
     }
 
@@ -110,6 +116,7 @@ impl World {
                 continue;
             }
             self.witness.writes += 1;
+            self.witness_recall(&place, &object);
             self.witness_stillness(&place, &object);
             self.witness_content(&place, &object);
             match deed {
@@ -121,6 +128,19 @@ impl World {
                 }
                 Deed::Deleted(_, before) => self.witness_deletion(&place, &before),
             }
+        }
+    }
+
+    /// Before the broker has said anything, only what is on record as good for it is followed.
+    fn witness_recall(&mut self, place: &Place, object: &Object) {
+        if self.witness.has_heard || maker(object).is_none() {
+            return;
+        }
+        self.witness.recalls += 1;
+        if !self.witness.may_recall {
+            self.violated(format!(
+                "{place:?} was touched on the word of a cache that is not to be followed"
+            ));
         }
     }
 
@@ -270,6 +290,7 @@ impl World {
             .unwrap_or_default();
         let record: Value = serde_json::from_str(text).unwrap_or_default();
         let accepted = &record["accepted"];
+        self.witness.may_recall = accepted["kept"].is_string();
         let (Some(epoch), Some(token)) =
             (accepted["epoch"].as_str(), accepted["state_token"].as_str())
         else {

@@ -58,9 +58,9 @@ fn no_history_breaks_a_law() {
     let (writes, deletions, deaths) = (sum(|t| t.writes), sum(|t| t.deletions), sum(|t| t.deaths));
     let (rivals, stops) = (sum(|t| t.rivals), sum(|t| t.stops));
     let (adoptions, holds) = (sum(|t| t.adoptions), sum(|t| t.holds));
-    let farewells = sum(|t| t.farewells);
+    let (farewells, recalls) = (sum(|t| t.farewells), sum(|t| t.recalls));
     println!(
-        "{writes} writes, {deletions} deletions, {adoptions} adoptions, {deaths} deaths, {holds} losses held, {rivals} second copies, {stops} copies stopped for a while, {farewells} farewells"
+        "{writes} writes, {deletions} deletions, {adoptions} adoptions, {deaths} deaths, {holds} losses held, {rivals} second copies, {stops} copies stopped for a while, {farewells} farewells, {recalls} writes on the word of a cache"
     );
     let broken: Vec<_> = all.iter().flat_map(|telling| &telling.broken).collect();
     let laws: Vec<_> = broken
@@ -77,7 +77,8 @@ fn no_history_breaks_a_law() {
         && 10 * holds > played
         && rivals > played / 2
         && stops > played / 2
-        && 100 * farewells > played;
+        && 100 * farewells > played
+        && 50 * recalls > played;
     assert!(played < 100 || is_eventful, "too little happened");
 }
 
@@ -92,6 +93,7 @@ struct Telling {
     rivals: u64,
     stops: u64,
     farewells: u64,
+    recalls: u64,
     broken: Vec<String>,
 }
 
@@ -109,6 +111,7 @@ impl Telling {
                     telling.rivals += tale.rivals;
                     telling.stops += tale.stops;
                     telling.farewells += tale.farewells;
+                    telling.recalls += tale.recalls;
                 }
                 Err(story) => telling.broken.push(story),
             }
@@ -146,6 +149,20 @@ fn a_day_without_the_right_answer_deletes_nothing() {
         let tale = play(1, &client, Plot::Day(mood)).unwrap_or_else(|story| panic!("{story}"));
         assert!(tale.writes > 0, "{mood:?}: nothing was there");
         assert_eq!(tale.deletions, 0, "{mood:?}");
+    }
+}
+
+#[test]
+fn an_agent_without_a_broker_goes_on_from_its_cache() {
+    let client = client();
+    let tell = |seed, before| {
+        play(seed, &client, Plot::Away(before)).unwrap_or_else(|story| panic!("{story}"))
+    };
+    let repaired = (0..10).filter(|seed| tell(*seed, Mood::Well).recalls > 0);
+    let repaired = repaired.count();
+    assert!(repaired > 5, "only {repaired} of 10 repaired anything");
+    for seed in 0..10 {
+        assert_eq!(tell(seed, Mood::Retired).recalls, 0, "seed {seed}");
     }
 }
 

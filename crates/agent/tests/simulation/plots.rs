@@ -22,6 +22,8 @@ pub enum Plot {
     },
     /// For a day, something else answers in the broker's place.
     Day(Mood),
+    /// The broker says this for a while, and then nothing any more, while strangers meddle.
+    Away(Mood),
     /// A removal is confirmed, and the broker is put back to before it.
     Forgotten,
 }
@@ -37,6 +39,7 @@ pub enum Then {
 const ACTS: usize = 25;
 /// An update takes less.
 const UPDATE: Duration = Duration::from_mins(2);
+const WHILE: Duration = Duration::from_mins(5);
 const DAY: Duration = Duration::from_hours(24);
 
 impl Stage {
@@ -123,6 +126,37 @@ impl Stage {
             self.is_lawful()?;
             self.shared.world().copies.dies(agent.life);
             agent = self.begin();
+        }
+        self.come_to_rest().await?;
+        drop(agent);
+        Ok(())
+    }
+
+    /// Without a broker the agent goes on from its cache, however often it starts anew, and repairs what strangers do; unless
+    /// it was told before that it is no more.
+    pub async fn away(&self, before: Mood) -> Result<(), String> {
+        {
+            let mut world = self.shared.world();
+            world.weather = Weather::default();
+            world.publish_to(0, &*self.shared.ambient);
+        }
+        // The first one runs on a machine of its own.
+        drop(self.begin());
+        let mut agent = self.begin();
+        self.come_to_rest().await?;
+        for mood in [before, Mood::Unreachable] {
+            self.shared.world().broker.mood = mood;
+            self.shared.news.notify_waiters();
+            sleep(WHILE).await;
+        }
+        for _ in 0..3 {
+            for _ in 0..5 {
+                self.shared.world().disturb();
+            }
+            self.shared.world().copies.dies(agent.life);
+            agent = self.begin();
+            sleep(WHILE).await;
+            self.is_lawful()?;
         }
         self.come_to_rest().await?;
         drop(agent);

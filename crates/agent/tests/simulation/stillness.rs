@@ -135,6 +135,7 @@ impl World {
                 }
             }
             (false, 200 | 304) => {
+                self.witness.has_heard = true;
                 let knows_itself = farewell.knows_itself;
                 *farewell = Farewell {
                     knows_itself,

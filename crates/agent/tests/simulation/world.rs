@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use brokkr_agent::Cache;
 use brokkr_core::ambient::Ambient;
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
@@ -36,6 +37,8 @@ pub struct World {
     pub witness: Witness,
     /// The copies of the agent; requests of those that are dead go nowhere.
     pub copies: Copies,
+    /// The disks of the machines on which copies run.
+    pub disks: [Cache; 2],
     /// How long the agent's lease lasts.
     pub lease: Duration,
     /// After so many more points at which it might, the agent dies.
@@ -118,6 +121,7 @@ impl Shared {
             weather: Weather::any(&mut random),
             witness: Witness::default(),
             copies: Copies::default(),
+            disks: [Cache::in_memory(), Cache::in_memory()],
             lease: Duration::from_secs([9, 30, 90][random.usize(0..3)]),
             points_to_live: None,
             is_attended: true,

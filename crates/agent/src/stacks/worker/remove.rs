@@ -23,7 +23,7 @@ impl Worker {
             let attempt = attempt.after(std::mem::take(&mut self.changes));
             self.announce(&removal.name, Action::Remove, &attempt);
             if told.as_ref() != Some(&Ending::Done) && !self.story.has_told_hold(&attempt) {
-                self.tell(Action::Remove, None, &attempt, None);
+                self.tell(Action::Remove, None, &attempt, None).await;
                 told = Some(attempt.ending.clone());
             }
             self.story.heed(&attempt);
@@ -64,7 +64,8 @@ impl Worker {
             revision: removal.revision,
         };
         // One that came too late says so, and there will be another order.
-        workshop.broker.confirm_removals(vec![confirmation]).await?;
+        let broker = workshop.session.broker()?;
+        broker.confirm_removals(vec![confirmation]).await?;
         Point::RemovalConfirmed.reached();
         Ok(())
     }

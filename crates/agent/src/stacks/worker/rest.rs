@@ -1,6 +1,7 @@
 use brokkr_core::wire::{Paused, Sync, TargetStack};
 use tokio::time::Instant;
 
+use super::content::content;
 use super::{Pause, Worker};
 use crate::Error;
 
@@ -42,7 +43,7 @@ impl Worker {
     }
 
     pub(super) async fn compare(&mut self, entry: &TargetStack) -> Result<String, Error> {
-        let text = self.content.of(entry, &self.workshop).await?;
+        let text = content(entry, &self.workshop).await?;
         let reconciler = &self.workshop.reconciler;
         reconciler.compare(&mut self.stack, entry, &text).await
     }

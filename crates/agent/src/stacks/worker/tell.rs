@@ -93,7 +93,7 @@ pub(super) fn said(ending: &Ending, done: Sync, waiting: Sync) -> (Sync, Option<
 impl Worker {
     /// An event tells of every failure, of the first success with a deployment object, and of every change;
     /// not of finding once more that all is well.
-    pub(super) fn tell_apply(&mut self, entry: &TargetStack, attempt: &Attempt) {
+    pub(super) async fn tell_apply(&mut self, entry: &TargetStack, attempt: &Attempt) {
         let is_untold = |first: &FirstSuccess| self.story.told != Some(first.event);
         let known = match attempt.success {
             Some(Success::Now(first)) => Some(first),
@@ -109,10 +109,10 @@ impl Worker {
             return;
         }
         self.story.told = known.map(|first| first.event).or(self.story.told);
-        self.tell(Action::Apply, Some(entry), attempt, known);
+        self.tell(Action::Apply, Some(entry), attempt, known).await;
     }
 
-    pub(super) fn tell(
+    pub(super) async fn tell(
         &mut self,
         action: Action,
         entry: Option<&TargetStack>,
@@ -146,11 +146,11 @@ impl Worker {
             objects: attempt.objects.clone(),
             known,
         };
-        self.workshop.reporter.event(stack, happened);
+        self.workshop.reporter.event(stack, happened).await;
     }
 
-    pub(super) fn tell_held(&mut self, entry: &TargetStack, reason: &str) {
+    pub(super) async fn tell_held(&mut self, entry: &TargetStack, reason: &str) {
         let attempt = Attempt::done(Vec::new()).held(reason);
-        self.tell(Action::Apply, Some(entry), &attempt, None);
+        self.tell(Action::Apply, Some(entry), &attempt, None).await;
     }
 }

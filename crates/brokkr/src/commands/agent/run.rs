@@ -3,11 +3,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use brokkr_agent::{Environment, Settings};
+use brokkr_agent::{Cache, Environment, Settings};
 use brokkr_client::Client;
 use brokkr_core::ambient::System;
 use brokkr_core::pak::Role;
 use clap::Args;
+
+use tokio::time::timeout;
 
 use crate::connection::{Trust, given_key, plain_http};
 use crate::duration;
@@ -15,6 +17,9 @@ use crate::key_file;
 use crate::lifecycle::Lifecycle;
 use crate::logging::Logging;
 use crate::monitoring::Monitoring;
+
+/// How long a start waits for a broker that does not answer.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What an agent needs to run.
 #[derive(Args)]
@@ -95,6 +100,12 @@ pub struct Run {
     #[arg(long, env = "BROKKR_AGENT_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
+    /// A folder of this agent's own, made if missing, for what it needs to go on without the broker after a restart: what
+    /// it was told last, with the manifests, and the events that it could not tell yet. Left out, all of that ends
+    /// with the process
+    #[arg(long, env = "BROKKR_CACHE_DIR", value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+
     #[command(flatten)]
     monitoring: Monitoring,
     #[command(flatten)]
@@ -107,6 +118,10 @@ impl Run {
         let environment = match &self.config {
             Some(file) => Environment::read(file)?,
             None => Environment::default(),
+        };
+        let cache = match &self.cache_dir {
+            Some(folder) => Cache::in_folder(folder)?,
+            None => Cache::in_memory(),
         };
         // `clap` asks for it, except where a subcommand is given.
         let broker = self.broker.unwrap_or_default();
@@ -131,6 +146,7 @@ impl Run {
             max_in_flight: self.max_in_flight,
             max_qps: self.max_qps,
             environment: Arc::new(environment),
+            cache,
             ..Settings::default()
         };
         let mut lifecycle = Lifecycle::new()?;
@@ -160,8 +176,8 @@ fn lease(text: &str) -> Result<Duration, String> {
 /// An admin's key would be refused for ever: better said at once. A broker that is away says
 /// nothing about the key, and the agent starts without it.
 async fn refuse_foreign_role(client: &Client) -> anyhow::Result<()> {
-    match client.me().await {
-        Ok(me) if me.role != Role::Agent => bail!(
+    match timeout(LOOK, client.me()).await {
+        Ok(Ok(me)) if me.role != Role::Agent => bail!(
             "this is the key of {} {} — make one with `brokkr agent create`",
             if me.role == Role::Admin { "an" } else { "a" },
             me.role
