@@ -8,10 +8,10 @@ use brokkr_core::mutant::Mutant;
 use brokkr_core::wire::TargetState;
 use tokio::sync::watch;
 
-use crate::{Error, Monitor, Settings};
 use crate::cache::Cache;
 use crate::inventory::{Accepted, Change, Records};
 use crate::reconcile::Reconciler;
+use crate::{Error, Monitor, Settings};
 
 /// What the cache says may be withdrawn by now, so the broker is listened to first, for so long.
 const HEAD_START: Duration = Duration::from_secs(5);

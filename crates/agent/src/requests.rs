@@ -115,7 +115,9 @@ impl Clerk {
     /// Answers a request, unless nobody waits for it any more.
     async fn carry_out(&self, id: RequestId) {
         let ambient = &*self.workshop.ambient;
-        let broker = &self.workshop.broker;
+        let Ok(broker) = self.workshop.session.broker() else {
+            return; // Only a poll of the session tells of requests.
+        };
         let task = patiently(ambient, || broker.request_task(id)).await;
         let answered = match task {
             Ok(task) => {

@@ -30,7 +30,9 @@ fn entry(text: &str) -> TargetStack {
         approved_losses: Vec::new(),
         released: Vec::new(),
         adopt: Adopt::Never,
+        drift: brokkr_core::wire::Drift::Repair,
         paused: false,
+        ignores_windows: false,
     }
 }
 
@@ -43,6 +45,8 @@ fn state(revision: u64, stacks: Vec<TargetStack>) -> TargetState {
         agent: TargetAgent::default(),
         stacks,
         removals: Vec::new(),
+        windowed_removals: Vec::new(),
+        requests: Vec::new(),
     }
 }
 

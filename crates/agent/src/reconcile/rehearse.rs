@@ -28,7 +28,7 @@ impl Reconciler {
     pub async fn rehearse(&self, entry: &TargetStack, text: &Arc<str>) -> Result<LivePlan, Error> {
         self.records.look().await?;
         let inventory = self.records.open(entry.stack).await?;
-        let snapshot = match self.read(entry, text).await? {
+        let snapshot = match self.read(&self.cluster, entry, text).await? {
             Ok(snapshot) => snapshot,
             Err(unfit) => {
                 let refused = unfit.objects.into_iter();

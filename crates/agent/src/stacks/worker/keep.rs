@@ -2,7 +2,7 @@ use brokkr_core::window::Held;
 use brokkr_core::wire::{Action, Sync, TargetStack};
 use tokio::time::Instant;
 
-use super::content::Content;
+use super::content::content;
 use super::{Pause, Worker};
 use crate::Error;
 use crate::reconcile::{Attempt, Ending};
@@ -12,7 +12,6 @@ impl Worker {
     /// newest version was applied before, nothing waits.
     pub(super) async fn keep(&mut self, entry: &TargetStack, held: &Held) {
         let why = held.to_string();
-        let mut content = Content::default();
         loop {
             let reconciler = &self.workshop.reconciler;
             let attempt = match reconciler.applied(&mut self.stack, entry).await {
@@ -20,10 +19,10 @@ impl Worker {
                     return self.follow(entry).await;
                 }
                 Ok(Some(applied)) => {
-                    let attempt = self.repair(&applied, &mut content).await;
+                    let attempt = self.repair(&applied).await;
                     self.count(Action::Apply, &attempt);
                     self.announce(&applied.name, Action::Apply, &attempt);
-                    self.tell_apply(&applied, &attempt);
+                    self.tell_apply(&applied, &attempt).await;
                     attempt
                 }
                 Ok(None) => Attempt::done(Vec::new()),
@@ -36,8 +35,8 @@ impl Worker {
         }
     }
 
-    async fn repair(&mut self, applied: &TargetStack, content: &mut Content) -> Attempt {
-        match content.of(applied, &self.workshop).await {
+    async fn repair(&mut self, applied: &TargetStack) -> Attempt {
+        match content(applied, &self.workshop).await {
             Ok(text) => {
                 let reconciler = &self.workshop.reconciler;
                 reconciler.repair(&mut self.stack, applied, &text).await
