@@ -125,9 +125,10 @@ impl Reconciler {
             Err(error) if error.is_conflict() => return Ok(moved()),
             Err(error @ Error::Refused(_)) => {
                 let refused = apply::refused(judge, step, &step.verdict, &error);
-                let action = match refused.may_be_remade {
-                    true => PlannedAction::Recreate,
-                    false => PlannedAction::Refuse,
+                let action = if refused.may_be_remade {
+                    PlannedAction::Recreate
+                } else {
+                    PlannedAction::Refuse
                 };
                 return Ok(Some(told(refused.outcome, action)));
             }
