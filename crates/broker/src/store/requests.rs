@@ -91,6 +91,12 @@ impl TryFrom<Row> for AgentRequest {
 }
 
 #[derive(sqlx::FromRow)]
+struct TaskRow {
+    task: Option<Vec<u8>>,
+    content: Option<Vec<u8>>,
+}
+
+#[derive(sqlx::FromRow)]
 struct OpenRow {
     id: Uuid,
     agent_id: Uuid,
@@ -163,7 +169,7 @@ pub(crate) async fn task(
     now: Timestamp,
     tx: &mut Tx,
 ) -> Result<(RequestTask, Option<Vec<u8>>)> {
-    let row: Option<(Option<Vec<u8>>, Option<Vec<u8>>)> = on!(tx, |c| sqlx::query_as(
+    let row: Option<TaskRow> = on!(tx, |c| sqlx::query_as(
         "select task, content from requests where id = $1 and agent_id = $2 and expires_at > $3"
     )
     .bind(id.uuid())
@@ -171,7 +177,7 @@ pub(crate) async fn task(
     .bind(now.to_sqlx())
     .fetch_optional(c)
     .await)?;
-    let (task, content) = row.ok_or_else(missing)?;
+    let TaskRow { task, content } = row.ok_or_else(missing)?;
     Ok((Packed::read(&task.ok_or_else(missing)?)?, content))
 }
 
