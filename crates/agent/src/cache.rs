@@ -12,7 +12,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -129,7 +129,7 @@ impl Cache {
 
     fn warn(&self, error: &io::Error, what: &str) {
         let folder = self.folder.as_ref().map(|folder| folder.path().to_owned());
-        let folder = folder.unwrap_or_else(PathBuf::new);
+        let folder = folder.unwrap_or_default();
         tracing::warn!(%error, folder = %folder.display(), "the cache folder: {what}");
     }
 

@@ -25,7 +25,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 pub enum Command {
     Broker(broker::Broker),
-    Agent(agent::Agent),
+    Agent(Box<agent::Agent>),
     Dev(dev::Dev),
     Login(login::Login),
     Context(context::Context),
