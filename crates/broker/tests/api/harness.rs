@@ -174,7 +174,10 @@ impl Database {
             database: self.url.clone(),
             admin_key_file: self.folder.path().join("admin.key"),
             listener: ListenerSettings::default(),
-            limits: LimitSettings::default(),
+            limits: LimitSettings {
+                trusted_proxies: vec!["127.0.0.1/32".parse().expect("a network")],
+                ..LimitSettings::default()
+            },
         };
         let broker = Broker::open(&settings, ambient)
             .await

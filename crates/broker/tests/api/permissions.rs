@@ -1,5 +1,7 @@
 //! The rights table, proved over the OpenAPI document: who is let in, and whose rows exist for them.
 
+use std::sync::atomic::{AtomicU16, Ordering};
+
 use brokkr_core::ambient::System;
 use brokkr_core::pak::{Pak, Role};
 use brokkr_core::wire::Ask;
@@ -292,6 +294,8 @@ enum Whose {
 struct Tenants {
     scene: Scene,
     keys: [(Role, Pak); 3],
+    /// How often was asked, each time from another address: an address may send only so many bad keys.
+    asked: AtomicU16,
     foreign: Vec<(&'static str, String)>,
 }
 
@@ -333,6 +337,7 @@ impl Tenants {
         Self {
             scene,
             keys,
+            asked: AtomicU16::new(0),
             foreign,
         }
     }
@@ -352,9 +357,11 @@ impl Tenants {
 
     async fn send(&self, key: Option<&Pak>, method: &Method, path: &str, body: &str) -> Response {
         let url = format!("{}/api/v1{path}", self.scene.broker.server);
+        let [high, low] = self.asked.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let mut request = reqwest::Client::new()
             .request(method.clone(), url)
             .header("content-type", "application/json")
+            .header("x-forwarded-for", format!("10.0.{high}.{low}"))
             .body(body.to_owned());
         if let Some(key) = key {
             request = request.bearer_auth(key.expose());
