@@ -18,7 +18,7 @@ OFTEN = 0.7
 
 
 SPARES = (f"spare-{number}" for number in range(sys.maxsize))
-ENDED = ("stack", "agent", "generator", "key", "target")
+ENDED = ("stack", "agent", "generator", "key", "target", "window")
 
 
 def spare(kind):
@@ -31,6 +31,9 @@ def spare(kind):
     if kind == "generator":
         body = {"name": name, "scope": "all_agents"}
         return BROKER.ask("POST", "/generators", body)["generator"]["id"]
+    if kind == "window":
+        times = {"rule": "deny", "cron": "0 2 * * *", "minutes": 60, "zone": "UTC"}
+        return BROKER.ask("POST", "/windows", {"name": name, "agent": "far", **times})["id"]
     if kind == "key":
         # Of an agent of its own, too: nobody may have many.
         body = {"for": {"agent": spare("agent")}, "name": name}

@@ -60,6 +60,8 @@ def set_stage(broker):
     broker.ask("GET", "/agent/target-state", key=edge["pak"])
     broker.ask("POST", "/agent/events", {"events": [event]}, edge["pak"])
     broker.ask("PUT", "/agent/status", {"stacks": [status]}, edge["pak"])
+    times = {"rule": "deny", "cron": "0 2 * * *", "minutes": 60, "zone": "UTC"}
+    window = broker.ask("POST", "/windows", {"name": "nightly", "agent": "far", **times})["id"]
     keys = [key["id"] for key in broker.ask("GET", "/keys")["items"]]
     return {
         "agent_key": edge["pak"],
@@ -69,6 +71,7 @@ def set_stage(broker):
             "generator": ["ci", ci["id"]],
             "key": keys,
             "target": targets,
+            "window": ["nightly", window],
             "id": snapshots,
             "epoch": ["019f0000-0000-7000-8000-000000000002"],
             # No agent is there to be asked: sixteen questions would be the end of it.
