@@ -1,11 +1,11 @@
 use std::collections::BTreeSet;
 use std::io::Read as _;
 
-use brokkr_core::Digest;
 use brokkr_core::failpoint::Point;
 use brokkr_core::mutant::Mutant;
 use brokkr_core::plan::Fingerprint;
 use brokkr_core::wire::{FEATURES, TargetStack, TargetState};
+use brokkr_core::{Digest, StackId};
 use serde::{Deserialize, Serialize};
 
 use super::Cache;
@@ -67,39 +67,56 @@ impl Cache {
         None
     }
 
-    /// Lets everything go that is not of this target state.
+    /// Lets the other target states go, and the contents of stacks that this one does not name.
     pub(crate) async fn keep_only(&self, fingerprint: Fingerprint, state: &TargetState) {
-        let contents = state.stacks.iter().map(|entry| content_name(entry.digest));
-        let wanted = contents.chain([state_name(fingerprint)]).collect();
-        self.sweep(&wanted).await;
+        let wanted = state_name(fingerprint);
+        self.sweep(STATE, |name| name == wanted).await;
+        let stacks = state.stacks.iter().map(|entry| entry.stack);
+        let stacks: BTreeSet<_> = stacks.collect();
+        self.sweep(CONTENT, |name| {
+            stack_of(name).is_some_and(|stack| stacks.contains(&stack))
+        })
+        .await;
+        Point::CacheSwept.reached();
     }
 
     /// Lets every target state and all contents go.
     pub(crate) async fn forget(&self) {
-        self.sweep(&BTreeSet::new()).await;
+        for prefix in [STATE, CONTENT] {
+            self.sweep(prefix, |_| false).await;
+        }
     }
 
-    async fn sweep(&self, wanted: &BTreeSet<String>) {
-        for prefix in [STATE, CONTENT] {
-            for name in self.names(prefix).await.difference(wanted) {
-                self.remove(name).await;
+    /// Lets the contents of a stack go, but for these.
+    pub(crate) async fn keep_contents(&self, stack: StackId, wanted: &[Digest]) {
+        let wanted: Vec<_> = wanted
+            .iter()
+            .map(|digest| content_name(stack, *digest))
+            .collect();
+        self.sweep(&contents_of(stack), |name| wanted.iter().any(|w| w == name))
+            .await;
+    }
+
+    async fn sweep(&self, prefix: &str, is_wanted: impl Fn(&str) -> bool) {
+        for name in self.names(prefix).await {
+            if !is_wanted(&name) {
+                self.remove(&name).await;
             }
         }
-        Point::CacheSwept.reached();
     }
 
     /// Keeps the content of an entry.
     pub(crate) async fn keep_content(&self, entry: &TargetStack, text: &str) -> Result<(), Error> {
         let compressed = zstd::encode_all(text.as_bytes(), 0).map_err(unreadable)?;
-        self.write(&content_name(entry.digest), compressed.into())
-            .await;
+        let name = content_name(entry.stack, entry.digest);
+        self.write(&name, compressed.into()).await;
         Point::ContentKept.reached();
         Ok(())
     }
 
     /// The content of an entry, if it is here and as its digest says.
     pub(crate) async fn content(&self, entry: &TargetStack) -> Option<String> {
-        let name = content_name(entry.digest);
+        let name = content_name(entry.stack, entry.digest);
         let compressed = self.read(&name).await?;
         let text = decompressed(&compressed);
         let text = text
@@ -122,8 +139,17 @@ pub(super) fn state_name(fingerprint: Fingerprint) -> String {
     format!("{STATE}{fingerprint}")
 }
 
-pub(super) fn content_name(digest: Digest) -> String {
-    format!("{CONTENT}{digest}").replace(':', "-")
+pub(super) fn content_name(stack: StackId, digest: Digest) -> String {
+    format!("{}{digest}", contents_of(stack)).replace(':', "-")
+}
+
+fn contents_of(stack: StackId) -> String {
+    format!("{CONTENT}{stack}-")
+}
+
+fn stack_of(content: &str) -> Option<StackId> {
+    let (stack, _) = content.strip_prefix(CONTENT)?.split_once("-sha256-")?;
+    stack.parse().ok()
 }
 
 fn unreadable(error: impl std::fmt::Display) -> Error {

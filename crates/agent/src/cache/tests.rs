@@ -101,7 +101,7 @@ async fn what_is_damaged_anywhere_is_ignored() {
     let state = state(7, vec![entry.clone()]);
     let kept = cache.keep_state(&state).await.expect("JSON");
     cache.keep_content(&entry, TEXT).await.expect("zstd");
-    for name in [state_name(kept), content_name(entry.digest)] {
+    for name in [state_name(kept), content_name(entry.stack, entry.digest)] {
         let file = place.path().join("cache").join(&name);
         let whole = fs::read(&file).expect("a file");
         for at in 0..whole.len() {
@@ -163,6 +163,32 @@ async fn what_is_not_named_any_more_is_let_go() {
     assert!(cache.names("").await.is_empty());
 }
 
+/// What runs is kept while a newer version waits.
+#[tokio::test]
+async fn of_a_stack_only_what_is_asked_for_is_kept() {
+    let (_place, cache) = folder();
+    let beside = entry(TEXT);
+    let texts = ["1", "2", "3"];
+    let versions = texts.map(|text| TargetStack {
+        stack: beside.stack,
+        ..entry(text)
+    });
+    let other = entry("1");
+    for (version, text) in versions.iter().zip(texts).chain([(&other, "1")]) {
+        cache.keep_content(version, text).await.expect("zstd");
+    }
+    let state = state(8, vec![versions[2].clone(), other.clone()]);
+    let kept = cache.keep_state(&state).await.expect("JSON");
+    cache.keep_only(kept, &state).await;
+    let wanted = [versions[0].digest, versions[2].digest];
+    cache.keep_contents(beside.stack, &wanted).await;
+    let mut found = Vec::new();
+    for version in versions.iter().chain([&other]) {
+        found.push(cache.content(version).await.is_some());
+    }
+    assert_eq!(found, [true, false, true, true]);
+}
+
 #[tokio::test]
 async fn a_folder_of_somebody_else_is_left_alone() {
     let (place, cache) = folder();
@@ -181,8 +207,9 @@ async fn what_the_folder_does_not_take_is_kept_in_memory() {
     let folder = place.path().join("cache");
     fs::remove_dir(&folder).expect("it is empty");
     fs::write(&folder, "no folder").expect("a file");
-    cache.keep_content(&entry(TEXT), TEXT).await.expect("zstd");
-    assert_eq!(cache.content(&entry(TEXT)).await.as_deref(), Some(TEXT));
+    let entry = entry(TEXT);
+    cache.keep_content(&entry, TEXT).await.expect("zstd");
+    assert_eq!(cache.content(&entry).await.as_deref(), Some(TEXT));
     let refused = Cache::in_folder(&folder).expect_err("no cache");
     assert!(refused.to_string().contains("--cache-dir"), "{refused}");
 }

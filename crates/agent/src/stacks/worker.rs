@@ -27,7 +27,6 @@ use crate::cluster::MissingKind;
 use crate::inventory::Touch;
 use crate::reconcile::{Attempt, Ending, Stack};
 use crate::watches::Inbox;
-use content::content;
 use repairs::Repairs;
 use tell::Story;
 
@@ -155,7 +154,7 @@ impl Worker {
     }
 
     async fn attempt(&mut self, entry: &TargetStack) -> Attempt {
-        match content(entry, &self.workshop).await {
+        match self.content(entry).await {
             Ok(text) => {
                 let reconciler = &self.workshop.reconciler;
                 reconciler.apply(&mut self.stack, entry, &text).await

@@ -2,7 +2,6 @@ use brokkr_core::window::Held;
 use brokkr_core::wire::{Action, Sync, TargetStack};
 use tokio::time::Instant;
 
-use super::content::content;
 use super::{Pause, Worker};
 use crate::Error;
 use crate::reconcile::{Attempt, Ending};
@@ -36,7 +35,7 @@ impl Worker {
     }
 
     async fn repair(&mut self, applied: &TargetStack) -> Attempt {
-        match content(applied, &self.workshop).await {
+        match self.content(applied).await {
             Ok(text) => {
                 let reconciler = &self.workshop.reconciler;
                 reconciler.repair(&mut self.stack, applied, &text).await

@@ -1,7 +1,6 @@
 use brokkr_core::wire::{Paused, Sync, TargetStack};
 use tokio::time::Instant;
 
-use super::content::content;
 use super::{Pause, Worker};
 use crate::Error;
 
@@ -43,7 +42,7 @@ impl Worker {
     }
 
     pub(super) async fn compare(&mut self, entry: &TargetStack) -> Result<String, Error> {
-        let text = content(entry, &self.workshop).await?;
+        let text = self.content(entry).await?;
         let reconciler = &self.workshop.reconciler;
         reconciler.compare(&mut self.stack, entry, &text).await
     }
