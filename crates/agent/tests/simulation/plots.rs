@@ -54,6 +54,10 @@ impl Stage {
                 let mut world = self.shared.world();
                 world.act(&*self.shared.ambient);
                 world.stop_some();
+                if world.chance(30) {
+                    world.note("the agent's clock is set");
+                    self.shared.ambient.set_clock(&mut world.random);
+                }
                 if world.chance(400) {
                     world.points_to_live = Some(world.random.u32(0..120));
                 }

@@ -81,13 +81,26 @@ pub enum Fate {
 /// Time and randomness of a simulation.
 pub struct SimulatedAmbient {
     begun: Instant,
+    clock: Mutex<Clock>,
     random: Mutex<Rng>,
 }
 
+/// The clock on the agent's wall.
+#[derive(Clone, Copy)]
+enum Clock {
+    /// It runs, and is so far from the truth.
+    Runs(SignedDuration),
+    Stands(Timestamp),
+}
+
+const YEAR: SignedDuration = SignedDuration::from_hours(24 * 365);
+
 impl Ambient for SimulatedAmbient {
     fn now(&self) -> Timestamp {
-        let since = SignedDuration::try_from(self.begun.elapsed()).unwrap_or_default();
-        Timestamp::UNIX_EPOCH + SignedDuration::from_hours(500_000) + since
+        match *self.clock.lock().unwrap_or_else(PoisonError::into_inner) {
+            Clock::Runs(wrong) => self.truth() + wrong,
+            Clock::Stands(at) => at,
+        }
     }
 
     fn fill(&self, bytes: &mut [u8]) {
@@ -98,12 +111,30 @@ impl Ambient for SimulatedAmbient {
     }
 }
 
+impl SimulatedAmbient {
+    fn truth(&self) -> Timestamp {
+        let since = SignedDuration::try_from(self.begun.elapsed()).unwrap_or_default();
+        Timestamp::UNIX_EPOCH + SignedDuration::from_hours(500_000) + since
+    }
+
+    /// Sets the clock right, or up to ten years wrong, or stops it.
+    pub fn set_clock(&self, random: &mut Rng) {
+        let clock = match random.u32(0..4) {
+            0 => Clock::Runs(SignedDuration::ZERO),
+            1 => Clock::Stands(self.now()),
+            _ => Clock::Runs(YEAR * random.i32(-10..=10)),
+        };
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = clock;
+    }
+}
+
 impl Shared {
     pub fn new(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
         let begun = Instant::now();
         let ambient = Arc::new(SimulatedAmbient {
             begun,
+            clock: Mutex::new(Clock::Runs(SignedDuration::ZERO)),
             random: Mutex::new(random.fork()),
         });
         let mut api = Api::default();
