@@ -10,7 +10,7 @@ use brokkr_core::wire::ObjectOutcome;
 
 use crate::Error;
 use crate::apply;
-use crate::cluster::{Absence, Cluster};
+use crate::cluster::{Absence, Cluster, Sight};
 use crate::inventory::Inventory;
 use crate::outcome;
 use crate::validate::{Object, Served, Snapshot};
@@ -65,8 +65,6 @@ pub(crate) async fn make<'a>(
     inventory: &Inventory,
 ) -> Result<Plan<'a>, Error> {
     let kinds = cluster.kinds(KINDS_AGE).await?;
-    let namespace = snapshot.namespace.as_ref();
-    let namespaces = namespace.map(|(key, resource)| (key.clone(), resource.clone()));
     // An object of a kind that is not served yet in this version may exist in another.
     let objects = snapshot.objects.iter().filter_map(|object| {
         let is_there = object.served == Served::Already
@@ -81,9 +79,8 @@ pub(crate) async fn make<'a>(
             )
         })
     });
-    let mut sight = cluster
-        .see(objects.chain(namespaces), Absence::Listed)
-        .await?;
+    let mut sight = cluster.see(objects, Absence::Listed).await?;
+    let namespace = missing_namespace(cluster, snapshot, &sight).await?;
     let verdicts: Vec<Verdict> = snapshot
         .objects
         .iter()
@@ -94,8 +91,7 @@ pub(crate) async fn make<'a>(
             judge.wanted(apply::fingerprint(object, ceded), ownership, live)
         })
         .collect();
-    let namespace = namespace.filter(|(key, _)| sight.of(key).is_none());
-    let mut unmet: HashSet<&ObjectKey> = namespace.map(|(key, _)| key).into_iter().collect();
+    let mut unmet: HashSet<&ObjectKey> = namespace.into_iter().collect();
     unmet.extend(
         snapshot
             .objects
@@ -121,8 +117,25 @@ pub(crate) async fn make<'a>(
     }
     Ok(Plan {
         groups,
-        namespace: namespace.map(|(key, _)| key.name.as_str()),
+        namespace: namespace.map(|key| key.name.as_str()),
     })
+}
+
+/// The default namespace, if it is to be made and is not there. Where something was seen, it is.
+async fn missing_namespace<'a>(
+    cluster: &Cluster,
+    snapshot: &'a Snapshot,
+    sight: &Sight,
+) -> Result<Option<&'a ObjectKey>, Error> {
+    let Some((key, resource)) = &snapshot.namespace else {
+        return Ok(None);
+    };
+    if sight.is_anything_in(&key.name) {
+        return Ok(None);
+    }
+    let asked = [(key.clone(), resource.clone())];
+    let seen = cluster.see(asked, Absence::Listed).await?;
+    Ok(seen.of(key).is_none().then_some(key))
 }
 
 /// Whether others cannot be judged before this object is written: it does not exist, or it defines

@@ -16,6 +16,10 @@ const WORTH_A_LIST: usize = 8;
 /// Lists that go on for longer than this many times of what is looked for are left, and the rest is read
 /// one by one: the namespace belongs to others.
 const WORTH_READING_ON: usize = 8;
+/// A page has room for them all, if a few others are in the namespace.
+const FEW_OTHERS: usize = 50;
+/// Metadata alone, so 2 MB.
+const LONGEST_PAGE: usize = 2_000;
 /// How old the knowledge of kinds may be that proves a kind to be gone.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -27,6 +31,12 @@ pub(crate) struct Sight(HashMap<ObjectKey, Live>);
 impl Sight {
     pub(crate) fn of(&self, key: &ObjectKey) -> Option<&Live> {
         self.0.get(key)
+    }
+
+    /// Whether an object in a namespace was seen, which is proof of the namespace.
+    pub(crate) fn is_anything_in(&self, namespace: &str) -> bool {
+        let mut seen = self.0.keys();
+        seen.any(|key| key.namespace.as_deref() == Some(namespace))
     }
 
     pub(crate) fn take(&mut self, key: &ObjectKey) -> Option<Live> {
@@ -126,9 +136,10 @@ impl Cluster {
         let namespace = keys.first().and_then(|key| key.namespace.as_deref());
         let mut seen = Vec::with_capacity(keys.len());
         let mut next = String::new();
-        for _ in 0..=(keys.len() * WORTH_READING_ON / PAGE) {
+        let page = (keys.len() + FEW_OTHERS).clamp(PAGE, LONGEST_PAGE);
+        for _ in 0..=(keys.len() * WORTH_READING_ON / page) {
             let path = format!(
-                "{}?limit={PAGE}&continue={next}",
+                "{}?limit={page}&continue={next}",
                 resource.collection(namespace)
             );
             let page: List<Partial> = read(&self.ask(&path, METADATA_LIST).await?)?;

@@ -73,7 +73,7 @@ fn no_history_breaks_a_law() {
     let is_eventful = writes > 5 * played
         && deletions > played
         && deaths > played
-        && 10 * adoptions > played
+        && 20 * adoptions > played
         && 10 * holds > played
         && rivals > played / 2
         && stops > played / 2

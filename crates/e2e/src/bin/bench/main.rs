@@ -73,12 +73,13 @@ async fn measure(wanted: &[Group]) -> Result<()> {
     for group in [
         Group::Polls,
         Group::Refusals,
+        // Before there are objects of other agents in the cluster, which a real one does not have.
+        Group::Idle,
         Group::Applied,
         Group::Drift,
         Group::Kubectl,
         Group::ApiServer,
         Group::Reapply,
-        Group::Idle,
     ] {
         if !wanted.is_empty() && !wanted.contains(&group) {
             continue;
