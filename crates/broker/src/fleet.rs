@@ -10,13 +10,14 @@ mod lineage;
 mod seat;
 mod token;
 
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use brokkr_core::mutant::Mutant;
 use brokkr_core::pak::{Pak, Role};
 use brokkr_core::wire::TargetState;
-use brokkr_core::{AgentId, Epoch, KeyId, RequestId};
+use brokkr_core::{AgentId, Epoch, GeneratorId, KeyId, RequestId, StackId};
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
@@ -254,8 +255,38 @@ impl Fleet {
     }
 
     /// Whether an agent runs a stack.
-    pub(crate) fn runs(&self, agent: AgentId, stack: brokkr_core::StackId) -> bool {
+    pub(crate) fn runs(&self, agent: AgentId, stack: StackId) -> bool {
         self.read().runs(agent, stack)
+    }
+
+    /// Whether an agent runs a stack, or removes it.
+    pub(crate) fn has(&self, agent: AgentId, stack: StackId) -> bool {
+        self.read()
+            .stacks_of(agent)
+            .any(|of_agent| of_agent == stack)
+    }
+
+    /// Whether an agent has a stack of a generator.
+    pub(crate) fn serves(&self, agent: AgentId, generator: GeneratorId) -> bool {
+        let index = self.read();
+        let mut owners = index
+            .stacks_of(agent)
+            .filter_map(|stack| index.owner(stack));
+        owners.any(|owner| owner == generator.uuid())
+    }
+
+    /// The owners of those of the stacks that are known.
+    pub(crate) fn owners(&self, stacks: &HashSet<StackId>) -> HashMap<StackId, Uuid> {
+        let index = self.read();
+        let owned = stacks
+            .iter()
+            .filter_map(|id| Some((*id, index.owner(*id)?)));
+        owned.collect()
+    }
+
+    /// The random id of a revision, if it is among the newest.
+    pub(crate) fn lineage_at(&self, revision: u64) -> Option<Uuid> {
+        self.read().lineage().at(revision)
     }
 
     /// Moves the index to a later revision and wakes the agents whose state changed.

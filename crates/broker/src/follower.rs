@@ -3,10 +3,11 @@
 //! Commits of this replica nudge it; it looks once a second anyway, because another process may have
 //! written. A gap in the changes, or one that this version cannot read, means a full reload.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use brokkr_core::wire::{About, Hint};
 use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -14,8 +15,11 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::fleet::{Fleet, Index, Update};
+use crate::store::broker::Progress;
 use crate::store::changes::{self, CHANNEL, Touched};
-use crate::store::{self, Db, Tx};
+use crate::store::{self, Db, Tx, feed, stacks};
+use crate::watch::{Feed, Told};
+use crate::writer::Lane;
 
 /// How stale the index can be when no hint arrives.
 const TICK: Duration = Duration::from_secs(1);
@@ -24,6 +28,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) struct Follower {
     pub(crate) db: Arc<Db>,
     pub(crate) fleet: Arc<Fleet>,
+    /// What it tells those who watch.
+    pub(crate) feed: Arc<Feed>,
     /// Somebody here or at another replica has committed.
     pub(crate) committed: Arc<Notify>,
 }
@@ -48,28 +54,88 @@ impl Follower {
         }
     }
 
-    /// Moves the index to the revision that the database has.
+    /// Moves the index to the revision that the database has, and tells what happened to those who watch.
     pub(crate) async fn step(&self) -> Result<()> {
         let mut tx = self.db.snapshot().await?;
         let behind = self.fleet.revision();
-        let ahead = store::broker::revision(&mut tx).await?;
+        let upto = store::broker::progress(&mut tx).await?;
         let follows = changes::lineage(behind, &mut tx).await? == self.fleet.lineage();
-        if follows && ahead == behind {
-            return Ok(());
+        if follows && upto.revision == behind {
+            return self.tell(upto, &HashMap::new(), &mut tx).await;
         }
         // A restored database may have come as far again, by other changes.
         let passed = if follows {
-            passed_between(behind, ahead, &mut tx).await?
+            passed_between(behind, upto.revision, &mut tx).await?
         } else {
             None
         };
-        match passed {
-            Some((lineage, touched)) => self
-                .fleet
-                .apply(Update::read(ahead, lineage, touched, &mut tx).await?),
-            None => self.fleet.replace(Index::load(&mut tx).await?),
+        if let Some((lineage, touched)) = passed {
+            let update = Update::read(upto.revision, lineage, &touched, &mut tx).await?;
+            self.fleet.apply(update);
+            return self.tell(upto, &touched, &mut tx).await;
         }
+        self.fleet.replace(Index::load(&mut tx).await?);
+        self.feed.advance(upto, None);
         Ok(())
+    }
+
+    /// Tells what was touched, and what agents reported meanwhile.
+    async fn tell(
+        &self,
+        upto: Progress,
+        touched: &HashMap<Touched, u64>,
+        tx: &mut Tx,
+    ) -> Result<()> {
+        let before = self.feed.upto();
+        if upto == before {
+            return Ok(());
+        }
+        let reported = if self.feed.is_watched() {
+            feed::between(before.ingest, upto.ingest, tx).await?
+        } else {
+            None
+        };
+        let told = match reported {
+            Some(reported) => Some(self.hints(touched, reported, tx).await?),
+            None => None,
+        };
+        self.feed.advance(upto, told);
+        Ok(())
+    }
+
+    /// Hints of what was touched and reported, with the owners of the stacks, each lane in its order.
+    async fn hints(
+        &self,
+        touched: &HashMap<Touched, u64>,
+        reported: HashMap<About, u64>,
+        tx: &mut Tx,
+    ) -> Result<Vec<Told>> {
+        let touched = touched
+            .iter()
+            .filter_map(|(touched, version)| Some((Lane::Desired, touched.about()?, *version)));
+        let reported = reported
+            .into_iter()
+            .map(|(about, version)| (Lane::Ingest, about, version));
+        let news: Vec<_> = touched.chain(reported).collect();
+        let stacks = news.iter().filter_map(|(_, about, _)| about.stack());
+        let stacks: HashSet<_> = stacks.collect();
+        let mut owners = self.fleet.owners(&stacks);
+        for stack in stacks {
+            // One that was deleted is not in the index any more.
+            if !owners.contains_key(&stack)
+                && let Some(owner) = stacks::owner(stack, tx).await?
+            {
+                owners.insert(stack, owner);
+            }
+        }
+        let told = news.into_iter().map(|(lane, about, version)| Told {
+            hint: Hint { about, version },
+            lane,
+            owner: about.stack().and_then(|stack| owners.get(&stack).copied()),
+        });
+        let mut told: Vec<_> = told.collect();
+        told.sort_by_key(|told| told.hint.version);
+        Ok(told)
     }
 }
 

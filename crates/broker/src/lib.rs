@@ -31,6 +31,7 @@ mod session;
 mod snapshot;
 mod store;
 mod targeting;
+mod watch;
 mod writer;
 
 pub use limits::LimitSettings;
@@ -61,8 +62,10 @@ use crate::listener::{Listener, Tls};
 use crate::metrics::Metrics;
 use crate::store::Db;
 use crate::store::agents::{AgentRow, Heartbeat};
+use crate::store::broker::Progress;
 pub use crate::store::copy::Standing;
 use crate::store::target_status::StatusRow;
+use crate::watch::Feed;
 use crate::writer::{Mutation, Writer};
 
 /// How a broker is set up.
@@ -94,6 +97,7 @@ pub struct Broker {
     db: Arc<Db>,
     writer: Writer,
     fleet: Arc<Fleet>,
+    feed: Arc<Feed>,
     ambient: Arc<dyn Ambient>,
     /// Cancelled when no new work is to begin.
     stopping: CancellationToken,
@@ -150,13 +154,11 @@ impl Broker {
         store::broker::identify(&db, &*ambient)
             .await
             .context("the database cannot be written")?;
-        let index = {
-            let mut tx = db.snapshot().await.map_err(anyhow::Error::from)?;
-            Index::load(&mut tx)
-                .await
-                .context("the fleet cannot be read from the database")?
-        };
+        let (index, upto) = load(&db)
+            .await
+            .context("the fleet cannot be read from the database")?;
         let fleet = Arc::new(Fleet::new(index));
+        let feed = Arc::new(Feed::new(upto));
         let committed = Arc::new(Notify::new());
         let stopped = CancellationToken::new();
         let (writer, writing) = Writer::new(
@@ -168,6 +170,7 @@ impl Broker {
         let follower = Follower {
             db: Arc::clone(&db),
             fleet: Arc::clone(&fleet),
+            feed: Arc::clone(&feed),
             committed: Arc::clone(&committed),
         };
         let stopping = CancellationToken::new();
@@ -180,6 +183,7 @@ impl Broker {
             db,
             writer,
             fleet,
+            feed,
             ambient,
             stopping,
             stopped,
@@ -304,6 +308,13 @@ impl Broker {
             self.is_silent(heartbeat),
         )
     }
+}
+
+/// The fleet index, and how far it is.
+async fn load(db: &Db) -> Result<(Index, Progress)> {
+    let mut tx = db.snapshot().await?;
+    let upto = store::broker::progress(&mut tx).await?;
+    Ok((Index::load(&mut tx).await?, upto))
 }
 
 /// Runs a task of the broker. One that dies takes the broker along: without its writer or its follower it

@@ -66,6 +66,7 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 pub(crate) enum Kind {
     Request,
     Poll,
+    Watch,
 }
 
 /// Why a key must wait.

@@ -18,6 +18,7 @@ mod sessions;
 mod settings;
 mod stacks;
 mod targets;
+mod watch;
 mod windows;
 
 use std::sync::Arc;
@@ -124,6 +125,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(targets::refuse))
         .routes(routes!(explain::explain))
         .routes(routes!(events::list))
+        .routes(routes!(watch::watch))
         .routes(routes!(requests::get))
         // operators, generators, and agents that run the stack
         .routes(routes!(deployment_objects::manifests))
@@ -151,6 +153,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
     (name = "deployment objects", description = "Immutable snapshots of stacks"),
     (name = "agent targets", description = "Which agent runs which stack"),
     (name = "events", description = "What agents did"),
+    (name = "watch", description = "What changes, as it changes"),
     (name = "requests", description = "What agents are asked beside their work"),
     (name = "settings", description = "What operators have settled for the whole broker"),
     (name = "windows", description = "When agents may bring something new"),

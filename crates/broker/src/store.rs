@@ -16,6 +16,7 @@ mod db;
 mod decided;
 pub(crate) mod deployment_objects;
 pub(crate) mod epochs;
+pub(crate) mod feed;
 pub(crate) mod generators;
 pub(crate) mod held_facts;
 pub(crate) mod idempotency;

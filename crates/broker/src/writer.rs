@@ -6,13 +6,14 @@
 //! serialises the writers of all replicas, so that commit order is revision order. The task owns the
 //! work: a client that hangs up cancels nothing half-way.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use anyhow::anyhow;
 use brokkr_core::Digest;
 use brokkr_core::ambient::Ambient;
-use brokkr_core::wire::{Actor, ActorRole, Approval, AuditAction};
+use brokkr_core::wire::{About, Actor, ActorRole, Approval, AuditAction};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -69,6 +70,8 @@ pub(crate) struct Change {
     /// What it does to agent targets and to objects.
     pub(crate) planning: Planning,
     touched: Vec<Touched>,
+    /// What the reports of the group changed so far.
+    told: HashSet<About>,
     said: Said,
 }
 
@@ -83,6 +86,11 @@ impl Change {
     /// Tells the followers of all replicas to read this row again.
     pub(crate) fn touch(&mut self, touched: Touched) {
         self.touched.push(touched);
+    }
+
+    /// Tells those who watch what a report changed.
+    pub(crate) fn tell(&mut self, about: About) {
+        self.told.insert(about);
     }
 
     /// Says what the change does, for the audit. One that makes no difference is not kept.
@@ -290,6 +298,7 @@ impl Task {
             is_planned: false,
             planning: Planning::default(),
             touched: Vec::new(),
+            told: HashSet::new(),
             said: Said::Nothing,
         };
         // The newest hash of the chain, while this transaction holds the revision row.
@@ -316,6 +325,9 @@ impl Task {
                     outcomes.push(Err(refusal));
                 }
             }
+        }
+        if !change.told.is_empty() {
+            store::feed::record(change.revision, &change.told, &mut change.tx).await?;
         }
         if lane == Lane::Desired {
             store::changes::notify(&mut change.tx).await?;

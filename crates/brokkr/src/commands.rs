@@ -31,5 +31,6 @@ mod advice;
 mod ask;
 mod new_key;
 mod plan;
+mod pulse;
 mod removal;
 mod traits;

@@ -1,5 +1,6 @@
 //! Data goes to stdout in the form that was asked for: a table for eyes, the rest for programs.
 
+mod live;
 mod printable;
 mod table;
 
@@ -10,6 +11,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub use live::Live;
 pub use printable::{printable, printable_lines};
 pub use table::Cell;
 
@@ -22,6 +24,25 @@ pub trait Row: Serialize {
 
     /// The line of the table.
     fn cells(&self) -> Vec<Cell>;
+
+    /// What has to differ for it to be another than it was.
+    fn state(&self) -> anyhow::Result<String> {
+        Ok(serde_json::to_string(self)?)
+    }
+}
+
+impl<R: Row> Row for &R {
+    fn name(&self) -> String {
+        (*self).name()
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        (*self).cells()
+    }
+
+    fn state(&self) -> anyhow::Result<String> {
+        (*self).state()
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -70,6 +91,26 @@ impl Output {
     /// Shows one row; for programs, the row itself.
     pub fn one<R: Row>(&self, row: &R) -> anyhow::Result<()> {
         write(&self.render(std::slice::from_ref(row), row, System.now())?)
+    }
+
+    /// Rows that follow others, without the head of the table unless they are the first; for programs, each for itself.
+    fn lines<R: Row>(&self, rows: &[R], are_first: bool) -> anyhow::Result<String> {
+        match self.format {
+            Format::Json => rows
+                .iter()
+                .map(|row| Ok(printable::json(&serde_json::to_string(row)?) + "\n"))
+                .collect(),
+            Format::Yaml => rows
+                .iter()
+                .map(|row| Ok(format!("---\n{}", yaml(row)?)))
+                .collect(),
+            Format::Name => self.render(rows, rows, System.now()),
+            Format::Table | Format::Wide => {
+                let text = self.render(rows, rows, System.now())?;
+                let skipped = usize::from(!are_first);
+                Ok(text.split_inclusive('\n').skip(skipped).collect())
+            }
+        }
     }
 
     /// Shows data that is no row, for programs.

@@ -5,7 +5,7 @@ use brokkr_core::pak::Pak;
 use brokkr_core::wire::{Code, OpenedSession, PLAN_HEADER, Page, Plan, Problem, SESSION_HEADER};
 use brokkr_core::{Digest, Epoch, RequestId};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Method, RequestBuilder, Response, Url};
+use reqwest::{Method, Request, RequestBuilder, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -148,9 +148,10 @@ impl Client {
 
     /// Sends a request and tells a broker's answer from everything else.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response> {
-        let request = request
-            .build()
-            .map_err(|error| Error::Setup(format!("no request can be made: {error}")))?;
+        self.carry(built(request)?).await
+    }
+
+    pub(crate) async fn carry(&self, request: Request) -> Result<Response> {
         let answer = self.transport.carry(request).await;
         let response = answer.map_err(|fault| unreachable(&self.server, fault))?;
         let status = response.status();
@@ -242,6 +243,12 @@ impl Client {
             }
         }
     }
+}
+
+pub(crate) fn built(request: RequestBuilder) -> Result<Request> {
+    request
+        .build()
+        .map_err(|error| Error::Setup(format!("no request can be made: {error}")))
 }
 
 /// Why no whole answer came from this server.

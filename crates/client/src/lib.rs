@@ -13,6 +13,7 @@ mod probe;
 mod requests;
 mod settings;
 mod transport;
+mod watch;
 mod windows;
 
 pub use agent::Poll;
@@ -24,6 +25,7 @@ pub use keys::KeyFilter;
 pub use operator::{EventFilter, Retirement};
 pub use probe::{Probe, Seen};
 pub use transport::Transport;
+pub use watch::{Told, Watch, WatchFilter};
 
 /// What a request to the broker comes to.
 pub type Result<T> = std::result::Result<T, Error>;

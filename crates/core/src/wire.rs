@@ -22,6 +22,7 @@ mod settings;
 mod stacks;
 mod target_state;
 mod targets;
+mod watch;
 mod windows;
 
 pub use agents::{
@@ -62,6 +63,7 @@ pub use targets::{
     AgentTarget, CreateAgentTarget, Health, Held, HeldLoss, LossCause, Removal, StackStatus,
     StatusReport, Sync, TargetStatus,
 };
+pub use watch::{About, Hint};
 pub use windows::{CreateWindow, TargetWindow, WINDOWS, Window, WindowMinutes, WindowRule};
 
 /// Response header: how far the answering replica's view is, as a revision.
@@ -81,7 +83,6 @@ pub const REQUESTS_HEADER: &str = "brokkr-requests";
 pub const MAX_REQUESTS: usize = 16;
 /// The longest time that a poll may wait, in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 50;
-/// What this version understands in target state entries (`requires`), and which requests it answers.
 /// What this version understands in target state entries (`requires`), and which requests it answers.
 pub const FEATURES: &[&str] = &[
     PAUSE,

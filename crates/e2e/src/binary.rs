@@ -124,18 +124,24 @@ impl Process {
     pub async fn says(&mut self, prefix: &str) -> Result<String> {
         let what = format!("{} says `{prefix}…`", self.name);
         eventually(&what, Duration::from_secs(30), async || {
-            let said = tokio::fs::read_to_string(&self.stdout).await?;
-            let whole = said.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            let whole = self.said().await?;
             if let Some(rest) = whole.lines().find_map(|line| line.strip_prefix(prefix)) {
                 return Ok(Ok(rest.to_owned()));
             }
             match self.child.try_wait()? {
                 Some(status) => Ok(Err(status)),
-                None => bail!("it said: {said}"),
+                None => bail!("it said: {whole}"),
             }
         })
         .await?
         .map_err(|status| anyhow::anyhow!("{} ended with {status}", self.name))
+    }
+
+    /// All whole lines of its output so far.
+    pub async fn said(&self) -> Result<String> {
+        let said = tokio::fs::read_to_string(&self.stdout).await?;
+        let whole = said.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        Ok(whole.to_owned())
     }
 
     /// `kill -9`.

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use serde::de::DeserializeOwned;
 use tokio::process::Command;
 
-use crate::binary::{brokkr, without_our_variables};
+use crate::binary::{Process, brokkr, without_our_variables};
 
 /// A person's or a pipeline's command line, with a configuration of its own and nobody at a terminal.
 pub struct Cli {
@@ -62,6 +62,17 @@ impl Cli {
             stdout: String::from_utf8(output.stdout)?,
             stderr: String::from_utf8(output.stderr)?,
         })
+    }
+
+    /// Starts a command that goes on until it is stopped.
+    pub fn start(&self, name: &str, arguments: &[&str]) -> Result<Process> {
+        let mut command = Command::new(brokkr()?);
+        command
+            .args(arguments)
+            .current_dir(&self.directory)
+            .env("BROKKR_CONFIG", self.directory.join("config.toml"))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        Process::start(name, &mut command, &self.directory)
     }
 
     /// Runs a command that must succeed.

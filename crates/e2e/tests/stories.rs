@@ -84,4 +84,5 @@ mod tls;
 mod too_much;
 mod update;
 mod victim;
+mod watch;
 mod windows;

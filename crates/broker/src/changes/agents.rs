@@ -88,8 +88,8 @@ impl Mutation for ChangeAgent {
         agents::update(&agent, &mut change.tx).await?;
         if agent.paused != was_paused || windows_of(&agent, change).await? != windows {
             agents::mark_changed(agent.id, change.revision, &mut change.tx).await?;
-            change.touch(Touched::Agent(agent.id));
         }
+        change.touch(Touched::Agent(agent.id));
         anchors::set_agent(&agent, &mut change.tx).await?;
         settle_agent(&agent, change).await?;
         let after = traits(&agent);
@@ -120,6 +120,7 @@ impl Mutation for ReportFacts {
         let mut agent = agents::itself(self.agent, &mut change.tx).await?;
         let before = agent.facts.replace(self.facts.clone());
         agents::set_facts(agent.id, &self.facts, &mut change.tx).await?;
+        change.touch(Touched::Agent(agent.id));
         settle_agent(&agent, change).await?;
         let before = before.unwrap_or_default();
         let (before, after) = (

@@ -1,5 +1,5 @@
 use brokkr_core::AgentId;
-use brokkr_core::wire::{AgentEvent, StackStatus};
+use brokkr_core::wire::{About, AgentEvent, StackStatus};
 
 use super::retention;
 use crate::error::Result;
@@ -22,14 +22,19 @@ impl Mutation for RecordEvents {
         let since = retention::events_since(change).await?;
         let is_kept = |event: &&AgentEvent| since.is_none_or(|since| event.last >= since);
         for event in self.events.iter().filter(is_kept) {
-            agent_events::record(
+            let is_news = agent_events::record(
                 self.agent,
                 event,
                 change.revision,
                 change.now,
                 &mut change.tx,
-            )
-            .await?;
+            );
+            if is_news.await? {
+                change.tell(About::Events {
+                    agent: self.agent,
+                    stack: event.stack,
+                });
+            }
         }
         Ok(())
     }
@@ -47,7 +52,12 @@ impl Mutation for RecordStatus {
 
     async fn apply(&self, change: &mut Change) -> Result<()> {
         for status in &self.stacks {
-            target_status::report(self.agent, status, change.now, &mut change.tx).await?;
+            if target_status::report(self.agent, status, change.now, &mut change.tx).await? {
+                change.tell(About::Status {
+                    agent: self.agent,
+                    stack: status.stack,
+                });
+            }
         }
         Ok(())
     }

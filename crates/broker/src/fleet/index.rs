@@ -67,6 +67,8 @@ enum Link {
 struct Stack {
     changed_revision: u64,
     paused: bool,
+    /// None when the stack was deleted.
+    owner: Option<Uuid>,
     entry: Option<TargetStack>,
     /// The agents that run it, which a publish concerns.
     agents: HashSet<AgentId>,
@@ -94,7 +96,7 @@ impl Update {
     pub(crate) async fn read(
         revision: u64,
         lineage: Vec<Uuid>,
-        touched: HashMap<Touched, u64>,
+        touched: &HashMap<Touched, u64>,
         tx: &mut Tx,
     ) -> Result<Self> {
         let mut update = Self {
@@ -102,7 +104,7 @@ impl Update {
             lineage,
             ..Self::default()
         };
-        for (row, changed) in touched {
+        for (row, changed) in touched.iter().map(|(row, changed)| (*row, *changed)) {
             match row {
                 Touched::Key(id) => update.keys.push((id, keys::find(id, tx).await?)),
                 Touched::Generator(id) => update
@@ -252,6 +254,19 @@ impl Index {
         self.stacks
             .get(&stack)
             .is_some_and(|stack| stack.agents.contains(&agent))
+    }
+
+    /// The stacks that an agent runs or removes.
+    pub(super) fn stacks_of(&self, agent: AgentId) -> impl Iterator<Item = StackId> {
+        let agent = self.agents.get(&agent);
+        agent
+            .into_iter()
+            .flat_map(|agent| agent.links.keys().copied())
+    }
+
+    /// The owner of a stack: a generator's id, or that of the operators.
+    pub(super) fn owner(&self, stack: StackId) -> Option<Uuid> {
+        self.stacks.get(&stack)?.owner
     }
 
     pub(super) fn etag(&self, agent: AgentId) -> Option<Etag> {
@@ -419,6 +434,7 @@ impl Index {
     fn put_stack(&mut self, id: StackId, row: Option<StackEntry>) {
         let stack = self.stacks.entry(id).or_default();
         // The agents of a stack that is gone are told by their removals, which the same revision made.
+        stack.owner = row.as_ref().map(|row| row.owner);
         (stack.changed_revision, stack.paused, stack.entry) = row.map_or((0, false, None), |row| {
             (row.changed_revision, row.paused, row.entry)
         });

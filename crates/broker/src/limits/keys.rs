@@ -14,6 +14,8 @@ use super::{Kind, Refused};
 const REQUESTS: u32 = 128;
 /// So many polls: an agent has one, and some of its past that a proxy still holds.
 const POLLS: u32 = 32;
+/// So many watch: windows of a browser, and pipelines that wait.
+const WATCHES: u32 = 64;
 /// Keys that are seen at once are looked at together; below this, nobody minds.
 const FEW: usize = 1024;
 
@@ -35,6 +37,7 @@ struct Usage {
     bucket: Bucket,
     requests: u32,
     polls: u32,
+    watches: u32,
 }
 
 pin_project! {
@@ -108,7 +111,7 @@ impl Table {
             return;
         }
         self.keys
-            .retain(|_, usage| usage.requests > 0 || usage.polls > 0 || !usage.bucket.is_full(now));
+            .retain(|_, usage| usage.is_busy() || !usage.bucket.is_full(now));
         self.tidy_at = 2 * self.keys.len();
     }
 }
@@ -121,10 +124,15 @@ impl Permit {
 }
 
 impl Usage {
+    const fn is_busy(&self) -> bool {
+        self.requests > 0 || self.polls > 0 || self.watches > 0
+    }
+
     fn running(&mut self, kind: Kind) -> (u32, &mut u32) {
         match kind {
             Kind::Request => (REQUESTS, &mut self.requests),
             Kind::Poll => (POLLS, &mut self.polls),
+            Kind::Watch => (WATCHES, &mut self.watches),
         }
     }
 }
@@ -167,7 +175,11 @@ mod tests {
     fn what_is_under_way_is_bounded_and_ends() {
         let keys = Arc::new(Keys::new(Rate::new(1_000, 1_000)));
         let key = KeyId::generate(&System);
-        for (kind, most) in [(Kind::Request, REQUESTS), (Kind::Poll, POLLS)] {
+        for (kind, most) in [
+            (Kind::Request, REQUESTS),
+            (Kind::Poll, POLLS),
+            (Kind::Watch, WATCHES),
+        ] {
             let permits: Vec<_> = (0..1_000)
                 .map_while(|_| keys.permit(key, kind, NOW).ok())
                 .collect();

@@ -78,6 +78,7 @@ pub(super) static TABLE: &[Right] = &[
     right(POST,   "/removals/{target}/refuse",           All,     Own,     Nothing),
     right(GET,    "/explain",                            All,     Own,     Nothing),
     right(GET,    "/events",                             All,     Own,     Nothing),
+    right(GET,    "/watch",                              All,     Own,     Nothing),
     right(POST,   "/agents/{agent}/requests",            All,     Own,     Nothing),
     right(GET,    "/requests/{request}",                 All,     Own,     Nothing),
     // operators, generators, and agents that run the stack

@@ -75,16 +75,16 @@ impl From<Row> for EventRow {
     }
 }
 
-/// Records an event. One that is there already only grows its count; nothing is recorded of stacks that were
-/// never this agent's.
+/// Records an event, and says whether that told something new. One that is there already only grows its count; nothing
+/// is recorded of stacks that were never this agent's.
 pub(crate) async fn record(
     agent: AgentId,
     event: &AgentEvent,
     ingest: u64,
     now: Timestamp,
     tx: &mut Tx,
-) -> Result<()> {
-    on!(tx, |c| {
+) -> Result<bool> {
+    let rows = on!(tx, |c| {
         sqlx::query(
         "insert into agent_events (agent_id, id, stack_id, deployment_object_id, sequence, action, outcome,
              reason, objects, count, first_at, last_at, recorded_at, heard_at, ingest)
@@ -111,9 +111,9 @@ pub(crate) async fn record(
     .bind(sql(ingest))
     .execute(c)
     .await
-    .map(drop)
+    .map(|done| done.rows_affected())
     })?;
-    Ok(())
+    Ok(rows > 0)
 }
 
 /// Forgets a chunk of events: of the `rows` that follow a place in the feed, those of which nothing was heard

@@ -76,6 +76,26 @@ pub(crate) async fn next_ingest(tx: &mut Tx) -> Result<u64> {
     Ok(number(ingest))
 }
 
+/// How far the history is: its latest revision, and the latest number of the feed of reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) revision: u64,
+    pub(crate) ingest: u64,
+}
+
+/// How far it is at this moment.
+pub(crate) async fn progress(tx: &mut Tx) -> Result<Progress> {
+    let (revision, ingest): (i64, i64) = on!(tx, |c| sqlx::query_as(
+        "select revision, ingest from broker where id = 1"
+    )
+    .fetch_one(c)
+    .await)?;
+    Ok(Progress {
+        revision: number(revision),
+        ingest: number(ingest),
+    })
+}
+
 /// The revision of this moment.
 pub(crate) async fn revision(tx: &mut Tx) -> Result<u64> {
     let (revision,): (i64,) = on!(tx, |c| sqlx::query_as(

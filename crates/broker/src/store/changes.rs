@@ -1,4 +1,5 @@
 use brokkr_core::ambient::Ambient;
+use brokkr_core::wire::About;
 use brokkr_core::{AgentId, GeneratorId, KeyId, StackId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -29,6 +30,24 @@ pub(crate) enum Touched {
     Windows,
     /// What links this agent to this stack.
     Target(AgentId, StackId),
+}
+
+impl Touched {
+    /// What those who watch are told of it.
+    pub(crate) const fn about(self) -> Option<About> {
+        Some(match self {
+            Self::Agent(id) => About::Agent { id },
+            Self::Generator(id) => About::Generator { id },
+            // All is read anew.
+            Self::History => return None,
+            Self::Key(id) => About::Key { id },
+            Self::Pause => About::Fleet,
+            Self::Requests(agent) => About::Requests { agent },
+            Self::Stack(id) => About::Stack { id },
+            Self::Windows => About::Windows,
+            Self::Target(agent, stack) => About::Target { agent, stack },
+        })
+    }
 }
 
 /// The channel on which a `PostgreSQL` replica hears that another one has committed.

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 macro_rules! select_entries {
     ($rest:literal) => {
         concat!(
-            "select s.id, s.name, s.options, s.changed_revision, s.head_id, s.head_sequence,
+            "select s.id, s.owner_id, s.name, s.options, s.changed_revision, s.head_id, s.head_sequence,
                     d.digest, d.size, d.default_namespace, d.allow_delete, d.approved_losses
              from stacks s left join deployment_objects d on d.id = s.head_id
              where s.deleted_at is null",
@@ -24,6 +24,7 @@ macro_rules! select_entries {
 #[derive(Debug, Clone)]
 pub(crate) struct StackEntry {
     pub(crate) id: StackId,
+    pub(crate) owner: Uuid,
     pub(crate) changed_revision: u64,
     pub(crate) paused: bool,
     /// What agents that run the stack are told; none before the first publish.
@@ -33,6 +34,7 @@ pub(crate) struct StackEntry {
 #[derive(sqlx::FromRow)]
 struct IndexColumns {
     id: Uuid,
+    owner_id: Uuid,
     name: Word<Name>,
     options: Json<StackOptions>,
     changed_revision: i64,
@@ -73,6 +75,7 @@ impl TryFrom<IndexColumns> for StackEntry {
         };
         Ok(Self {
             id,
+            owner: row.owner_id,
             changed_revision: number(row.changed_revision),
             paused: row.options.0.paused,
             entry,

@@ -163,6 +163,17 @@ pub(crate) async fn insert(stack: &Stack, owner: Uuid, tx: &mut Tx) -> Result<()
     .map_err(name_taken(&stack.name))
 }
 
+/// Whose a stack is or was: a generator's id, or that of the operators.
+pub(crate) async fn owner(id: StackId, tx: &mut Tx) -> Result<Option<Uuid>> {
+    let row: Option<(Uuid,)> = on!(tx, |c| sqlx::query_as(
+        "select owner_id from stacks where id = $1"
+    )
+    .bind(id.uuid())
+    .fetch_optional(c)
+    .await)?;
+    Ok(row.map(|(owner,)| owner))
+}
+
 /// Finds a stack in the caller's scope. A bare name is one of the caller's own; `owner:name` is for those
 /// who see several owners.
 pub(crate) async fn find(reference: &Reference, scope: &Scope, tx: &mut Tx) -> Result<StackRow> {

@@ -92,19 +92,19 @@ impl From<Row> for StatusRow {
     }
 }
 
-/// Keeps what an agent reports of a stack. Nothing is kept of stacks that it does not run.
+/// Keeps what an agent reports of a stack, and says whether it did. Nothing is kept of stacks that it does not run.
 pub(crate) async fn report(
     agent: AgentId,
     status: &StackStatus,
     now: Timestamp,
     tx: &mut Tx,
-) -> Result<()> {
+) -> Result<bool> {
     let held = status.held.as_ref();
     let snapshot = held.and_then(|held| match held.cause {
         LossCause::Snapshot(sequence) => Some(sql(sequence)),
         LossCause::Removal(_) => None,
     });
-    on!(tx, |c| {
+    let rows = on!(tx, |c| {
         sqlx::query(
         "insert into target_status (agent_id, stack_id, seen, applied, sync, health, reason, reported_at,
              held_snapshot, held_shown, held)
@@ -128,9 +128,9 @@ pub(crate) async fn report(
     .bind(held.map(Json))
     .execute(c)
     .await
-    .map(drop)
+    .map(|done| done.rows_affected())
     })?;
-    Ok(())
+    Ok(rows > 0)
 }
 
 /// Forgets what was reported of a stack that the agent no longer has.

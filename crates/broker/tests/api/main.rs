@@ -30,4 +30,5 @@ mod status;
 mod targeting;
 mod undelete;
 mod values;
+mod watch;
 mod windows;

@@ -1,21 +1,36 @@
+use std::time::Duration;
+
+use brokkr_client::{Client, Error, WatchFilter};
 use brokkr_core::name::Reference;
 use brokkr_core::wire::{Health, Removal, Stack, Sync, TargetStatus};
 use clap::Args;
 use serde::Serialize;
+use tokio::time::{Instant, sleep};
 
 use super::advice::filled;
+use super::pulse::Pulse;
 use crate::connection::Connection;
-use crate::output::{Cell, Output, Row};
+use crate::output::{Cell, Live, Output, Row};
 use crate::terminal::say;
+
+/// Silence and age come with time alone, and nobody tells of them.
+const UNTOLD: Duration = Duration::from_secs(10);
 
 /// Show how stacks are doing: one at each of its agents, or all in sum
 #[derive(Args)]
 #[command(after_help = "Example:
   brokkr status
-  brokkr status checkout")]
+  brokkr status checkout
+  brokkr status checkout --watch
+  brokkr status checkout --watch -o json       a line of JSON for each change")]
 pub struct Status {
     /// The stack's name or id [default: all stacks]
     stack: Option<Reference>,
+
+    /// Go on showing it, as it changes, until Ctrl-C: a terminal is redrawn, a pipe gets the rows that changed
+    #[arg(long, short)]
+    watch: bool,
+
     #[command(flatten)]
     connection: Connection,
     #[command(flatten)]
@@ -49,26 +64,90 @@ struct Line<'a> {
 impl Status {
     pub async fn run(self) -> anyhow::Result<()> {
         let client = self.connection.client()?;
-        if let Some(stack) = &self.stack {
-            let statuses = client.stack_status(stack).await?;
-            let lines: Vec<_> = statuses
-                .iter()
-                .map(|status| Line { status, stack })
-                .collect();
-            return self.output.list(&lines);
+        if self.watch {
+            return self.follow(&client).await;
         }
-        let mut summaries = Vec::new();
-        for stack in client.stacks().await? {
-            let statuses = client.stack_status(&Reference::Id(stack.id.uuid())).await?;
-            summaries.push(summary(&stack, &statuses));
+        let Some(stack) = &self.stack else {
+            self.output.list(&summaries(&client).await?)?;
+            if !self.output.is_structured() {
+                let removals = client.removals(None, None).await?;
+                deleted(&removals).as_deref().into_iter().for_each(say);
+            }
+            return Ok(());
+        };
+        let statuses = client.stack_status(stack).await?;
+        if statuses.is_empty() && !self.output.is_structured() {
+            say(&nobody(stack));
+            return Ok(());
         }
-        self.output.list(&summaries)?;
-        if !self.output.is_structured() {
-            let removals = client.removals(None, None).await?;
-            deleted(&removals).as_deref().into_iter().for_each(say);
-        }
-        Ok(())
+        self.output.list(&lines(&statuses, stack))
     }
+
+    /// Shows it again when it changes, until somebody ends the command.
+    async fn follow(&self, client: &Client) -> anyhow::Result<()> {
+        let filter = WatchFilter {
+            stack: self.stack.clone(),
+            agent: None,
+        };
+        let mut pulse = Pulse::new(client, filter);
+        let mut live = self.output.live();
+        let mut was_away = false;
+        loop {
+            let looked = Instant::now();
+            match self.look(client, &mut live).await {
+                Ok(()) => was_away = false,
+                Err(error) if is_away(&error) => {
+                    if !was_away {
+                        say(&format!("{error:#} — it is tried again"));
+                    }
+                    was_away = true;
+                }
+                Err(error) => return Err(error),
+            }
+            // What takes long to read is not read all the time.
+            sleep(looked.elapsed()).await;
+            pulse.changed(UNTOLD).await;
+        }
+    }
+
+    async fn look(&self, client: &Client, live: &mut Live<'_>) -> anyhow::Result<()> {
+        let Some(stack) = &self.stack else {
+            return live.show("All stacks; Ctrl-C ends this", &summaries(client).await?);
+        };
+        let statuses = client.stack_status(stack).await?;
+        let title = if statuses.is_empty() {
+            nobody(stack)
+        } else {
+            format!("Stack {stack}; Ctrl-C ends this")
+        };
+        live.show(&title, &lines(&statuses, stack))
+    }
+}
+
+/// Whether the broker may be back soon.
+fn is_away(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Error::Unreachable { .. }))
+}
+
+fn nobody(stack: &Reference) -> String {
+    format!(
+        "No agent is responsible for stack {stack}: name one with `brokkr stack target {stack} --agent AGENT`, or a rule with \
+         `brokkr stack rule add {stack} --labels SELECTOR`"
+    )
+}
+
+fn lines<'a>(statuses: &'a [TargetStatus], stack: &'a Reference) -> Vec<Line<'a>> {
+    let lines = statuses.iter().map(|status| Line { status, stack });
+    lines.collect()
+}
+
+async fn summaries(client: &Client) -> anyhow::Result<Vec<Summary>> {
+    let mut summaries = Vec::new();
+    for stack in client.stacks().await? {
+        let statuses = client.stack_status(&Reference::Id(stack.id.uuid())).await?;
+        summaries.push(summary(&stack, &statuses));
+    }
+    Ok(summaries)
 }
 
 /// What is left of stacks that were deleted, which no summary has.
@@ -186,6 +265,15 @@ impl Row for Line<'_> {
             Cell::time("HEARD", status.observed_at),
             Cell::text("REASON", reasons.join("; ")).whole(),
         ]
+    }
+
+    /// When it was heard of last is no change.
+    fn state(&self) -> anyhow::Result<String> {
+        let status = TargetStatus {
+            observed_at: None,
+            ..self.status.clone()
+        };
+        Ok(serde_json::to_string(&status)?)
     }
 }
 

@@ -3,19 +3,21 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use brokkr_client::{Client, Error};
+use brokkr_client::{Client, Error, WatchFilter};
 use brokkr_core::name::{Name, Reference};
 use brokkr_core::wire::{Stack, Sync, TargetStatus};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::aim::Aim;
 use super::verdict::Verdict;
 use crate::commands::advice::filled;
+use crate::commands::pulse::Pulse;
 use crate::failure::TimedOut;
 use crate::output::printable;
 use crate::terminal::say;
 
-const PAUSE: Duration = Duration::from_millis(500);
+/// Time alone decides some things, and nobody tells of it.
+const UNTOLD: Duration = Duration::from_secs(2);
 /// Agents retry what fails, and much of it heals within this time: a definition that is not served
 /// yet, a quota that is being raised.
 const GRACE: Duration = Duration::from_secs(15);
@@ -37,6 +39,11 @@ pub async fn follow(
     let began = Instant::now();
     let (mut in_trouble, mut unwell) = (Spell::default(), Spell::default());
     let mut progress = Progress::default();
+    let filter = WatchFilter {
+        stack: Some(Reference::Id(stack.id.uuid())),
+        agent: None,
+    };
+    let mut pulse = Pulse::new(client, filter);
     while began.elapsed() <= timeout {
         match look(client, stack, aim, &mut progress).await? {
             Verdict::Done => {
@@ -66,7 +73,7 @@ pub async fn follow(
             }
             Verdict::Going => (in_trouble, unwell) = Default::default(),
         }
-        sleep(PAUSE).await;
+        pulse.changed(UNTOLD).await;
     }
     let seconds = timeout.as_secs();
     let text = format!(
