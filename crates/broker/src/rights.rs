@@ -112,6 +112,9 @@ that has no row is refused to everybody. Without a key there are only `/healthz`
   what it is asked, and the deployment objects of the stacks that it runs. Both have their keys.
 - **–**: refused, 403.
 
+Two options of a stack are an admin's alone, whoever owns the stack: `ignore_windows` and `service_account`. A generator
+that changes one of them, or sets it with a new stack, is refused with 403.
+
 No key, an unknown, a revoked, an expired and a mistyped one all answer 401 with the same body.
 
 | operation | admin | generator | agent |

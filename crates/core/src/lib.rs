@@ -17,6 +17,7 @@ pub mod object;
 pub mod pak;
 pub mod plan;
 pub mod readiness;
+pub mod service_account;
 pub mod targeting;
 pub mod window;
 pub mod wire;
@@ -30,3 +31,4 @@ pub use id::{
 };
 pub use name::{Name, Reference};
 pub use object::{KeptKind, ObjectKey};
+pub use service_account::ServiceAccount;

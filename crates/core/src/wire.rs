@@ -52,7 +52,7 @@ pub use settings::{
     Percent, Retention, RetentionDays, Settings,
 };
 pub use stacks::{
-    Adopt, CreateStack, DRIFT_REPORT, Drift, OnRemove, PatchStack, PatchStackOptions,
+    Adopt, CreateStack, DRIFT_REPORT, Drift, IMPERSONATE, OnRemove, PatchStack, PatchStackOptions,
     PatchTargeting, Stack, StackHead, StackOptions,
 };
 pub use target_state::{

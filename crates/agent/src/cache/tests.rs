@@ -33,6 +33,7 @@ fn entry(text: &str) -> TargetStack {
         drift: brokkr_core::wire::Drift::Repair,
         paused: false,
         ignores_windows: false,
+        service_account: None,
     }
 }
 
@@ -45,7 +46,7 @@ fn state(revision: u64, stacks: Vec<TargetStack>) -> TargetState {
         agent: TargetAgent::default(),
         stacks,
         removals: Vec::new(),
-        windowed_removals: Vec::new(),
+        conditional_removals: Vec::new(),
         requests: Vec::new(),
     }
 }

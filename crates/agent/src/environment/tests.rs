@@ -212,6 +212,7 @@ async fn a_snapshot_that_is_refused_goes_no_further() {
         drift: brokkr_core::wire::Drift::Repair,
         paused: false,
         ignores_windows: false,
+        service_account: None,
     };
     let nowhere = tower::service_fn(|_: http::Request<kube::client::Body>| {
         std::future::ready(Err::<http::Response<kube::client::Body>, _>(Nowhere))

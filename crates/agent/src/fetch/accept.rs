@@ -78,7 +78,7 @@ mod tests {
                 agent: TargetAgent::default(),
                 stacks: Vec::new(),
                 removals: Vec::new(),
-                windowed_removals: Vec::new(),
+                conditional_removals: Vec::new(),
                 requests: Vec::new(),
             };
             assert_eq!(judge(accepted, &state), expected, "{state:?}");

@@ -5,6 +5,7 @@ use brokkr_core::mutant::Mutant;
 use brokkr_core::window::Held;
 use brokkr_core::wire::{
     FEATURES, OnRemove, PAUSE, Paused, TargetAgent, TargetRemoval, TargetStack, TargetState,
+    WINDOWS,
 };
 
 /// What to do about a stack.
@@ -18,8 +19,8 @@ pub(super) enum Order {
     Remove(TargetRemoval),
     /// Keep what was applied last, and bring nothing new yet.
     Keep(TargetStack, Held),
-    /// Leave it in the cluster, and take it out later.
-    Postpone(Held),
+    /// Leave it in the cluster, say why, and take it out later.
+    Postpone(String),
     /// Look, say what differs, and change nothing.
     Rest(TargetStack, Paused),
     /// Do nothing and say why: this version does not understand it.
@@ -35,12 +36,10 @@ impl Order {
 
 /// The order of every stack that a target state names, while what is new waits for windows or does not.
 pub(super) fn orders(state: &TargetState, held: Option<&Held>) -> BTreeMap<StackId, Order> {
-    let removals = state.removals.iter().map(|removal| (removal, None));
-    let windowed = state.windowed_removals.iter();
+    let removals = state.removals.iter().chain(&state.conditional_removals);
     let removals = removals
-        .chain(windowed.map(|removal| (removal, held)))
         .filter(|_| !state.agent.is_paused())
-        .map(|(removal, held)| (removal.stack, removing(removal, held)));
+        .map(|removal| (removal.stack, removing(removal, held)));
     // A stack that is wanted is not removed, should a state ever say both.
     let stacks = state.stacks.iter();
     let stacks = stacks.map(|entry| (entry.stack, order(entry, &state.agent, held)));
@@ -48,10 +47,21 @@ pub(super) fn orders(state: &TargetState, held: Option<&Held>) -> BTreeMap<Stack
 }
 
 fn removing(removal: &TargetRemoval, held: Option<&Held>) -> Order {
-    match held {
-        Some(held) => Order::Postpone(held.clone()),
-        None => Order::Remove(removal.clone()),
+    let waits_for_windows = removal.requires.iter().any(|feature| feature == WINDOWS);
+    match (strange(&removal.requires), held) {
+        (Some(why), _) => Order::Postpone(why),
+        (None, Some(held)) if waits_for_windows => Order::Postpone(held.to_string()),
+        (None, _) => Order::Remove(removal.clone()),
     }
+}
+
+/// What is asked of an agent that this version does not understand, if anything is.
+fn strange(requires: &[String]) -> Option<String> {
+    let is_strange = |feature: &&String| !FEATURES.contains(&feature.as_str());
+    let feature = requires.iter().find(is_strange)?;
+    Some(format!(
+        "this stack needs `{feature}`, which this agent does not have: upgrade it"
+    ))
 }
 
 /// What becomes of a stack that a state does not name: nothing. Only an entry of the removals removes.
@@ -64,14 +74,15 @@ pub(super) fn of_absence(before: &Order) -> Order {
             allow_delete: Vec::new(),
             revision: 0,
             approved: None,
+            service_account: entry.service_account.clone(),
+            requires: Vec::new(),
         }),
         _ => Order::Idle,
     }
 }
 
 fn order(entry: &TargetStack, agent: &TargetAgent, held: Option<&Held>) -> Order {
-    let is_strange = |feature: &&String| !FEATURES.contains(&feature.as_str());
-    match entry.requires.iter().find(is_strange) {
+    match strange(&entry.requires) {
         None if is_paused(entry, agent) && !Mutant::PauseIgnored.is_on() => {
             let paused = Paused {
                 stack: entry.paused,
@@ -86,10 +97,7 @@ fn order(entry: &TargetStack, agent: &TargetAgent, held: Option<&Held>) -> Order
             }
             _ => Order::Apply(entry.clone()),
         },
-        Some(feature) => Order::Hold(
-            entry.clone(),
-            format!("this stack needs `{feature}`, which this agent does not have: upgrade it"),
-        ),
+        Some(why) => Order::Hold(entry.clone(), why),
     }
 }
 
@@ -102,7 +110,6 @@ fn is_paused(entry: &TargetStack, agent: &TargetAgent) -> bool {
 mod tests {
     use brokkr_core::ambient::System;
     use brokkr_core::window::Until;
-    use brokkr_core::wire::WINDOWS;
     use brokkr_core::{DeploymentObjectId, Digest, Epoch, Name};
 
     use super::*;
@@ -129,20 +136,28 @@ mod tests {
             drift: brokkr_core::wire::Drift::Repair,
             paused: false,
             ignores_windows: false,
+            service_account: None,
         }
     }
 
-    #[test]
-    fn only_removals_remove_and_only_what_is_understood_is_applied() {
-        let (plain, strange) = (entry(&[]), entry(&["time-travel"]));
-        let removal = TargetRemoval {
+    fn removal(requires: &[&str]) -> TargetRemoval {
+        TargetRemoval {
             stack: StackId::generate(&System),
             name: name(),
             policy: OnRemove::Delete,
             allow_delete: Vec::new(),
             revision: 3,
             approved: None,
-        };
+            service_account: None,
+            requires: requires.iter().map(|&r| r.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn only_removals_remove_and_only_what_is_understood_is_applied() {
+        let (plain, strange) = (entry(&[]), entry(&["time-travel"]));
+        let removal = self::removal(&[]);
+        let odd = self::removal(&["time-travel"]);
         let withdrawn = TargetRemoval {
             stack: plain.stack,
             ..removal.clone()
@@ -155,15 +170,17 @@ mod tests {
             agent: TargetAgent::default(),
             stacks: vec![plain.clone(), strange.clone()],
             removals: vec![removal.clone(), withdrawn],
-            windowed_removals: Vec::new(),
+            conditional_removals: vec![odd.clone()],
             requests: Vec::new(),
         };
         let orders = orders(&state, None);
-        assert_eq!(orders.len(), 3);
+        assert_eq!(orders.len(), 4);
         assert_eq!(orders[&plain.stack], Order::Apply(plain.clone()));
         assert_eq!(orders[&removal.stack], Order::Remove(removal.clone()));
         let held = &orders[&strange.stack];
         assert!(matches!(held, Order::Hold(_, why) if why.contains("time-travel")));
+        let left = &orders[&odd.stack];
+        assert!(matches!(left, Order::Postpone(why) if why.contains("time-travel")));
     }
 
     #[test]
@@ -173,14 +190,7 @@ mod tests {
             paused: true,
             ..entry(&[PAUSE])
         };
-        let removal = TargetRemoval {
-            stack: StackId::generate(&System),
-            name: name(),
-            policy: OnRemove::Delete,
-            allow_delete: Vec::new(),
-            revision: 3,
-            approved: None,
-        };
+        let removal = removal(&[]);
         let mut state = TargetState {
             epoch: Epoch::generate(&System),
             revision: 3,
@@ -189,7 +199,7 @@ mod tests {
             agent: TargetAgent::default(),
             stacks: vec![plain.clone(), required.clone(), paused.clone()],
             removals: vec![removal.clone()],
-            windowed_removals: Vec::new(),
+            conditional_removals: Vec::new(),
             requests: Vec::new(),
         };
         let rests = |order: &Order| matches!(order, Order::Rest(..)) && !order.may_change();
@@ -212,14 +222,7 @@ mod tests {
             ignores_windows: true,
             ..entry(&[])
         };
-        let removal = TargetRemoval {
-            stack: StackId::generate(&System),
-            name: name(),
-            policy: OnRemove::Delete,
-            allow_delete: Vec::new(),
-            revision: 3,
-            approved: None,
-        };
+        let removal = removal(&[WINDOWS]);
         let state = TargetState {
             epoch: Epoch::generate(&System),
             revision: 3,
@@ -228,7 +231,7 @@ mod tests {
             agent: TargetAgent::default(),
             stacks: vec![plain.clone(), paused.clone(), urgent.clone()],
             removals: Vec::new(),
-            windowed_removals: vec![removal.clone()],
+            conditional_removals: vec![removal.clone()],
             requests: Vec::new(),
         };
         let closed = orders(&state, Some(&held));
@@ -237,7 +240,8 @@ mod tests {
             Order::Keep(plain.clone(), held.clone())
         );
         assert_eq!(closed[&urgent.stack], Order::Apply(urgent.clone()));
-        assert_eq!(closed[&removal.stack], Order::Postpone(held));
+        let until = Order::Postpone(held.to_string());
+        assert_eq!(closed[&removal.stack], until);
         assert!(matches!(closed[&paused.stack], Order::Rest(..)));
         let open = orders(&state, None);
         assert_eq!(open[&plain.stack], Order::Apply(plain.clone()));

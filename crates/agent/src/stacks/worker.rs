@@ -119,7 +119,7 @@ impl Worker {
                 Order::Apply(entry) => self.follow(&entry).await,
                 Order::Remove(removal) => self.remove(&removal).await,
                 Order::Keep(entry, held) => self.keep(&entry, &held).await,
-                Order::Postpone(held) => self.postpone(&held).await,
+                Order::Postpone(why) => self.postpone(why).await,
                 Order::Rest(entry, paused) => self.rest(&entry, paused).await,
                 Order::Hold(entry, reason) => self.hold(&entry, reason).await,
             }

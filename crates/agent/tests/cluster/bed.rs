@@ -133,6 +133,7 @@ impl Bed {
             drift: brokkr_core::wire::Drift::Repair,
             paused: false,
             ignores_windows: false,
+            service_account: None,
         }
     }
 
@@ -144,6 +145,8 @@ impl Bed {
             allow_delete: allow_delete.to_vec(),
             revision: 1,
             approved: None,
+            service_account: None,
+            requires: Vec::new(),
         }
     }
 

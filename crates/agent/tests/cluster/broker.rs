@@ -50,7 +50,7 @@ pub fn state(epoch: Epoch, revision: u64) -> TargetState {
         agent: TargetAgent::default(),
         stacks: Vec::new(),
         removals: Vec::new(),
-        windowed_removals: Vec::new(),
+        conditional_removals: Vec::new(),
         requests: Vec::new(),
     }
 }

@@ -7,8 +7,8 @@ use brokkr_agent::reconcile::Ending;
 use brokkr_core::Epoch;
 use brokkr_core::ambient::{Ambient, System};
 use brokkr_core::wire::{
-    Health, ObjectResult, OnRemove, StackStatus, Sync, TargetAgent, TargetStack, TargetState,
-    TargetWindow, WINDOWS, WindowRule,
+    Health, ObjectResult, OnRemove, StackStatus, Sync, TargetAgent, TargetRemoval, TargetStack,
+    TargetState, TargetWindow, WINDOWS, WindowRule,
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -157,7 +157,10 @@ async fn a_first_version_and_a_removal_wait_too() {
     let removal = bed.removal(OnRemove::Delete, &[]);
     let going = |agent, revision| TargetState {
         agent,
-        windowed_removals: vec![removal.clone()],
+        conditional_removals: vec![TargetRemoval {
+            requires: vec![WINDOWS.to_owned()],
+            ..removal.clone()
+        }],
         ..state(epoch, revision)
     };
     broker.answer(going(leap(), 3));

@@ -82,7 +82,7 @@ pub struct Wanted {
 pub enum Target {
     Absent,
     Runs,
-    Leaves(TargetRemoval),
+    Leaves(Box<TargetRemoval>),
 }
 
 /// How the broker answers.
@@ -236,7 +236,7 @@ impl Broker {
                     state.stacks.push(entry);
                 }
                 (Target::Leaves(removal), _) if !self.is_paused(stack) => {
-                    state.removals.push(removal.clone());
+                    state.removals.push((**removal).clone());
                 }
                 _ => {}
             }
@@ -264,7 +264,7 @@ impl Broker {
             agent: TargetAgent::default(),
             stacks: Vec::new(),
             removals: Vec::new(),
-            windowed_removals: Vec::new(),
+            conditional_removals: Vec::new(),
             requests: Vec::new(),
         }
     }
@@ -344,7 +344,7 @@ impl Broker {
             let stack = self.stacks.get_mut(&confirmation.stack);
             let open = stack.and_then(|stack| match &stack.target {
                 Target::Leaves(removal) if removal.revision == confirmation.revision => {
-                    let removal = removal.clone();
+                    let removal = (**removal).clone();
                     stack.target = Target::Absent;
                     Some(removal)
                 }
@@ -429,6 +429,7 @@ impl Stack {
             drift: Drift::Repair,
             paused: self.paused,
             ignores_windows: false,
+            service_account: None,
         }
     }
 
@@ -440,6 +441,8 @@ impl Stack {
             allow_delete: Vec::new(),
             revision,
             approved: None,
+            service_account: None,
+            requires: Vec::new(),
         }
     }
 }

@@ -274,7 +274,7 @@ impl World {
             {
                 let mut removal = stack.removal(id, policy, revision);
                 removal.approved = approved;
-                stack.target = Target::Leaves(removal);
+                stack.target = Target::Leaves(Box::new(removal));
             }
         });
     }
@@ -285,7 +285,8 @@ impl World {
         self.broker.change(|stacks, revision| {
             for (id, stack) in stacks.iter_mut() {
                 if stack.target == Target::Runs {
-                    stack.target = Target::Leaves(stack.removal(*id, OnRemove::Delete, revision));
+                    let removal = stack.removal(*id, OnRemove::Delete, revision);
+                    stack.target = Target::Leaves(Box::new(removal));
                 }
             }
         });

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::keys;
-use super::targeting::settle_stack;
+use super::targeting::{mark, settle_stack};
 use crate::error::{Error, Result};
 use crate::extract::IfMatch;
 use crate::idempotency::Repeatable;
 use crate::store::changes::Touched;
-use crate::store::{generators, settings, stacks};
+use crate::store::{agent_targets, generators, settings, stacks};
 use crate::writer::{Change, Mutation};
 
 impl Mutation for CreateGenerator {
@@ -26,12 +26,18 @@ impl Mutation for CreateGenerator {
             revision: change.revision,
             scope: self.scope.clone(),
             quota: self.quota.applied_to(usual, usual),
+            service_account: self.service_account.clone(),
             created_at: change.now,
         };
         generators::insert(&generator, &mut change.tx).await?;
         let pak = keys::issue(Role::Generator, generator.id.uuid(), change).await?;
         change.touch(Touched::Generator(generator.id));
-        let after = json!({"scope": &generator.scope, "quota": generator.quota, "key": pak.id()});
+        let after = json!({
+            "scope": &generator.scope,
+            "quota": generator.quota,
+            "service_account": &generator.service_account,
+            "key": pak.id(),
+        });
         change.audit(
             AuditAction::GeneratorCreate,
             named(&generator),
@@ -42,7 +48,7 @@ impl Mutation for CreateGenerator {
     }
 }
 
-/// Changes what a generator may reach and have.
+/// Changes what a generator may reach and have, and as whom agents act for it.
 pub(crate) struct ChangeGenerator {
     pub(crate) generator: Reference,
     pub(crate) expected: IfMatch,
@@ -56,12 +62,17 @@ impl Mutation for ChangeGenerator {
         let mut generator = generators::find(&self.generator, &mut change.tx).await?;
         self.expected.check(generator.revision)?;
         let before = generator.clone();
-        let PatchGenerator { scope, quota } = self.patch.clone();
+        let PatchGenerator {
+            scope,
+            quota,
+            service_account,
+        } = self.patch.clone();
         if let Some(quota) = quota {
             let usual = settings::read(&mut change.tx).await?.limits.default_quota;
             generator.quota = quota.applied_to(generator.quota, usual);
         }
         generator.scope = scope.unwrap_or(generator.scope);
+        generator.service_account = service_account.unwrap_or(generator.service_account);
         if generator == before {
             change.unchanged();
             return Ok(before);
@@ -69,8 +80,19 @@ impl Mutation for ChangeGenerator {
         generator.revision = change.revision;
         generators::update(&generator, &mut change.tx).await?;
         change.touch(Touched::Generator(generator.id));
+        let is_another = generator.service_account != before.service_account;
         for stack in stacks::of_owner(generator.id.uuid(), &mut change.tx).await? {
+            if is_another {
+                stacks::mark_changed(stack.stack.id, change.revision, &mut change.tx).await?;
+                change.touch(Touched::Stack(stack.stack.id));
+            }
             settle_stack(&stack, change).await?;
+        }
+        if is_another {
+            let owner = generator.id.uuid();
+            for (agent, stack) in agent_targets::removals_of_owner(owner, &mut change.tx).await? {
+                mark(agent, stack, change).await?;
+            }
         }
         let subject = named(&generator);
         change.audit(

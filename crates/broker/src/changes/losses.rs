@@ -33,7 +33,7 @@ impl Mutation for DecideLoss {
 
     async fn apply(&self, change: &mut Change) -> Result<()> {
         match agent_targets::find(self.target, &self.scope, &mut change.tx).await? {
-            OpenTarget::Removing(removal) => self.decide_removal(&removal, change).await,
+            OpenTarget::Removing(removal, _) => self.decide_removal(&removal, change).await,
             OpenTarget::Active(target, decided) => {
                 let decided = decided.map(|decided| *decided).unwrap_or_default();
                 self.decide_held(&target, decided, change).await

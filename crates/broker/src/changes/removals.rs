@@ -27,7 +27,7 @@ impl Mutation for ConfirmRemovals {
         for Confirmation { stack, revision } in &self.removals {
             let open = agent_targets::between(self.agent, *stack, &mut change.tx).await?;
             let result = match open {
-                Some(target @ OpenTarget::Removing(_))
+                Some(target @ OpenTarget::Removing(..))
                     if target.removal_revision() == Some(*revision) =>
                 {
                     confirm(&target, change).await?;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{AgentRequest, Ask, AuditAction, RequestAnswer, RequestTask, TargetStack};
+use brokkr_core::wire::{
+    AgentRequest, Ask, AuditAction, IMPERSONATE, RequestAnswer, RequestTask, TargetStack,
+};
 use brokkr_core::{AgentId, DeploymentObjectId, KeptKind, RequestId, StackId};
 use serde_json::json;
 
@@ -39,7 +41,7 @@ impl Mutation for AskAgent {
 
     async fn apply(&self, change: &mut Change) -> Result<AgentRequest> {
         let agent = agents::find(&self.agent, &self.scope, &mut change.tx).await?;
-        check_features(&agent, &self.ask)?;
+        check_feature(&agent, self.ask.kind().feature())?;
         self.check_load(&agent, change).await?;
         let (stack, task) = self.task(&agent, change).await?;
         let request = NewRequest {
@@ -93,6 +95,9 @@ impl AskAgent {
                 ..
             } => {
                 let stack = stacks::find(stack, &self.scope, &mut change.tx).await?;
+                if stack.stack.service_account().is_some() {
+                    check_feature(agent, Some(IMPERSONATE))?;
+                }
                 let entry = Box::new(self.entry(agent, &stack, allow_delete, change).await?);
                 // The content lies beside it.
                 let manifests = String::new();
@@ -136,6 +141,7 @@ impl AskAgent {
             drift: stack.options.drift,
             paused: false,
             ignores_windows: stack.options.ignore_windows,
+            service_account: stack.service_account().cloned(),
             requires: Vec::new(),
         })
     }
@@ -185,9 +191,8 @@ impl AskAgent {
     }
 }
 
-/// An agent that would not know what is asked would never answer.
-fn check_features(agent: &AgentRow, ask: &Ask) -> Result<()> {
-    let feature = ask.kind().feature();
+/// An agent that would not know what is asked would never answer, or look by its own rights where it should not.
+fn check_feature(agent: &AgentRow, feature: Option<&str>) -> Result<()> {
     let knows = |feature| agent.bond.features.iter().any(|known| known == feature);
     if feature.is_some_and(knows) {
         return Ok(());

@@ -143,7 +143,7 @@ fn stacks_of(open: &[OpenTarget]) -> String {
         OpenTarget::Active(target, _) => {
             Reference::of(target.generator.as_ref(), &target.stack_name).to_string()
         }
-        OpenTarget::Removing(removal) => {
+        OpenTarget::Removing(removal, _) => {
             let stack = Reference::of(removal.generator.as_ref(), &removal.stack_name);
             format!("{stack} (being removed)")
         }

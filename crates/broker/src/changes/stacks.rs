@@ -45,13 +45,16 @@ impl Mutation for CreateOwnStack {
             annotations: create.annotations,
             targeting: create.targeting,
             options: create.options,
+            generator_account: None,
             head: None,
             created_at: change.now,
             deleted_at: None,
         };
         stacks::insert(&stack, self.scope.owner(), &mut change.tx).await?;
         change.touch(Touched::Stack(stack.id));
-        settle_stack(&found_again(stack.id, change).await?, change).await?;
+        let row = found_again(stack.id, change).await?;
+        settle_stack(&row, change).await?;
+        let stack = row.stack;
         change.audit(
             AuditAction::StackCreate,
             named(&stack),
@@ -94,7 +97,8 @@ impl Mutation for ChangeStack {
                 held_facts::forget_rule(stack.id, RuleDigest::of(rule), &mut change.tx).await?;
             }
         }
-        if stack.options.paused != before.stack.options.paused {
+        let (now, then) = (&stack.options, &before.stack.options);
+        if now.paused != then.paused || now.service_account != then.service_account {
             mark_removals(stack.id, change).await?;
         }
         change.touch(Touched::Stack(stack.id));
@@ -109,10 +113,11 @@ impl Mutation for ChangeStack {
     }
 }
 
-/// A pause takes the stack's removals out of what agents are told, and its end brings them back.
+/// A pause takes the stack's removals out of what agents are told, and its end brings them back; a service account is told
+/// with them.
 async fn mark_removals(stack: StackId, change: &mut Change) -> Result<()> {
     for open in agent_targets::of_stack(stack, &mut change.tx).await? {
-        if let OpenTarget::Removing(removal) = open {
+        if let OpenTarget::Removing(removal, _) = open {
             mark(removal.agent, stack, change).await?;
         }
     }
@@ -206,14 +211,23 @@ fn check(options: &StackOptions) -> Result<()> {
     }
 }
 
-/// Windows are the operators': a generator does not take its own stacks out of them, nor put back what they took out.
+/// Windows are the operators': a generator does not take its own stacks out of them, nor put back what they took out. By
+/// whose rights its stacks run is theirs, too: else it would choose what it may do.
 fn check_rights(scope: &Scope, before: &StackOptions, after: &StackOptions) -> Result<()> {
-    if scope.generator().is_some() && before.ignore_windows != after.ignore_windows {
-        return Err(Error::Forbidden(
-            "only an admin decides whether a stack waits for maintenance windows (`ignore_windows`): ask one".to_owned(),
-        ));
+    let forbidden = |what: &str| Err(Error::Forbidden(what.to_owned()));
+    if scope.generator().is_none() {
+        Ok(())
+    } else if before.ignore_windows != after.ignore_windows {
+        forbidden(
+            "only an admin decides whether a stack waits for maintenance windows (`ignore_windows`): ask one",
+        )
+    } else if before.service_account != after.service_account {
+        forbidden(
+            "only an admin decides as which service account agents act for a stack (`service_account`): leave it out to have that of the generator, or ask one",
+        )
+    } else {
+        Ok(())
     }
-    Ok(())
 }
 
 impl Repeatable for CreateOwnStack {

@@ -79,7 +79,7 @@ async fn settle(
             end(target, &ending, change).await
         }
         (open, Some(why)) => {
-            if let Some(OpenTarget::Removing(removal)) = open {
+            if let Some(OpenTarget::Removing(removal, _)) = open {
                 let (id, now) = (removal.id, change.now);
                 agent_targets::close(id, State::Withdrawn, now, &mut change.tx).await?;
             }

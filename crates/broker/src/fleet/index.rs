@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use brokkr_core::wire::{
-    DRIFT_REPORT, PAUSE, TargetAgent, TargetRemoval, TargetRequest, TargetStack, TargetState,
-    WINDOWS,
+    DRIFT_REPORT, IMPERSONATE, OnRemove, PAUSE, TargetAgent, TargetRemoval, TargetRequest,
+    TargetStack, TargetState, WINDOWS,
 };
 use brokkr_core::{AgentId, Epoch, GeneratorId, KeyId, Name, StackId};
 use jiff::Timestamp;
@@ -60,7 +60,7 @@ struct Agent {
 enum Link {
     /// With what was decided about losses that the agent held.
     Active(Option<Box<Decided>>),
-    Removing(TargetRemoval),
+    Removing(Box<TargetRemoval>),
 }
 
 #[derive(Default)]
@@ -305,7 +305,7 @@ impl Index {
                     // An agent of any version leaves alone what is absent.
                     let stack = self.stacks.get(stack);
                     if !whole.is_paused() && !stack.is_some_and(|stack| stack.paused) {
-                        removals.push(removal.clone());
+                        removals.push(conditional((**removal).clone(), &whole));
                     }
                 }
                 Link::Active(decided) => {
@@ -322,12 +322,10 @@ impl Index {
                 }
             }
         }
-        // One that knows no windows would do at once what is to wait for them.
-        let (removals, windowed_removals) = if whole.windows.is_empty() {
-            (removals, Vec::new())
-        } else {
-            (Vec::new(), removals)
-        };
+        // One that does not know what they require would do them at once, by its own rights.
+        let (removals, conditional_removals) = removals
+            .into_iter()
+            .partition(|removal| removal.requires.is_empty());
         let Identity { epoch, token_key } = &self.identity;
         let place = Place {
             epoch: *epoch,
@@ -342,7 +340,7 @@ impl Index {
             agent: whole,
             stacks: running,
             removals,
-            windowed_removals,
+            conditional_removals,
             requests: Vec::new(),
         })
     }
@@ -450,14 +448,18 @@ impl Index {
     ) {
         let link = target.map(|target| match target {
             OpenTarget::Active(_, decided) => Link::Active(decided),
-            OpenTarget::Removing(removal) => Link::Removing(TargetRemoval {
-                stack,
-                name: removal.stack_name,
-                policy: removal.policy,
-                allow_delete: removal.allow_delete,
-                revision: removal.revision.unwrap_or_default(),
-                approved: removal.approved,
-            }),
+            OpenTarget::Removing(removal, service_account) => {
+                Link::Removing(Box::new(TargetRemoval {
+                    stack,
+                    name: removal.stack_name,
+                    policy: removal.policy,
+                    allow_delete: removal.allow_delete,
+                    revision: removal.revision.unwrap_or_default(),
+                    approved: removal.approved,
+                    service_account,
+                    requires: Vec::new(),
+                }))
+            }
         });
         let agents = &mut self.stacks.entry(stack).or_default().agents;
         if matches!(link, Some(Link::Active(_))) {
@@ -508,5 +510,19 @@ fn with_requirements(mut entry: TargetStack, agent: &TargetAgent) -> TargetStack
     if !agent.windows.is_empty() && !entry.ignores_windows {
         entry.requires.push(WINDOWS.to_owned());
     }
+    if entry.service_account.is_some() {
+        entry.requires.push(IMPERSONATE.to_owned());
+    }
     entry
+}
+
+/// The same of a removal. Of what stays in the cluster nothing is asked of it, so nobody's rights matter.
+fn conditional(mut removal: TargetRemoval, agent: &TargetAgent) -> TargetRemoval {
+    if !agent.windows.is_empty() {
+        removal.requires.push(WINDOWS.to_owned());
+    }
+    if removal.service_account.is_some() && removal.policy == OnRemove::Delete {
+        removal.requires.push(IMPERSONATE.to_owned());
+    }
+    removal
 }

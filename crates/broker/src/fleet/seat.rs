@@ -25,7 +25,7 @@ impl Etag {
             &state.agent,
             &state.stacks,
             &state.removals,
-            &state.windowed_removals,
+            &state.conditional_removals,
         );
         let hash = Sha256::digest(serde_json::to_vec(&told).unwrap_or_default());
         let mut tag = [0; 16];

@@ -1,5 +1,5 @@
-use brokkr_core::wire::{AgentTarget, Approval, OnRemove, Removal};
-use brokkr_core::{AgentId, AgentTargetId, KeptKind, Name, StackId};
+use brokkr_core::wire::{AgentTarget, Approval, OnRemove, Removal, StackOptions};
+use brokkr_core::{AgentId, AgentTargetId, KeptKind, Name, ServiceAccount, StackId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::types::Json;
@@ -17,7 +17,8 @@ macro_rules! select_open {
         concat!(
             "select t.id, t.agent_id, a.name as agent_name, t.stack_id, s.name as stack_name, g.name as generator, s.deleted_at as stack_deleted_at, t.direct,
                     t.rule, t.ineligible, t.created_at, t.policy, t.allow_delete, t.removal_revision, t.ended_at,
-                    t.approved, t.decided
+                    t.approved, t.decided, g.service_account as generator_account,
+                    case when t.state = 'removing' then s.options end as removed_options
              from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
                   left join generators g on g.id = s.owner_id
              where t.state in ('active', 'removing')",
@@ -55,21 +56,22 @@ pub(crate) struct Ending {
 pub(crate) enum OpenTarget {
     /// With what was decided about losses that the agent held, if anything was.
     Active(AgentTarget, Option<Box<Decided>>),
-    Removing(Removal),
+    /// With the service account by whose rights it is removed, if it has one.
+    Removing(Removal, Option<ServiceAccount>),
 }
 
 impl OpenTarget {
     pub(crate) const fn agent(&self) -> AgentId {
         match self {
             Self::Active(target, _) => target.agent,
-            Self::Removing(removal) => removal.agent,
+            Self::Removing(removal, _) => removal.agent,
         }
     }
 
     pub(crate) const fn stack(&self) -> StackId {
         match self {
             Self::Active(target, _) => target.stack,
-            Self::Removing(removal) => removal.stack,
+            Self::Removing(removal, _) => removal.stack,
         }
     }
 
@@ -77,21 +79,21 @@ impl OpenTarget {
     pub(crate) const fn removal_revision(&self) -> Option<u64> {
         match self {
             Self::Active(..) => None,
-            Self::Removing(removal) => removal.revision,
+            Self::Removing(removal, _) => removal.revision,
         }
     }
 
     pub(crate) fn active(self) -> Option<AgentTarget> {
         match self {
             Self::Active(target, _) => Some(target),
-            Self::Removing(_) => None,
+            Self::Removing(..) => None,
         }
     }
 
     pub(crate) const fn id(&self) -> AgentTargetId {
         match self {
             Self::Active(target, _) => target.id,
-            Self::Removing(removal) => removal.id,
+            Self::Removing(removal, _) => removal.id,
         }
     }
 }
@@ -115,6 +117,9 @@ struct Row {
     ended_at: Option<jiff_sqlx::Timestamp>,
     approved: Option<Json<Approval>>,
     decided: Option<Json<Decided>>,
+    generator_account: Option<Word<ServiceAccount>>,
+    /// How the stack behaves, of removals only: there may be a million other targets.
+    removed_options: Option<Json<StackOptions>>,
 }
 
 impl From<Row> for OpenTarget {
@@ -126,7 +131,9 @@ impl From<Row> for OpenTarget {
         if let (Some(Word(policy)), Some(revision), Some(ended_at)) =
             (row.policy, row.removal_revision, row.ended_at)
         {
-            return Self::Removing(Removal {
+            let own = row.removed_options.and_then(|o| o.0.service_account);
+            let account = own.or(row.generator_account.map(|account| account.0));
+            let removal = Removal {
                 id,
                 agent,
                 agent_name,
@@ -140,7 +147,8 @@ impl From<Row> for OpenTarget {
                 since: ended_at.to_jiff(),
                 approved: row.approved.map(|Json(approval)| approval),
                 held: None,
-            });
+            };
+            return Self::Removing(removal, account);
         }
         let target = AgentTarget {
             id,
@@ -252,6 +260,20 @@ pub(crate) async fn of_stack(stack: StackId, tx: &mut Tx) -> Result<Vec<OpenTarg
         .fetch_all(c)
         .await)?;
     Ok(rows.into_iter().map(OpenTarget::from).collect())
+}
+
+/// What agents are to remove of an owner's stacks, deleted ones too.
+pub(crate) async fn removals_of_owner(owner: Uuid, tx: &mut Tx) -> Result<Vec<(AgentId, StackId)>> {
+    let rows: Vec<(Uuid, Uuid)> = on!(tx, |c| sqlx::query_as(
+        "select t.agent_id, t.stack_id from agent_targets t join stacks s on s.id = t.stack_id
+         where s.owner_id = $1 and t.state = 'removing'
+         order by t.agent_id, t.stack_id"
+    )
+    .bind(owner)
+    .fetch_all(c)
+    .await)?;
+    let read = |(agent, stack): (Uuid, Uuid)| (agent.into(), stack.into());
+    Ok(rows.into_iter().map(read).collect())
 }
 
 /// The open targets of an agent.

@@ -1,7 +1,7 @@
 use brokkr_core::name::Reference;
 use brokkr_core::targeting::AgentScope;
 use brokkr_core::wire::{Generator, Quota};
-use brokkr_core::{GeneratorId, Name};
+use brokkr_core::{GeneratorId, Name, ServiceAccount};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::types::Json;
@@ -15,7 +15,7 @@ use crate::page::Window;
 macro_rules! select_generators {
     ($rest:literal) => {
         concat!(
-            "select id, name, edited_revision, scope, quota, created_at from generators",
+            "select id, name, edited_revision, scope, quota, service_account, created_at from generators",
             " ",
             $rest
         )
@@ -29,6 +29,7 @@ struct Row {
     edited_revision: i64,
     scope: Json<AgentScope>,
     quota: Json<Quota>,
+    service_account: Option<Word<ServiceAccount>>,
     created_at: jiff_sqlx::Timestamp,
 }
 
@@ -40,6 +41,7 @@ impl From<Row> for Generator {
             revision: number(row.edited_revision),
             scope: row.scope.0,
             quota: row.quota.0,
+            service_account: row.service_account.map(|account| account.0),
             created_at: row.created_at.to_jiff(),
         }
     }
@@ -47,13 +49,14 @@ impl From<Row> for Generator {
 
 pub(crate) async fn insert(generator: &Generator, tx: &mut Tx) -> Result<()> {
     on!(tx, |c| sqlx::query(
-        "insert into generators (id, name, scope, quota, created_at, edited_revision)
-         values ($1, $2, $3, $4, $5, $6)"
+        "insert into generators (id, name, scope, quota, service_account, created_at, edited_revision)
+         values ($1, $2, $3, $4, $5, $6, $7)"
     )
     .bind(generator.id.uuid())
     .bind(generator.name.as_str())
     .bind(Json(&generator.scope))
     .bind(Json(generator.quota))
+    .bind(generator.service_account.as_ref().map(Word))
     .bind(generator.created_at.to_sqlx())
     .bind(sql(generator.revision))
     .execute(c)
@@ -106,16 +109,19 @@ pub(crate) async fn delete(id: GeneratorId, now: Timestamp, tx: &mut Tx) -> Resu
 
 /// Replaces what may be changed of a generator.
 pub(crate) async fn update(generator: &Generator, tx: &mut Tx) -> Result<()> {
-    on!(tx, |c| sqlx::query(
-        "update generators set scope = $2, quota = $3, edited_revision = $4 where id = $1"
+    on!(tx, |c| {
+        sqlx::query(
+        "update generators set scope = $2, quota = $3, service_account = $4, edited_revision = $5 where id = $1"
     )
     .bind(generator.id.uuid())
     .bind(Json(&generator.scope))
     .bind(Json(generator.quota))
+    .bind(generator.service_account.as_ref().map(Word))
     .bind(sql(generator.revision))
     .execute(c)
     .await
-    .map(drop))?;
+    .map(drop)
+    })?;
     Ok(())
 }
 

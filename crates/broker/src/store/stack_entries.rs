@@ -1,5 +1,5 @@
 use brokkr_core::wire::{StackOptions, TargetStack};
-use brokkr_core::{Digest, Name, ObjectKey, StackId};
+use brokkr_core::{Digest, Name, ObjectKey, ServiceAccount, StackId};
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -11,8 +11,10 @@ macro_rules! select_entries {
     ($rest:literal) => {
         concat!(
             "select s.id, s.owner_id, s.name, s.options, s.changed_revision, s.head_id, s.head_sequence,
-                    d.digest, d.size, d.default_namespace, d.allow_delete, d.approved_losses
+                    d.digest, d.size, d.default_namespace, d.allow_delete, d.approved_losses,
+                    g.service_account as generator_account
              from stacks s left join deployment_objects d on d.id = s.head_id
+                  left join generators g on g.id = s.owner_id
              where s.deleted_at is null",
             " ",
             $rest
@@ -45,6 +47,7 @@ struct IndexColumns {
     default_namespace: Option<String>,
     allow_delete: Option<Json<Vec<ObjectKey>>>,
     approved_losses: Option<Json<Vec<ObjectKey>>>,
+    generator_account: Option<Word<ServiceAccount>>,
 }
 
 impl TryFrom<IndexColumns> for StackEntry {
@@ -52,6 +55,8 @@ impl TryFrom<IndexColumns> for StackEntry {
 
     fn try_from(row: IndexColumns) -> Result<Self> {
         let id = row.id.into();
+        let options = row.options.0;
+        let generator_account = row.generator_account.map(|account| account.0);
         let entry = match (row.head_id, row.digest) {
             (Some(head), Some(digest)) => Some(TargetStack {
                 stack: id,
@@ -61,15 +66,16 @@ impl TryFrom<IndexColumns> for StackEntry {
                 digest: Digest::try_from(digest).map_err(Error::internal)?,
                 size: row.size.map_or(0, number),
                 default_namespace: row.default_namespace,
-                create_namespace: row.options.0.create_namespace,
+                create_namespace: options.create_namespace,
                 allow_delete: row.allow_delete.map_or_else(Vec::new, |keys| keys.0),
                 requires: Vec::new(),
                 approved_losses: row.approved_losses.map_or_else(Vec::new, |keys| keys.0),
                 released: Vec::new(),
-                adopt: row.options.0.adopt,
-                drift: row.options.0.drift,
-                paused: row.options.0.paused,
-                ignores_windows: row.options.0.ignore_windows,
+                adopt: options.adopt,
+                drift: options.drift,
+                paused: options.paused,
+                ignores_windows: options.ignore_windows,
+                service_account: options.service_account.or(generator_account),
             }),
             _ => None,
         };
@@ -77,7 +83,7 @@ impl TryFrom<IndexColumns> for StackEntry {
             id,
             owner: row.owner_id,
             changed_revision: number(row.changed_revision),
-            paused: row.options.0.paused,
+            paused: options.paused,
             entry,
         })
     }

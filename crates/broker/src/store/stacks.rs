@@ -2,7 +2,7 @@ use brokkr_core::labels::{Annotations, Labels};
 use brokkr_core::name::Reference;
 use brokkr_core::targeting::{AgentScope, StackTraits, Targeting};
 use brokkr_core::wire::{Stack, StackHead, StackOptions};
-use brokkr_core::{AgentId, DeploymentObjectId, Digest, Name, StackId};
+use brokkr_core::{AgentId, DeploymentObjectId, Digest, Name, ServiceAccount, StackId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::types::Json;
@@ -17,7 +17,7 @@ use crate::scope::Scope;
 macro_rules! select_stacks {
     ($($rest:literal),+) => {
         concat!(
-            "select s.id, s.owner_id, g.name as generator, g.scope, s.name, s.edited_revision, s.labels, s.annotations,
+            "select s.id, s.owner_id, g.name as generator, g.scope, g.service_account as generator_account, s.name, s.edited_revision, s.labels, s.annotations,
                     s.targeting, s.options, s.head_id, s.head_sequence, d.digest as head_digest,
                     s.created_at, s.deleted_at
              from stacks s left join generators g on g.id = s.owner_id
@@ -96,6 +96,7 @@ struct Row {
     owner_id: Uuid,
     generator: Option<Word<Name>>,
     scope: Option<Json<AgentScope>>,
+    generator_account: Option<Word<ServiceAccount>>,
     name: Word<Name>,
     edited_revision: i64,
     labels: Json<Labels>,
@@ -130,6 +131,7 @@ impl TryFrom<Row> for StackRow {
             annotations: row.annotations.0,
             targeting: row.targeting.0,
             options: row.options.0,
+            generator_account: row.generator_account.map(|account| account.0),
             head,
             created_at: row.created_at.to_jiff(),
             deleted_at: row.deleted_at.map(jiff_sqlx::Timestamp::to_jiff),
@@ -338,6 +340,19 @@ pub(crate) async fn set_head(
     .bind(id.uuid())
     .bind(head.uuid())
     .bind(sql(sequence))
+    .bind(sql(revision))
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+/// What agents are told of a stack changed, and nothing that people may change of it.
+pub(crate) async fn mark_changed(id: StackId, revision: u64, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| sqlx::query(
+        "update stacks set changed_revision = $2 where id = $1"
+    )
+    .bind(id.uuid())
     .bind(sql(revision))
     .execute(c)
     .await

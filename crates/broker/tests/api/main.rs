@@ -24,6 +24,7 @@ mod request_ids;
 mod requests;
 mod retiring;
 mod rules;
+mod service_accounts;
 mod sessions;
 mod settings;
 mod status;

@@ -315,7 +315,7 @@ async fn an_exclusion_and_a_scope_hold_against_everything(engine: Engine) {
     target(&ci, "north", "mail").await;
     let patch = PatchGenerator {
         scope: Some(serde_json::from_value(json!({"labels": "team=cd"})).expect("a scope")),
-        quota: None,
+        ..PatchGenerator::default()
     };
     let plan = admin
         .plan_generator(&name("ci"), &patch)
@@ -380,6 +380,7 @@ async fn a_generator_has_a_quota(engine: Engine) {
             bytes: Some(bytes),
             publishes_per_minute: Some(publishes_per_minute),
         }),
+        ..PatchGenerator::default()
     };
     let set = async |patch| {
         admin

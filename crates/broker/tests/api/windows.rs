@@ -5,8 +5,8 @@ use std::time::Duration;
 use brokkr_client::{Client, Poll};
 use brokkr_core::targeting::AgentScope;
 use brokkr_core::wire::{
-    Code, CreateStack, CreateWindow, PatchAgent, PatchStack, PatchStackOptions, TargetState,
-    WINDOWS, WindowMinutes, WindowRule,
+    Code, CreateStack, CreateWindow, PatchAgent, PatchStack, PatchStackOptions, TargetRemoval,
+    TargetState, WINDOWS, WindowMinutes, WindowRule,
 };
 use serde_json::json;
 
@@ -141,11 +141,16 @@ async fn removals_are_told_apart_while_windows_are(engine: Engine) {
     let ended = admin.delete_agent_target(targets[0].id, None, &[]).await;
     ended.expect("an end");
     let state = state_of(&agent).await;
-    assert!(state.removals.is_empty() && state.windowed_removals.len() == 1);
+    assert!(state.removals.is_empty() && state.conditional_removals.len() == 1);
     admin.delete_window(&name("nightly")).await.expect("none");
     let after = state_of(&agent).await;
-    assert_eq!(after.removals, state.windowed_removals);
-    assert!(after.windowed_removals.is_empty());
+    assert_eq!(state.conditional_removals[0].requires, [WINDOWS]);
+    let plain = TargetRemoval {
+        requires: Vec::new(),
+        ..state.conditional_removals[0].clone()
+    };
+    assert_eq!(after.removals, [plain]);
+    assert!(after.conditional_removals.is_empty());
     broker.stop().await;
 }
 

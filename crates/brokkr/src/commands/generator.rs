@@ -1,3 +1,4 @@
+use brokkr_core::ServiceAccount;
 use brokkr_core::name::{Name, Reference};
 use brokkr_core::wire::{self, CreateGenerator};
 use clap::{ArgGroup, Args, Subcommand};
@@ -42,7 +43,8 @@ enum Registry {
 ])))]
 #[command(after_help = "Example:
   brokkr generator create ci --all-agents --key-file ci.key
-  brokkr generator create ci --scope 'env in (dev,test)' --max-stacks 50 --key-file ci.key")]
+  brokkr generator create ci --scope 'env in (dev,test)' --max-stacks 50 --key-file ci.key
+  brokkr generator create ci --scope env=dev --service-account deployers/ci --key-file ci.key")]
 struct Create {
     /// The generator's name, such as its pipeline's
     name: Name,
@@ -50,6 +52,11 @@ struct Create {
     reach: Reach,
     #[command(flatten)]
     limits: Limits,
+
+    /// The service account by whose rights agents act for its stacks, and by no others; without one, by their own
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    service_account: Option<ServiceAccount>,
+
     #[command(flatten)]
     new_key: NewKey,
     #[command(flatten)]
@@ -112,6 +119,7 @@ impl Create {
             name: self.name,
             scope: scope.ok_or_else(|| Usage("say which agents it may reach".to_owned()))?,
             quota: self.limits.quota(),
+            service_account: self.service_account,
         };
         let place = self.new_key.place()?;
         let client = self.connection.client()?;
@@ -158,6 +166,7 @@ impl Row for wire::Generator {
             Cell::text("NAME", &self.name),
             Cell::text("SCOPE", &self.scope),
             Cell::time("CREATED", self.created_at),
+            Cell::optional("ACCOUNT", self.service_account.as_ref()).wide(),
             Cell::text("MAX-STACKS", self.quota.stacks).wide(),
             Cell::text("MAX-BYTES", self.quota.bytes).wide(),
             Cell::text("MAX-PUBLISHES", self.quota.publishes_per_minute).wide(),

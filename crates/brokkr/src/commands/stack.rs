@@ -144,6 +144,7 @@ impl Row for wire::Stack {
             Cell::text("ON-REMOVE", on_remove),
             Cell::text("PAUSED", if self.options.paused { "yes" } else { "no" }),
             Cell::time("CREATED", self.created_at),
+            Cell::optional("ACCOUNT", self.service_account()).wide(),
             Cell::text("LABELS", &self.labels).wide(),
             Cell::text("ANNOTATIONS", &self.annotations).wide(),
             Cell::text("RULES", joined(self.targeting.rules())).wide(),

@@ -10,6 +10,7 @@ use crate::id::{AgentId, GeneratorId, KeyId};
 use crate::labels::{AnnotationValue, Annotations, LabelValue, Labels};
 use crate::name::Name;
 use crate::pak::Role;
+use crate::service_account::ServiceAccount;
 use crate::targeting::{AgentScope, Facts};
 
 /// An agent: a Brokkr process responsible for one cluster.
@@ -117,6 +118,10 @@ pub struct Generator {
     /// How much it may have.
     #[serde(default)]
     pub quota: Quota,
+    /// The service account by whose rights agents act for its stacks, unless an admin gave a stack another one; absent if
+    /// they use their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<ServiceAccount>,
     /// When it was registered.
     pub created_at: Timestamp,
 }
@@ -157,6 +162,9 @@ pub struct CreateGenerator {
     /// How much it may have. What is left out is as the settings have it (`limits.default_quota`) at this moment.
     #[serde(default)]
     pub quota: PatchQuota,
+    /// The service account by whose rights agents act for its stacks, and by no others; if absent, they use their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<ServiceAccount>,
 }
 
 impl CreateGenerator {
@@ -166,6 +174,7 @@ impl CreateGenerator {
             name,
             scope,
             quota: PatchQuota::default(),
+            service_account: None,
         }
     }
 }
@@ -218,6 +227,10 @@ pub struct PatchGenerator {
     /// How much it may have from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<PatchQuota>,
+    /// As which service account agents act for its stacks from now on; `null` has them use their own rights.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ServiceAccount>)]
+    pub service_account: Option<Option<ServiceAccount>>,
 }
 
 /// A new generator with its key, which is shown this once.

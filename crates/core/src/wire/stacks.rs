@@ -7,6 +7,7 @@ use crate::digest::Digest;
 use crate::id::{DeploymentObjectId, StackId};
 use crate::labels::{AnnotationValue, Annotations, LabelValue, Labels};
 use crate::name::Name;
+use crate::service_account::ServiceAccount;
 use crate::targeting::{Exclusion, Rule, Targeting};
 
 /// What happens in a cluster to the objects of a stack that is removed from it.
@@ -62,6 +63,10 @@ impl Drift {
     }
 }
 
+/// What an entry of a target state, or a removal in it, requires whose agent is to act as a service account: one that would
+/// use its own rights leaves it alone.
+pub const IMPERSONATE: &str = "impersonate";
+
 /// How a stack behaves.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -81,6 +86,10 @@ pub struct StackOptions {
     pub paused: bool,
     /// Whether new versions wait for no maintenance window. Only an admin sets it.
     pub ignore_windows: bool,
+    /// The service account by whose rights agents act for the stack, and by no others; if absent, that of its generator.
+    /// Only an admin sets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<ServiceAccount>,
 }
 
 /// A named collection of Kubernetes objects that are managed as a unit.
@@ -106,6 +115,9 @@ pub struct Stack {
     pub targeting: Targeting,
     /// How it behaves.
     pub options: StackOptions,
+    /// The service account that its generator has: agents act as this one unless the options name another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator_account: Option<ServiceAccount>,
     /// Its newest deployment object; absent before the first publish.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<StackHead>,
@@ -114,6 +126,14 @@ pub struct Stack {
     /// When it was deleted; absent if it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
+}
+
+impl Stack {
+    /// The service account by whose rights agents act for it; none if they use their own.
+    pub fn service_account(&self) -> Option<&ServiceAccount> {
+        let own = self.options.service_account.as_ref();
+        own.or(self.generator_account.as_ref())
+    }
 }
 
 /// The newest deployment object of a stack.
@@ -212,6 +232,10 @@ pub struct PatchStackOptions {
     /// From now on. Only an admin sets it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignore_windows: Option<bool>,
+    /// From now on; `null` goes back to that of the generator. Only an admin sets it.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ServiceAccount>)]
+    pub service_account: Option<Option<ServiceAccount>>,
 }
 
 impl PatchStackOptions {
@@ -225,6 +249,7 @@ impl PatchStackOptions {
             drift: self.drift.unwrap_or(options.drift),
             paused: self.paused.unwrap_or(options.paused),
             ignore_windows: self.ignore_windows.unwrap_or(options.ignore_windows),
+            service_account: self.service_account.unwrap_or(options.service_account),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::id::{DeploymentObjectId, Epoch, StackId};
 use crate::name::Name;
 use crate::object::{KeptKind, ObjectKey};
+use crate::service_account::ServiceAccount;
 
 /// The whole of what an agent should do: the answer to a poll.
 ///
@@ -30,10 +31,10 @@ pub struct TargetState {
     pub stacks: Vec<TargetStack>,
     /// What should go. What is paused is not in it, and goes when it is resumed.
     pub removals: Vec<TargetRemoval>,
-    /// What should go when the agent's windows let it. Apart, because an agent that knows no windows does at once what
-    /// stands in `removals`.
+    /// What should go as their `requires` says: when the agent's windows let it, by the rights of a service account. Apart,
+    /// because an agent that knows of neither does at once and by its own rights what stands in `removals`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub windowed_removals: Vec<TargetRemoval>,
+    pub conditional_removals: Vec<TargetRemoval>,
     /// What the agent is asked beside its work. It is no part of the state: neither `revision` nor the `ETag` change by it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<TargetRequest>,
@@ -81,6 +82,9 @@ pub struct TargetStack {
     /// Whether it waits for none of the agent's windows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ignores_windows: bool,
+    /// The service account by whose rights the agent acts for it, and by no others; absent if it uses its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<ServiceAccount>,
     /// What an agent must understand to handle this entry; one that does not, holds the stack and says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,
@@ -103,6 +107,12 @@ pub struct TargetRemoval {
     pub approved: Option<Approval>,
     /// The revision of the change that asks for it; the confirmation names it.
     pub revision: u64,
+    /// The service account by whose rights the agent removes it; absent if it uses its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<ServiceAccount>,
+    /// What an agent must understand to carry it out; one that does not, leaves the stack where it is and says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
 }
 
 /// A person's or a pipeline's yes to a loss, given before it happens.

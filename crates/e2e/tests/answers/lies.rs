@@ -61,6 +61,8 @@ fn of_another_state(truth: &TargetState) -> Result<Vec<(&'static str, TargetStat
         allow_delete: Vec::new(),
         revision: truth.revision,
         approved: None,
+        service_account: None,
+        requires: Vec::new(),
     };
     let unknown = TargetStack {
         deployment_object: Uuid::from_u128(7).into(),

@@ -69,8 +69,8 @@ impl Worker {
     }
 
     /// Leaves a stack in the cluster whose removal is to wait.
-    pub(super) async fn postpone(&mut self, held: &Held) {
-        self.say(None, Sync::Removing, Some(held.to_string()));
+    pub(super) async fn postpone(&mut self, why: String) {
+        self.say(None, Sync::Removing, Some(why));
         self.wait_for_order().await;
     }
 }

@@ -1,3 +1,4 @@
+use brokkr_core::ServiceAccount;
 use brokkr_core::name::Name;
 use brokkr_core::wire::{CreateStack, StackOptions};
 use clap::Args;
@@ -13,7 +14,8 @@ use crate::terminal::say;
 #[command(after_help = "Example:
   brokkr stack create checkout --default-namespace checkout --create-namespace
   brokkr stack create search --label env=prod --annotation owner=payments
-  brokkr stack create old-shop --adopt if-identical")]
+  brokkr stack create old-shop --adopt if-identical
+  brokkr stack create shop --default-namespace shop --service-account deployers/shop")]
 pub struct Create {
     /// Its name, unique among your stacks
     name: Name,
@@ -38,6 +40,10 @@ pub struct Create {
     #[arg(long, value_name = "MODE", default_value = "repair")]
     drift: Drift,
 
+    /// The service account by whose rights agents act for it, and by no others; only an admin sets it
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    service_account: Option<ServiceAccount>,
+
     #[command(flatten)]
     traits: GivenTraits,
     #[command(flatten)]
@@ -57,6 +63,7 @@ impl Create {
                 on_remove: self.on_remove.into(),
                 adopt: self.adopt.into(),
                 drift: self.drift.into(),
+                service_account: self.service_account,
                 ..StackOptions::default()
             },
             ..CreateStack::named(self.name)

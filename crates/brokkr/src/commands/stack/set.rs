@@ -1,3 +1,4 @@
+use brokkr_core::ServiceAccount;
 use brokkr_core::name::Reference;
 use brokkr_core::wire::{PatchStack, PatchStackOptions};
 use clap::{ArgGroup, Args};
@@ -23,13 +24,16 @@ use crate::terminal::say;
     "adopt",
     "drift",
     "ignore_windows",
+    "service_account",
+    "no_service_account",
 ])))]
 #[command(after_help = "Example:
   brokkr stack set checkout --label env=prod --remove-label canary --dry-run
   brokkr stack set checkout --on-remove orphan
   brokkr stack set checkout --adopt if-identical
   brokkr stack set checkout --drift report
-  brokkr stack set checkout --create-namespace=false")]
+  brokkr stack set checkout --create-namespace=false
+  brokkr stack set ci:shop --service-account deployers/shop")]
 pub struct Set {
     /// Its name or id
     stack: Reference,
@@ -64,6 +68,15 @@ pub struct Set {
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     ignore_windows: Option<bool>,
 
+    /// The service account by whose rights agents act for it, and by no others, instead of its generator's; only an admin
+    /// sets it
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    service_account: Option<ServiceAccount>,
+
+    /// Let agents act for it as they do for its generator, or by their own rights
+    #[arg(long, conflicts_with = "service_account")]
+    no_service_account: bool,
+
     #[command(flatten)]
     traits: ChangedTraits,
     #[command(flatten)]
@@ -77,6 +90,7 @@ pub struct Set {
 impl Set {
     pub async fn run(self) -> anyhow::Result<()> {
         let cleared = self.no_default_namespace.then_some(None);
+        let no_account = self.no_service_account.then_some(None);
         let patch = PatchStack {
             labels: self.traits.labels()?,
             annotations: self.traits.annotations()?,
@@ -88,6 +102,7 @@ impl Set {
                 drift: self.drift.map(Into::into),
                 paused: None,
                 ignore_windows: self.ignore_windows,
+                service_account: self.service_account.map(Some).or(no_account),
             },
             ..PatchStack::default()
         };
