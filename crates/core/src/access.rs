@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::manifest::Manifest;
+use crate::service_account::ServiceAccount;
 use resources::{Found, Resource, Resources};
 
 /// Where objects go that name no namespace, in a stack that names none either.
@@ -25,6 +26,18 @@ pub struct Access {
     /// Custom kinds that the snapshot does not define, so that their resources are guesses.
     pub guessed: BTreeSet<String>,
 }
+
+/// The least access where an agent acts as a service account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shares {
+    /// The agent's own: to act as the account, and to see what others change.
+    pub agent: Access,
+    /// The account's: all else.
+    pub account: Access,
+}
+
+/// What the agent does itself, also where it acts as an account: it follows a kind for all stacks at once.
+const FOLLOWING: [&str; 2] = ["list", "watch"];
 
 /// A rule of a role.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -88,6 +101,28 @@ impl Access {
             access.allow(place.as_ref(), group, plural, [], &of_kind);
         }
         access
+    }
+
+    /// The same, shared out between an agent and the service account that it acts as.
+    pub fn shared_with(self, account: &ServiceAccount) -> Shares {
+        let mut agent = Self::default();
+        let place = account.namespace().to_owned();
+        let name = [account.name()];
+        agent.allow(Some(&place), "", "serviceaccounts", name, &["impersonate"]);
+        let mut of_account = self;
+        for (place, rules) in &mut of_account.rules {
+            for rule in rules {
+                if rule.verbs.contains(&"watch") {
+                    let ([group], [plural]) = (&rule.api_groups, &rule.resources);
+                    agent.allow(place.as_ref(), group, plural, [], &FOLLOWING);
+                    rule.verbs.retain(|verb| *verb != "watch");
+                }
+            }
+        }
+        Shares {
+            agent,
+            account: of_account,
+        }
     }
 
     /// A workload that does not run is asked for the reason.

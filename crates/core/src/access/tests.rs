@@ -111,3 +111,36 @@ spec: {group: zoo.example, scope: Cluster, names: {kind: Mouse, plural: mice}}
     let kinds: Vec<_> = access.guessed.iter().collect();
     assert_eq!(kinds, ["Gateway (gateway.networking.k8s.io/v1)"]);
 }
+
+#[test]
+fn an_agent_that_acts_as_an_account_keeps_that_and_what_it_follows() {
+    let access = least(
+        "
+{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: team}}
+---
+{apiVersion: batch/v1, kind: Job, metadata: {name: once}}
+",
+        false,
+    );
+    let account = "deployers/shop".parse().expect("an account");
+    let Shares { agent, account } = access.shared_with(&account);
+    let expected = [
+        "* /namespaces [] list,watch",
+        "deployers /serviceaccounts [shop] impersonate",
+        "shop /configmaps [] list,watch",
+        "shop batch/jobs [] list,watch",
+    ];
+    assert_eq!(lines(&agent), expected);
+    let expected = [
+        "* /namespaces [team] get,patch",
+        "* /namespaces [] list,create",
+        "shop /pods [] list",
+        "shop /configmaps [a] get,patch,delete",
+        "shop /configmaps [] list,create",
+        "shop batch/jobs [once] get,patch,delete",
+        "shop batch/jobs [] list,create",
+    ];
+    assert_eq!(lines(&account), expected);
+}

@@ -1,9 +1,7 @@
-use std::str::FromStr;
-
 use anyhow::bail;
-use brokkr_core::access::{Access, Rule};
-use brokkr_core::manifest;
+use brokkr_core::access::{Access, Rule, Shares};
 use brokkr_core::name::Reference;
+use brokkr_core::{ServiceAccount, manifest};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -18,7 +16,7 @@ const VERSION: &str = "rbac.authorization.k8s.io/v1";
 ///
 /// They name its objects: print them again when a version has others. What is of a kept kind (Namespace,
 /// CustomResourceDefinition, PersistentVolumeClaim) may not be deleted by them. What the agent needs for its own records is not
-/// among them.
+/// among them. Of a stack that acts as a service account, that one gets the roles, and the agent what it needs to act as it.
 #[derive(Args)]
 #[command(after_help = "Example:
   brokkr agent rbac --stack checkout | kubectl apply -f -
@@ -34,33 +32,10 @@ pub struct Rbac {
         value_name = "NAMESPACE/NAME",
         default_value = "brokkr-system/brokkr"
     )]
-    account: Account,
+    account: ServiceAccount,
 
     #[command(flatten)]
     connection: Connection,
-}
-
-/// A service account.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Account {
-    namespace: String,
-    name: String,
-}
-
-impl FromStr for Account {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('/') {
-            Some((namespace, name)) if manifest::is_namespace(namespace) && !name.is_empty() => {
-                Ok(Self {
-                    namespace: namespace.to_owned(),
-                    name: name.to_owned(),
-                })
-            }
-            _ => Err("write NAMESPACE/NAME, such as brokkr-system/brokkr".to_owned()),
-        }
-    }
 }
 
 impl Rbac {
@@ -79,8 +54,10 @@ impl Rbac {
         let manifests = manifest::parse(&text, namespace)?;
         let access = Access::least(&manifests, namespace, stack.options.create_namespace);
         let name = Reference::of(stack.generator.as_ref(), &stack.name).to_string();
-        output::documents(&documents(&access, &name, &self.account))?;
-        for kind in &access.guessed {
+        let guessed = access.guessed.clone();
+        let acts_as = stack.service_account();
+        output::documents(&all_documents(access, &name, &self.account, acts_as))?;
+        for kind in &guessed {
             say(&format!(
                 "How a cluster calls {kind} is a guess, and so is that it has a namespace: compare with `kubectl api-resources`."
             ));
@@ -89,12 +66,29 @@ impl Rbac {
     }
 }
 
-/// A role and its binding for each namespace, and for the whole cluster.
-fn documents(access: &Access, stack: &str, account: &Account) -> Vec<Value> {
+/// The roles of the agent's account, and of the one that the stack acts as if it is another.
+fn all_documents(
+    access: Access,
+    stack: &str,
+    agent: &ServiceAccount,
+    acts_as: Option<&ServiceAccount>,
+) -> Vec<Value> {
     let name = format!("brokkr:{stack}");
+    let Some(account) = acts_as else {
+        return documents(&access, &name, agent);
+    };
+    let shares: Shares = access.shared_with(account);
+    let mut all = documents(&shares.agent, &name, agent);
+    let name = format!("{name}:account");
+    all.extend(documents(&shares.account, &name, account));
+    all
+}
+
+/// A role and its binding for each namespace, and for the whole cluster.
+fn documents(access: &Access, name: &str, account: &ServiceAccount) -> Vec<Value> {
     let role_and_binding = |(namespace, rules): (&Option<String>, &Vec<Rule>)| {
         let prefix = if namespace.is_some() { "" } else { "Cluster" };
-        let mut metadata = json!({"name": &name});
+        let mut metadata = json!({"name": name});
         if let Some(namespace) = namespace {
             metadata["namespace"] = json!(namespace);
         }
@@ -104,8 +98,8 @@ fn documents(access: &Access, stack: &str, account: &Account) -> Vec<Value> {
         });
         let binding = json!({
             "apiVersion": VERSION, "kind": format!("{kind}Binding"), "metadata": metadata,
-            "roleRef": {"apiGroup": GROUP, "kind": kind, "name": &name},
-            "subjects": [{"kind": "ServiceAccount", "namespace": &account.namespace, "name": &account.name}],
+            "roleRef": {"apiGroup": GROUP, "kind": kind, "name": name},
+            "subjects": [{"kind": "ServiceAccount", "namespace": account.namespace(), "name": account.name()}],
         });
         [role, binding]
     };
@@ -122,7 +116,7 @@ mod tests {
         let manifests = manifest::parse(text, Some("shop")).unwrap();
         let access = Access::least(&manifests, Some("shop"), false);
         let account = "brokkr-system/brokkr".parse().unwrap();
-        let documents = documents(&access, "ci:shop", &account);
+        let documents = all_documents(access, "ci:shop", &account, None);
         let kinds: Vec<_> = documents.iter().map(|document| &document["kind"]).collect();
         assert_eq!(
             kinds,
@@ -141,9 +135,37 @@ mod tests {
     }
 
     #[test]
-    fn an_account_has_a_namespace() {
-        for wrong in ["", "brokkr", "/brokkr", "a/", "A/b"] {
-            assert!(wrong.parse::<Account>().is_err(), "{wrong}");
-        }
+    fn a_stack_that_acts_as_an_account_gives_the_agent_nothing_but_that() {
+        let text = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n";
+        let manifests = manifest::parse(text, Some("shop")).unwrap();
+        let access = Access::least(&manifests, Some("shop"), false);
+        let agent: ServiceAccount = "brokkr-system/brokkr".parse().unwrap();
+        let account: ServiceAccount = "deployers/shop".parse().unwrap();
+        let documents = all_documents(access, "ci:shop", &agent, Some(&account));
+        let summary: Vec<_> = documents
+            .iter()
+            .map(|document| {
+                let metadata = &document["metadata"];
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                let subject = text(&document["subjects"][0]["name"]);
+                [
+                    text(&document["kind"]),
+                    text(&metadata["namespace"]),
+                    text(&metadata["name"]),
+                    subject,
+                ]
+            })
+            .collect();
+        let expected = [
+            ["Role", "deployers", "brokkr:ci:shop", ""],
+            ["RoleBinding", "deployers", "brokkr:ci:shop", "brokkr"],
+            ["Role", "shop", "brokkr:ci:shop", ""],
+            ["RoleBinding", "shop", "brokkr:ci:shop", "brokkr"],
+            ["Role", "shop", "brokkr:ci:shop:account", ""],
+            ["RoleBinding", "shop", "brokkr:ci:shop:account", "shop"],
+        ];
+        assert_eq!(summary, expected);
+        let impersonate = json!([{"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["shop"], "verbs": ["impersonate"]}]);
+        assert_eq!(documents[0]["rules"], impersonate);
     }
 }
