@@ -5,6 +5,7 @@
 //! answer may hold a Secret.
 
 mod about;
+mod account;
 mod connect;
 mod kinds;
 mod list;
@@ -22,8 +23,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use brokkr_core::StackId;
 use brokkr_core::ambient::Ambient;
+use brokkr_core::{ServiceAccount, StackId};
 use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
 use tokio::sync::{Mutex, Notify};
@@ -46,6 +47,8 @@ pub(crate) struct Cluster {
     client: kube::Client,
     turns: Arc<Turns>,
     asker: Asker,
+    /// By whose rights it asks; by the agent's own if it is none.
+    account: Option<ServiceAccount>,
     /// Whether the server failed at something that was asked.
     trouble: Arc<AtomicBool>,
     /// The managers to whom the fields are left that they set.
@@ -72,6 +75,7 @@ impl Cluster {
             client,
             turns: Arc::new(Turns::new(max_in_flight)),
             asker: Asker::Agent,
+            account: None,
             trouble: Arc::default(),
             yields_to: Arc::default(),
             kinds: Arc::default(),
@@ -111,7 +115,7 @@ impl Cluster {
     fn of_agent(&self) -> Self {
         Self {
             asker: Asker::Agent,
-            ..self.clone()
+            ..self.as_itself()
         }
     }
 

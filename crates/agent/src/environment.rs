@@ -39,6 +39,7 @@ pub use file::ConfigurationError;
 
 /// How long the expressions may take with one snapshot; what is not judged by then is refused.
 const PATIENCE: Duration = Duration::from_secs(5);
+const NO_ACCOUNT: &str = "every stack here acts as a service account, and this one has none: an admin gives it one with `brokkr stack set STACK --service-account NAMESPACE/NAME`, or its generator";
 
 /// The configuration of an agent: what stacks may have in its cluster. Everything is optional; what is left out allows
 /// everything.
@@ -59,8 +60,22 @@ pub struct Environment {
     #[serde(deserialize_with = "resources::written")]
     #[cfg_attr(test, schemars(with = "Resources"))]
     resources: Option<Resources>,
+    /// Whether every stack must act as a service account, and never by the agent's own rights; it need not if left out.
+    impersonate: Impersonate,
     /// Conditions that objects must meet.
     rules: Vec<Rule>,
+}
+
+/// Whether stacks must act as a service account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+enum Impersonate {
+    /// One without acts by the agent's own rights.
+    #[default]
+    Optional,
+    /// One without is refused.
+    Required,
 }
 
 /// A condition that objects must meet.
@@ -105,6 +120,11 @@ impl Environment {
         if let Some(resources) = &self.resources {
             resources.judge(cluster, &snapshot, &mut verdicts).await?;
         }
+        if self.impersonate == Impersonate::Required && entry.service_account.is_none() {
+            for object in &snapshot.objects {
+                verdicts.refuse(&object.key, "impersonate", NO_ACCOUNT);
+            }
+        }
         let refused = verdicts.into_outcomes();
         Ok(if refused.is_empty() {
             Ok(snapshot)
@@ -119,6 +139,7 @@ impl Environment {
             && self.registries.is_open()
             && self.required_labels.is_empty()
             && self.resources.is_none()
+            && self.impersonate == Impersonate::Optional
             && self.rules.is_empty()
     }
 

@@ -56,6 +56,9 @@ pub struct Refusal {
     pub message: String,
     /// The object of which it says that it does not exist.
     pub absent: Option<String>,
+    /// Whether it is for want of a right of the service account that a stack acts as, and said in words of ours, which quote
+    /// nothing of what was sent.
+    pub is_of_rights: bool,
     /// The fields that cannot be changed, if that is all that it has against the object.
     pub immutable: Vec<String>,
 }

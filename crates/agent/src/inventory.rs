@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use brokkr_core::mutant::Mutant;
 use brokkr_core::plan::{Fingerprint, Live, Memory, Ownership, Verdict, Written};
 use brokkr_core::wire::TargetStack;
-use brokkr_core::{DeploymentObjectId, Digest, EventId, ObjectKey, StackId};
+use brokkr_core::{DeploymentObjectId, Digest, EventId, ObjectKey, ServiceAccount, StackId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,8 @@ pub(crate) struct Inventory {
     pub memory: Memory,
     /// The deployment object that was last applied whole.
     pub applied: Option<Applied>,
+    /// The service account as which all of it can be written, as far as that was tried; none if it was the agent itself.
+    written_as: Option<ServiceAccount>,
     entries: BTreeMap<ObjectKey, Entry>,
     stored: Option<shelf::Stored>,
 }
@@ -81,6 +83,7 @@ impl Inventory {
             stack,
             memory,
             applied: None,
+            written_as: None,
             entries: BTreeMap::new(),
             stored: None,
         }
@@ -89,6 +92,16 @@ impl Inventory {
     /// Whether nothing was ever installed.
     pub(crate) fn is_of_nothing(&self) -> bool {
         self.stored.is_none() && self.memory == Memory::Whole
+    }
+
+    /// Whether all that is there is known to be writable by this account. What was never written need not be.
+    pub(crate) fn is_written_as(&self, account: Option<&ServiceAccount>) -> bool {
+        self.entries.is_empty() || self.written_as.as_ref() == account
+    }
+
+    /// Notes as whom all that is there is written from now on.
+    pub(crate) fn write_as(&mut self, account: Option<&ServiceAccount>) {
+        self.written_as = account.cloned();
     }
 
     pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Ownership> {

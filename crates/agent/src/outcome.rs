@@ -145,7 +145,7 @@ pub(crate) fn failed(object: &ObjectKey, error: &Error) -> ObjectOutcome {
     };
     let reason = match error {
         // The server's words may quote what was sent.
-        Error::Refused(refusal) if is_secret(object) => format!(
+        Error::Refused(refusal) if is_secret(object) && !refusal.is_of_rights => format!(
             "the API server refused it ({}); its words are not shown, because they may quote the secret",
             refusal.status
         ),
@@ -180,6 +180,7 @@ mod tests {
             status: 422,
             message: "data: Invalid value: \"hunter2\"".into(),
             absent: None,
+            is_of_rights: false,
             immutable: Vec::new(),
         });
         let reason = |kind| failed(&key(kind), &error).reason.unwrap_or_default();

@@ -212,6 +212,16 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Has what is as it should be tried and written, too, which changes nothing of it. What has drifted is left as it is.
+    pub(crate) fn write_all(&mut self) {
+        for step in self.steps_mut() {
+            if let (Verdict::Leave, None, Some(live)) = (&step.verdict, &step.drift, &step.live) {
+                step.verdict = Verdict::Update(live.incarnation.clone());
+                step.trial = Trial::AtOnce;
+            }
+        }
+    }
+
     /// Lets objects be deleted and created anew that cannot be changed.
     pub(crate) fn remake(&mut self, keys: &[ObjectKey]) {
         for step in self

@@ -19,7 +19,7 @@ use brokkr_core::mutant::Mutant;
 use brokkr_core::plan::{Judge, Live, Memory};
 use brokkr_core::readiness::Readiness;
 use brokkr_core::wire::{ObjectResult, OnRemove, TargetRemoval, TargetStack};
-use brokkr_core::{EventId, ObjectKey, StackId};
+use brokkr_core::{EventId, ObjectKey, ServiceAccount, StackId};
 use tokio::sync::Semaphore;
 
 use crate::adopt;
@@ -62,6 +62,8 @@ pub struct Stack {
     id: StackId,
     inventory: Option<Inventory>,
     brake: Brake,
+    /// As whom it was last handled.
+    account: Option<ServiceAccount>,
 }
 
 const LOST: &str = "the stack's inventory in the cluster is lost: what carries its marks was taken back, and nothing is deleted; to let its objects go, remove it with the policy `orphan`";
@@ -117,7 +119,7 @@ impl Reconciler {
 
     /// Makes the cluster what a deployment object says.
     pub async fn apply(&self, stack: &mut Stack, entry: &TargetStack, text: &Arc<str>) -> Attempt {
-        let cluster = &self.cluster.of(stack.id);
+        let cluster = &self.cluster_for(stack, entry.service_account.as_ref());
         self.try_apply(cluster, stack, entry, text)
             .await
             .unwrap_or_else(|error| Attempt::error(&error))
@@ -143,6 +145,12 @@ impl Reconciler {
         };
         self.give_back(stack, inventory);
         Ok(attempt)
+    }
+
+    /// The cluster as a stack sees it from now on: by the rights of its service account.
+    fn cluster_for(&self, stack: &mut Stack, account: Option<&ServiceAccount>) -> Cluster {
+        stack.account = account.cloned();
+        self.cluster.of(stack.id).acting_as(account)
     }
 
     async fn read(
@@ -172,6 +180,10 @@ impl Reconciler {
         if !entry.drift.is_repaired() {
             drift::leave(cluster, &mut plan).await;
         }
+        // What another account wrote, this one may not be allowed to: that shows now, and not when it is needed.
+        if !inventory.is_written_as(entry.service_account.as_ref()) {
+            plan.write_all();
+        }
         if let Some(refusal) = self.validate(cluster, &mut plan, judge).await {
             return Ok(refusal);
         }
@@ -179,6 +191,7 @@ impl Reconciler {
         if brake.is_pulled() {
             return Ok(Attempt::done(Vec::new()).stopped());
         }
+        inventory.write_as(entry.service_account.as_ref());
         inventory.expect(&plan);
         Point::WritesExpected.reached();
         if !Mutant::InventoryLate.is_on() {
@@ -295,7 +308,7 @@ impl Reconciler {
     /// Takes a stack out of the cluster. When the attempt is done, nothing is left that is the stack's, and
     /// [`Reconciler::forget`] may follow.
     pub async fn remove(&self, stack: &mut Stack, removal: &TargetRemoval) -> Attempt {
-        let cluster = &self.cluster.of(stack.id);
+        let cluster = &self.cluster_for(stack, removal.service_account.as_ref());
         self.try_remove(cluster, stack, removal)
             .await
             .unwrap_or_else(|error| Attempt::error(&error))
@@ -364,9 +377,9 @@ impl Reconciler {
     pub async fn observe(&self, stack: &Stack) -> Result<Option<Readiness>, Error> {
         match &stack.inventory {
             Some(inventory) if !inventory.is_of_nothing() => {
-                observe::observe(&self.cluster.of(stack.id), inventory)
-                    .await
-                    .map(Some)
+                let cluster = self.cluster.of(stack.id);
+                let cluster = cluster.acting_as(stack.account.as_ref());
+                observe::observe(&cluster, inventory).await.map(Some)
             }
             _ => Ok(None),
         }
@@ -424,6 +437,7 @@ impl Stack {
             id,
             inventory: None,
             brake: Brake::default(),
+            account: None,
         }
     }
 

@@ -66,6 +66,8 @@ pub enum Mutant {
     PauseIgnored,
     /// What is new is brought although it is to wait for a window.
     WindowIgnored,
+    /// What a stack acts as is ignored: all is done by the agent's own rights.
+    AccountIgnored,
     /// Any 410 tells an agent that it was retired.
     AnyGoneLetsGo,
     /// A target state is followed because it is in the cache.

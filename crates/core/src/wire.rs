@@ -88,6 +88,7 @@ pub const FEATURES: &[&str] = &[
     PAUSE,
     DRIFT_REPORT,
     WINDOWS,
+    IMPERSONATE,
     "requests/sync",
     "requests/plan",
 ];

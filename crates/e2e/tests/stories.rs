@@ -77,6 +77,7 @@ mod retarget;
 mod retiring;
 mod retry;
 mod roles;
+mod service_accounts;
 mod settings;
 mod targeting;
 mod targeting_by_hand;

@@ -53,7 +53,8 @@ impl Cluster {
             })
     }
 
-    async fn send_patiently(&self, request: Request<Vec<u8>>) -> Result<Bytes, Error> {
+    async fn send_patiently(&self, mut request: Request<Vec<u8>>) -> Result<Bytes, Error> {
+        self.sign(&mut request)?;
         let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
         let mut answer = self.send_once(request.clone()).await?;
         for _ in 1..TRIES {
@@ -65,7 +66,7 @@ impl Cluster {
             tokio::time::sleep(wished.clamp(own, LONGEST_DELAY)).await;
             answer = self.send_once(request.clone()).await?;
         }
-        answer.into_body()
+        answer.into_body().map_err(|error| self.explain(error))
     }
 
     async fn send_once(&self, request: Request<Vec<u8>>) -> Result<Answer, Error> {
@@ -148,6 +149,7 @@ impl Answer {
             status: self.status.as_u16(),
             message: message.chars().take(LONGEST_MESSAGE).collect(),
             absent: status.details.name.filter(|_| is_absent),
+            is_of_rights: false,
             immutable: match self.status {
                 StatusCode::UNPROCESSABLE_ENTITY => immutable(&status.details.causes),
                 _ => Vec::new(),

@@ -67,7 +67,9 @@ impl Resources {
         if makers.is_empty() {
             return Ok(());
         }
-        let Some(nodes) = permitted(cluster.all_nodes().await)? else {
+        // What the rules rest on is the agent's to see, and no business of the stack's.
+        let own = cluster.as_itself();
+        let Some(nodes) = permitted(own.all_nodes().await)? else {
             cannot_tell(&makers, "the agent may not list nodes", verdicts);
             return Ok(());
         };
@@ -84,7 +86,7 @@ impl Resources {
             Err(reason) => cannot_tell(&makers, &reason, verdicts),
         }
         for (namespace, changes) in room::by_namespace(&changes) {
-            if let Some(quotas) = permitted(cluster.quotas(namespace).await)? {
+            if let Some(quotas) = permitted(own.quotas(namespace).await)? {
                 room::judge_by_quotas(namespace, &changes, &quotas, verdicts);
                 continue;
             }

@@ -223,6 +223,8 @@ async fn a_snapshot_that_is_refused_goes_no_further() {
         ("", true),
         ("kinds: {deny: [Pod]}", false),
         ("kinds: {deny: [Job]}", true),
+        ("impersonate: required", false),
+        ("impersonate: optional", true),
     ] {
         let environment = Arc::new(rules(environment));
         let judged = environment
@@ -234,6 +236,13 @@ async fn a_snapshot_that_is_refused_goes_no_further() {
             "{environment:?}"
         );
     }
+    let entry = TargetStack {
+        service_account: Some("deployers/shop".parse().expect("an account")),
+        ..entry
+    };
+    let environment = Arc::new(rules("impersonate: required"));
+    let judged = environment.allow(&cluster, &entry, snapshot(&pod("a")));
+    assert!(judged.await.expect("a verdict").is_ok());
 }
 
 #[test]
@@ -270,7 +279,7 @@ fn what_is_wrong_with_a_configuration_is_said_with_its_place() {
         (
             "namespace: {allow: [a]}",
             (1, 1),
-            "unknown field `namespace`, expected one of namespaces, kinds, registries, required_labels, resources, rules",
+            "unknown field `namespace`, expected one of namespaces, kinds, registries, required_labels, resources, impersonate, rules",
         ),
         (
             "namespaces:\n  alow: [a]",

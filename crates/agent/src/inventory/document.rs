@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use brokkr_core::plan::Memory;
-use brokkr_core::{ObjectKey, StackId};
+use brokkr_core::{ObjectKey, ServiceAccount, StackId};
 use serde::{Deserialize, Serialize};
 
 use super::{Applied, Entry, Inventory};
@@ -21,6 +21,8 @@ struct Document {
     stack: StackId,
     memory: Memory,
     applied: Option<Applied>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    written_as: Option<ServiceAccount>,
     objects: Vec<Line>,
 }
 
@@ -42,6 +44,7 @@ pub(super) fn write(inventory: &Inventory) -> Result<Vec<u8>, Error> {
         stack: inventory.stack,
         memory: inventory.memory,
         applied: inventory.applied.clone(),
+        written_as: inventory.written_as.clone(),
         objects: lines.collect(),
     };
     let json = serde_json::to_vec(&document).map_err(unusable)?;
@@ -70,6 +73,7 @@ pub(super) fn read(stack: StackId, bytes: &[u8]) -> Result<Option<Inventory>, Er
     Ok(Some(Inventory {
         memory: document.memory,
         applied: document.applied,
+        written_as: document.written_as,
         entries: lines.map(|line| (line.key, line.entry)).collect(),
         ..Inventory::new(stack, Memory::Whole)
     }))

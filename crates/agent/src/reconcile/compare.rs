@@ -24,7 +24,7 @@ impl Reconciler {
         entry: &TargetStack,
         text: &Arc<str>,
     ) -> Result<String, Error> {
-        let cluster = &self.cluster.of(stack.id);
+        let cluster = &self.cluster_for(stack, entry.service_account.as_ref());
         let inventory = self.take(stack).await?;
         let differences = match &self.read(cluster, entry, text).await? {
             Ok(snapshot) => {

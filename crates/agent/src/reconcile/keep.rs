@@ -32,7 +32,7 @@ impl Reconciler {
     /// Puts back what others changed or deleted of the deployment object that was applied last. Nothing else is written
     /// and nothing is deleted: what a newer one has already changed, before it had to wait, stays so.
     pub async fn repair(&self, stack: &mut Stack, entry: &TargetStack, text: &Arc<str>) -> Attempt {
-        let cluster = &self.cluster.of(stack.id);
+        let cluster = &self.cluster_for(stack, entry.service_account.as_ref());
         self.try_repair(cluster, stack, entry, text)
             .await
             .unwrap_or_else(|error| Attempt::error(&error))

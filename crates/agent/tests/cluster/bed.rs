@@ -9,10 +9,11 @@ use brokkr_core::object::KeptKind;
 use brokkr_core::wire::{
     Approval, Health, LivePlan, ObjectResult, OnRemove, TargetRemoval, TargetStack,
 };
-use brokkr_core::{DeploymentObjectId, Digest, ObjectKey, StackId};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use kube::Api;
+use brokkr_core::{DeploymentObjectId, Digest, ObjectKey, ServiceAccount, StackId};
+use k8s_openapi::api::core::v1::{self as v1, ConfigMap, Namespace};
 use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use kube::{Api, Config};
 use serde_json::json;
 
 /// An agent's reconcile layer with a namespace for its stack.
@@ -74,6 +75,27 @@ impl Bed {
         self.reconciler = reconciler(&self.client_of(user).await, settings(&self.records)).await;
     }
 
+    /// An agent that runs as a service account of its own, which may no more than it is let do.
+    pub async fn become_account(&mut self, account: &ServiceAccount) {
+        let accounts: Api<v1::ServiceAccount> =
+            Api::namespaced(self.client.clone(), account.namespace());
+        let how = PostParams::default();
+        let made = serde_json::from_value(json!({"metadata": {"name": account.name()}}));
+        let made = made.expect("an account");
+        accounts.create(&how, &made).await.expect("an account");
+        let asked = serde_json::from_value(json!({"spec": {"audiences": []}})).expect("JSON");
+        let answer = accounts.create_token_request(account.name(), &how, &asked);
+        let status = answer.await.expect("a token").status;
+        let token = status.expect("a token").token;
+        let mut config = configuration().await;
+        config.auth_info = AuthInfo {
+            token: Some(token.into()),
+            ..AuthInfo::default()
+        };
+        let client = kube::Client::try_from(config).expect("a client");
+        self.reconciler = reconciler(&client, settings(&self.records)).await;
+    }
+
     /// What a content would change.
     pub async fn rehearse(&self, entry: &TargetStack, text: &str) -> LivePlan {
         let ambient: Arc<dyn Ambient> = Arc::new(System);
@@ -85,12 +107,7 @@ impl Bed {
 
     /// A client with the rights of this user.
     pub async fn client_of(&self, user: &str) -> kube::Client {
-        let mut config = kube::Config::from_custom_kubeconfig(
-            kube::config::Kubeconfig::read_from(kubeconfig()).expect("a kubeconfig"),
-            &kube::config::KubeConfigOptions::default(),
-        )
-        .await
-        .expect("a configuration");
+        let mut config = configuration().await;
         config.auth_info.impersonate = Some(user.to_owned());
         kube::Client::try_from(config).expect("a client")
     }
@@ -258,6 +275,13 @@ fn kubeconfig() -> PathBuf {
     std::env::var_os("BROKKR_TEST_KUBECONFIG")
         .map(PathBuf::from)
         .expect("BROKKR_TEST_KUBECONFIG names a cluster: `make test` starts one")
+}
+
+async fn configuration() -> Config {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig()).expect("a kubeconfig");
+    let options = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    config.expect("a configuration")
 }
 
 fn settings(records: &str) -> Settings {

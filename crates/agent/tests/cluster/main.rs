@@ -15,6 +15,7 @@ mod environment;
 mod guard;
 mod health;
 mod ignoring;
+mod impersonating;
 mod kinds;
 mod monitoring;
 mod ownership;
