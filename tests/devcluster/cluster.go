@@ -46,7 +46,7 @@ func startCluster(ctx context.Context, children *children, dir, name string) err
 	if err != nil {
 		return err
 	}
-	if err := createNode(ctx, client); err != nil {
+	if err := createNode(ctx, client, serveLogs(ctx, client)); err != nil {
 		return fmt.Errorf("creating the node: %w", err)
 	}
 	playKubelet(ctx, client)
@@ -72,16 +72,20 @@ func startControllerManager(children *children, dir, name string, creds credenti
 	return nil
 }
 
-// createNode registers the one node that all pods run on.
-func createNode(ctx context.Context, client kubernetes.Interface) error {
+// createNode registers the one node that all pods run on, whose kubelet is asked for logs at the port.
+func createNode(ctx context.Context, client kubernetes.Interface, port int32) error {
 	nodes := client.CoreV1().Nodes()
 	node, err := nodes.Create(ctx, &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: nodeName, Labels: map[string]string{
 			corev1.LabelHostname: nodeName, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "amd64",
 		}},
-		Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{
-			Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Now(), Reason: "KubeletReady",
-		}}},
+		Status: corev1.NodeStatus{
+			Conditions: []corev1.NodeCondition{{
+				Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Now(), Reason: "KubeletReady",
+			}},
+			Addresses:       []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "127.0.0.1"}},
+			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: port}},
+		},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ mod account;
 mod connect;
 mod kinds;
 mod list;
+mod logs;
 mod objects;
 mod resource;
 #[cfg(test)]
@@ -32,6 +33,8 @@ use tokio::sync::{Mutex, Notify};
 pub(crate) use about::{Node, Quota};
 pub use connect::connect;
 pub(crate) use kinds::{Kinds, MissingKind, Scope};
+pub(crate) use list::Part;
+pub(crate) use logs::LogPart;
 pub(crate) use objects::Write;
 pub(crate) use resource::Resource;
 pub(crate) use see::{Absence, Sight};

@@ -41,6 +41,11 @@ pub enum Error {
     /// The content is no snapshot.
     #[error(transparent)]
     Manifests(#[from] ManifestError),
+    /// What the Secrets of a stack hold is not known, so it cannot be taken out of what was asked for.
+    #[error(
+        "nothing is told, because what the stack's Secrets hold cannot be taken out of it: {0}"
+    )]
+    SecretsUnknown(String),
     /// The agent's own records in the cluster cannot be used.
     #[error("the agent's records in the cluster cannot be used: {0}")]
     Records(String),
@@ -95,11 +100,12 @@ impl Error {
         }
     }
 
-    /// Whether there is no such thing.
+    /// Whether the agent may not.
     pub(crate) fn is_forbidden(&self) -> bool {
         self.status() == Some(403)
     }
 
+    /// Whether there is no such thing.
     pub(crate) fn is_not_found(&self) -> bool {
         self.status() == Some(404)
     }

@@ -99,6 +99,11 @@ impl Inventory {
         self.entries.is_empty() || self.written_as.as_ref() == account
     }
 
+    /// As whom all that is there was written last.
+    pub(crate) const fn account(&self) -> Option<&ServiceAccount> {
+        self.written_as.as_ref()
+    }
+
     /// Notes as whom all that is there is written from now on.
     pub(crate) fn write_as(&mut self, account: Option<&ServiceAccount>) {
         self.written_as = account.cloned();

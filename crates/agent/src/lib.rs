@@ -27,6 +27,7 @@ mod outcome;
 mod plan;
 mod prune;
 pub mod reconcile;
+mod redact;
 mod report;
 mod requests;
 mod run;

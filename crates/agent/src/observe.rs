@@ -1,6 +1,6 @@
 //! How what a stack owns is doing, from the objects' own status, and from that of their pods.
 
-mod pods;
+pub(crate) mod pods;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::Error;
 use crate::cluster::{Cluster, Resource};
 use crate::inventory::Inventory;
+use crate::redact::Redactor;
 
 const KINDS_AGE: Duration = Duration::from_mins(10);
 /// Objects of a kind in more namespaces are read from all namespaces at once.
@@ -23,20 +24,33 @@ const WORTH_A_WIDE_LIST: usize = 4;
 const NAMED: usize = 3;
 
 /// An object, and how it is doing.
-struct Judged<'a> {
-    key: &'a ObjectKey,
-    readiness: Readiness,
+pub(crate) struct Judged<'a> {
+    pub(crate) key: &'a ObjectKey,
+    pub(crate) readiness: Readiness,
     /// Whose word may tell why, if it is not well.
-    pods: Option<Selection>,
+    pub(crate) pods: Option<Selection>,
 }
 
-/// Judges the objects that take time to become what they should be; all others are. What cannot be looked at is
-/// unknown, and does not hide the rest.
+/// Judges the objects that take time to become what they should be; all others are.
 pub(crate) async fn observe(cluster: &Cluster, inventory: &Inventory) -> Result<Readiness, Error> {
+    let nothing = Redactor::default();
+    let mut judged = judge(cluster, inventory, readiness::takes_time, &nothing).await?;
+    pods::explain(cluster, &mut judged).await;
+    Ok(summary(judged))
+}
+
+/// Judges those objects that are asked for, in the order of their keys, without the values that somebody keeps out. What cannot be
+/// looked at is unknown, and does not hide the rest.
+pub(crate) async fn judge<'a>(
+    cluster: &Cluster,
+    inventory: &'a Inventory,
+    is_asked_for: impl Fn(&ObjectKey) -> bool,
+    redactor: &Redactor,
+) -> Result<Vec<Judged<'a>>, Error> {
     let mut groups: BTreeMap<String, (Resource, Vec<&ObjectKey>)> = BTreeMap::new();
     let kinds = cluster.kinds(KINDS_AGE).await?;
     for (key, entry) in inventory.entries() {
-        if readiness::takes_time(key) {
+        if is_asked_for(key) {
             let resource = kinds.current(key, &entry.resource);
             let group = groups.entry(resource.collection(None));
             group.or_insert((resource, Vec::new())).1.push(key);
@@ -45,7 +59,7 @@ pub(crate) async fn observe(cluster: &Cluster, inventory: &Inventory) -> Result<
     let selector = format!("{STACK_LABEL}={}", inventory.stack);
     let looks: Vec<_> = groups
         .into_values()
-        .map(|(resource, keys)| judge_kind(cluster, &selector, resource, keys).boxed())
+        .map(|(resource, keys)| judge_kind(cluster, &selector, resource, keys, redactor).boxed())
         .collect();
     let mut judged: Vec<_> = cluster
         .together(looks)
@@ -54,8 +68,7 @@ pub(crate) async fn observe(cluster: &Cluster, inventory: &Inventory) -> Result<
         .flatten()
         .collect();
     judged.sort_by_key(|judged| judged.key);
-    pods::explain(cluster, &mut judged).await;
-    Ok(summary(judged))
+    Ok(judged)
 }
 
 async fn judge_kind<'a>(
@@ -63,13 +76,14 @@ async fn judge_kind<'a>(
     selector: &str,
     resource: Resource,
     keys: Vec<&'a ObjectKey>,
+    redactor: &Redactor,
 ) -> Vec<Judged<'a>> {
     let namespaces: BTreeSet<_> = keys.iter().map(|key| key.namespace.as_deref()).collect();
     if namespaces.len() > WORTH_A_WIDE_LIST {
-        match cluster.selected(&resource, None, selector).await {
+        match see(cluster, &resource, None, selector, &keys).await {
             // It may still read what is in each of them.
             Err(error) if error.is_forbidden() => {}
-            seen => return judge_all(keys, seen),
+            seen => return judge_all(keys, seen, redactor),
         }
     }
     let mut judged = Vec::with_capacity(keys.len());
@@ -77,48 +91,67 @@ async fn judge_kind<'a>(
         let keys = keys
             .iter()
             .filter(|key| key.namespace.as_deref() == namespace);
-        let seen = cluster.selected(&resource, namespace, selector).await;
-        judged.extend(judge_all(keys.copied().collect(), seen));
+        let keys: Vec<_> = keys.copied().collect();
+        let seen = see(cluster, &resource, namespace, selector, &keys).await;
+        judged.extend(judge_all(keys, seen, redactor));
     }
     judged
 }
 
-fn judge_all(keys: Vec<&ObjectKey>, seen: Result<Vec<Value>, Error>) -> Vec<Judged<'_>> {
+/// Of what takes no time it only matters that it is there; it may be large, or secret.
+async fn see(
+    cluster: &Cluster,
+    resource: &Resource,
+    namespace: Option<&str>,
+    selector: &str,
+    keys: &[&ObjectKey],
+) -> Result<Vec<Value>, Error> {
+    if keys.iter().any(|key| readiness::takes_time(key)) {
+        cluster.selected(resource, namespace, selector).await
+    } else {
+        cluster
+            .selected_metadata(resource, namespace, selector)
+            .await
+    }
+}
+
+fn judge_all<'a>(
+    keys: Vec<&'a ObjectKey>,
+    seen: Result<Vec<Value>, Error>,
+    redactor: &Redactor,
+) -> Vec<Judged<'a>> {
     let objects = match seen {
         Ok(objects) => objects,
         // The kind itself is gone, and its objects with it.
         Err(error) if error.is_not_found() => Vec::new(),
         Err(error) => return unseen(keys, &error),
     };
-    let by_place: HashMap<_, _> = objects
-        .iter()
+    let mut by_place: HashMap<_, _> = objects
+        .into_iter()
         .filter_map(|object| {
-            let namespace = object
-                .pointer("/metadata/namespace")
-                .and_then(Value::as_str);
-            Some((
-                (namespace, object.pointer("/metadata/name")?.as_str()?),
-                object,
-            ))
+            let metadata = object.get("metadata")?;
+            let text = |field| Some(metadata.get(field)?.as_str()?.to_owned());
+            Some(((text("namespace"), text("name")?), object))
         })
         .collect();
-    let judge = |key| match by_place.get(&place(key)) {
-        Some(object) => Judged {
-            key,
-            readiness: readiness::judge(key, object),
-            pods: Selection::of(key, object),
-        },
-        None => Judged {
-            key,
-            readiness: Readiness::missing(),
-            pods: None,
-        },
-    };
+    let judge =
+        |key: &'a ObjectKey| match by_place.remove(&(key.namespace.clone(), key.name.clone())) {
+            Some(mut object) => {
+                let pods = Selection::of(key, &object);
+                redactor.redact_messages(&mut object);
+                Judged {
+                    key,
+                    readiness: readiness::judge(key, &object),
+                    pods,
+                }
+            }
+            None => Judged {
+                key,
+                readiness: Readiness::missing(),
+                pods: None,
+            },
+        };
     keys.into_iter().map(judge).collect()
-}
-
-fn place(key: &ObjectKey) -> (Option<&str>, &str) {
-    (key.namespace.as_deref(), &key.name)
 }
 
 /// Objects that were not seen: the first of them says why, for all.

@@ -6,8 +6,13 @@
 
 mod attempt;
 mod compare;
+mod describe;
 mod keep;
+mod logs;
 mod rehearse;
+mod secrets;
+mod teller;
+mod workloads;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -145,6 +150,12 @@ impl Reconciler {
         };
         self.give_back(stack, inventory);
         Ok(attempt)
+    }
+
+    /// The cluster as the stack's service account sees it, if it was applied as one: who may publish the stack learns no more by
+    /// asking about it.
+    fn seen_by_owner(&self, inventory: &Inventory) -> Cluster {
+        self.cluster.as_itself().acting_as(inventory.account())
     }
 
     /// The cluster as a stack sees it from now on: by the rights of its service account.

@@ -5,16 +5,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use brokkr_core::ambient::Ambient;
-use brokkr_core::wire::{MAX_REQUESTS, RequestAnswer, RequestTask, TargetRequest, TargetStack};
+use brokkr_core::wire::{
+    MAX_REQUESTS, RequestAnswer, RequestTask, TargetRequest, TargetStack, WhichLogs,
+};
 use brokkr_core::{Digest, RequestId, StackId};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 use crate::backoff::Backoff;
+use crate::course::Heading;
+use crate::reconcile::Stack;
 use crate::stacks::{Nudge, Workshop};
 
 /// How many are carried out at the same time.
@@ -86,13 +90,19 @@ impl Requests {
 /// Carries out what is asked.
 pub(crate) struct Clerk {
     workshop: Arc<Workshop>,
+    heading: watch::Receiver<Heading>,
     nudge: mpsc::Sender<Nudge>,
 }
 
 impl Clerk {
-    pub(crate) fn new(workshop: &Arc<Workshop>, nudge: mpsc::Sender<Nudge>) -> Self {
+    pub(crate) fn new(
+        workshop: &Arc<Workshop>,
+        heading: watch::Receiver<Heading>,
+        nudge: mpsc::Sender<Nudge>,
+    ) -> Self {
         Self {
             workshop: workshop.clone(),
+            heading,
             nudge,
         }
     }
@@ -141,6 +151,8 @@ impl Clerk {
             match task {
                 RequestTask::Sync { stacks } => self.sync(stacks).await,
                 RequestTask::Plan { entry, manifests } => self.plan(&entry, manifests).await,
+                RequestTask::Describe { stack } => self.describe(stack).await,
+                RequestTask::Logs { stack, which } => self.logs(stack, &which).await,
                 RequestTask::Unknown => Err(Error::Setup(
                     "this agent does not know such requests: update it".to_owned(),
                 )),
@@ -164,6 +176,40 @@ impl Clerk {
         let rehearsals = &self.workshop.rehearsals;
         let plan = rehearsals.rehearse(entry, &manifests.into()).await?;
         Ok(RequestAnswer::Plan(plan))
+    }
+
+    async fn describe(&self, stack: StackId) -> Result<RequestAnswer, Error> {
+        let contents = self.contents(stack).await?;
+        let rehearsals = &self.workshop.rehearsals;
+        let description = rehearsals.describe(stack, &contents).await?;
+        Ok(RequestAnswer::Describe(description))
+    }
+
+    async fn logs(&self, stack: StackId, which: &WhichLogs) -> Result<RequestAnswer, Error> {
+        let contents = self.contents(stack).await?;
+        let rehearsals = &self.workshop.rehearsals;
+        let logs = rehearsals.logs(stack, &contents, which).await?;
+        Ok(RequestAnswer::Logs(logs))
+    }
+
+    /// What the objects of a stack may be made of: the newest content, and the one that was applied last. There is none of a
+    /// stack that is removed.
+    async fn contents(&self, stack: StackId) -> Result<Vec<Arc<str>>, Error> {
+        let entry = match &*self.heading.borrow() {
+            Heading::Follow(state) => state.stacks.iter().find(|e| e.stack == stack).cloned(),
+            Heading::Unknown | Heading::LetGo => None,
+        };
+        let Some(newest) = entry else {
+            return Ok(Vec::new());
+        };
+        let mut contents = vec![self.workshop.content(&newest).await?];
+        let rehearsals = &self.workshop.rehearsals;
+        if let Some(applied) = rehearsals.applied(&mut Stack::new(stack), &newest).await?
+            && applied.deployment_object != newest.deployment_object
+        {
+            contents.push(self.workshop.content(&applied).await?);
+        }
+        Ok(contents)
     }
 
     async fn sync(&self, stacks: Vec<StackId>) -> Result<RequestAnswer, Error> {
@@ -230,5 +276,25 @@ mod tests {
         requests.take(std::slice::from_ref(&late));
         requests.take(std::slice::from_ref(&late));
         assert_eq!(taken(), [late.id, late.id]);
+    }
+
+    /// It is asked once and then ends no wait, until the answer says that it is not known.
+    #[test]
+    fn what_is_of_no_known_kind_is_taken_on_too() {
+        let (requests, mut queue) = Requests::new(Arc::new(System));
+        let newer = serde_json::json!({
+            "id": RequestId::generate(&System), "kind": "of_a_later_version", "expires": System.now() + SignedDuration::from_mins(15),
+        });
+        let newer: TargetRequest = serde_json::from_value(newer).expect("a request");
+        assert_eq!(newer.kind, RequestKind::Unknown);
+        for _ in 0..2 {
+            requests.take(std::slice::from_ref(&newer));
+            assert_eq!(requests.in_hand(), [newer.id]);
+        }
+        assert_eq!(queue.try_recv(), Ok(newer.id));
+        assert!(queue.try_recv().is_err());
+        let task = serde_json::json!({"kind": "of_a_later_version", "stack": "any", "more": {}});
+        let task: RequestTask = serde_json::from_value(task).expect("a task");
+        assert_eq!(task, RequestTask::Unknown);
     }
 }

@@ -193,7 +193,7 @@ async fn work(workshop: &Arc<Workshop>, tenure: &Tenure, ending: &CancellationTo
         end
     };
     let facts = FactFinder::new(workshop);
-    let clerk = Clerk::new(workshop, nudge);
+    let clerk = Clerk::new(workshop, course.heading(), nudge);
     let (end, (), (), (), (), ()) = tokio::join!(
         work,
         Box::pin(workshop.announcer.run(ending)),

@@ -1,5 +1,6 @@
 //! One task per stack, so that a broken one delays no other.
 
+mod content;
 mod order;
 mod worker;
 

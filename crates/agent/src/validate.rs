@@ -9,4 +9,4 @@ mod snapshot;
 
 pub(crate) use dry_run::dry_run;
 pub(crate) use own::OwnNamespace;
-pub(crate) use snapshot::{Object, Served, Snapshot, Unfit, read};
+pub(crate) use snapshot::{Object, Served, Snapshot, Unfit, parse, read};

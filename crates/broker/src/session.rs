@@ -20,6 +20,11 @@ impl Session {
         })
     }
 
+    /// Whether the request names one: who does not answers nothing that it is asked.
+    pub(crate) const fn is_named(self) -> bool {
+        self.0.is_some()
+    }
+
     /// Whether a later one of the same agent has begun.
     pub(crate) fn is_before(self, latest: u64) -> bool {
         self.0.is_some_and(|session| session < latest)

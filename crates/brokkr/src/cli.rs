@@ -3,9 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, apply, audit, broker, completion, context, dev, diff, doctor, epochs, events, explain,
-    generator, history, key, login, removals, rollback, rotate_key, settings, stack, status, sync,
-    wait, whoami, window,
+    agent, apply, audit, broker, completion, context, describe, dev, diff, doctor, epochs, events,
+    explain, generator, history, key, login, logs, removals, rollback, rotate_key, settings, stack,
+    status, sync, wait, whoami, window,
 };
 
 /// Distributes Kubernetes objects to many clusters.
@@ -45,6 +45,8 @@ pub enum Command {
     Rollback(rollback::Rollback),
     Status(status::Status),
     Wait(wait::Wait),
+    Describe(describe::Describe),
+    Logs(logs::Logs),
     Sync(sync::Sync),
     Events(events::Events),
     Removals(removals::Removals),

@@ -71,6 +71,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Rollback(rollback) => rollback.run().await,
         Command::Status(status) => status.run().await,
         Command::Wait(wait) => wait.run().await,
+        Command::Describe(describe) => describe.run().await,
+        Command::Logs(logs) => logs.run().await,
         Command::Sync(sync) => sync.run().await,
         Command::Events(events) => events.run().await,
         Command::Removals(removals) => removals.run().await,

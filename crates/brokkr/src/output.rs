@@ -13,7 +13,7 @@ use serde::Serialize;
 
 pub use live::Live;
 pub use printable::{printable, printable_lines};
-pub use table::Cell;
+pub use table::{Cell, age};
 
 use crate::terminal;
 
@@ -149,7 +149,6 @@ impl Output {
 }
 
 /// The table that a person sees.
-#[cfg(test)]
 pub fn narrow<R: Row>(rows: &[R]) -> String {
     table::narrow(rows.iter().map(Row::cells).collect(), System.now())
 }

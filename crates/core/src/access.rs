@@ -6,12 +6,14 @@ mod resources;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::manifest::Manifest;
 use crate::service_account::ServiceAccount;
+use crate::wire::RequestKind;
 use resources::{Found, Resource, Resources};
 
 /// Where objects go that name no namespace, in a stack that names none either.
@@ -54,6 +56,49 @@ pub struct Rule {
     pub verbs: Vec<&'static str>,
 }
 
+impl Rule {
+    /// To see the pods of workloads.
+    pub fn pods() -> Self {
+        Self::of("", "pods", &["list"])
+    }
+
+    /// To see which pods are of a Deployment's newest version.
+    pub fn replica_sets() -> Self {
+        Self::of("apps", "replicasets", &["list"])
+    }
+
+    /// To see what Kubernetes tells of objects.
+    pub fn events() -> Self {
+        Self::of("", "events", &["list"])
+    }
+
+    /// To see what containers write.
+    pub fn logs() -> Self {
+        Self::of("", "pods/log", &["get"])
+    }
+
+    fn of(group: &str, plural: &str, verbs: &[&'static str]) -> Self {
+        Self {
+            api_groups: [group.to_owned()],
+            resources: [plural.to_owned()],
+            resource_names: Vec::new(),
+            verbs: verbs.to_vec(),
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    /// As it stands in a role, on one line of YAML.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ([group], [resource]) = (&self.api_groups, &self.resources);
+        let verbs = self.verbs.join(", ");
+        write!(
+            f,
+            "{{apiGroups: [\"{group}\"], resources: [{resource}], verbs: [{verbs}]}}"
+        )
+    }
+}
+
 impl Access {
     /// The least access for a snapshot, whose default namespace is made if `creates_namespace` says so.
     pub fn least(
@@ -73,10 +118,9 @@ impl Access {
                     resource
                 }
             };
-            let place = resource.is_namespaced.then(|| {
-                let namespace = manifest.namespace.as_deref().or(default_namespace);
-                namespace.unwrap_or(LAST_RESORT_NAMESPACE).to_owned()
-            });
+            let place = resource
+                .is_namespaced
+                .then(|| namespace_of(manifest, default_namespace));
             access.allow_reasons(manifest, place.as_ref());
             access.allow_rights(manifest, place.as_ref(), &resource);
             let is_kept = manifest.key(None).kept_kind().is_some();
@@ -125,16 +169,34 @@ impl Access {
         }
     }
 
+    /// The same, and what it takes to answer requests of a kind about the snapshot.
+    #[must_use]
+    pub fn answering(
+        mut self,
+        kind: RequestKind,
+        manifests: &[Manifest],
+        default_namespace: Option<&str>,
+    ) -> Self {
+        let rule = match kind {
+            RequestKind::Describe => Rule::events(),
+            RequestKind::Logs => Rule::logs(),
+            RequestKind::Sync | RequestKind::Plan | RequestKind::Unknown => return self,
+        };
+        for manifest in manifests.iter().filter(|manifest| runs_pods(manifest)) {
+            let place = namespace_of(manifest, default_namespace);
+            self.add(Some(&place), rule.clone());
+        }
+        self
+    }
+
     /// A workload that does not run is asked for the reason.
     fn allow_reasons(&mut self, manifest: &Manifest, place: Option<&String>) {
-        let is_deployment = match (manifest.group(), manifest.kind.as_str()) {
-            ("apps", kind) => kind == "Deployment",
-            ("batch", "Job") => false,
-            _ => return,
-        };
-        self.allow(place, "", "pods", [], &["list"]);
-        if is_deployment {
-            self.allow(place, "apps", "replicasets", [], &["list"]);
+        if !runs_pods(manifest) || manifest.kind == "Pod" {
+            return;
+        }
+        self.add(place, Rule::pods());
+        if manifest.kind == "Deployment" {
+            self.add(place, Rule::replica_sets());
         }
     }
 
@@ -174,14 +236,31 @@ impl Access {
         verbs: &[&'static str],
     ) {
         let rule = Rule {
-            api_groups: [group.to_owned()],
-            resources: [plural.to_owned()],
             resource_names: names.into_iter().map(str::to_owned).collect(),
-            verbs: verbs.to_vec(),
+            ..Rule::of(group, plural, verbs)
         };
+        self.add(place, rule);
+    }
+
+    fn add(&mut self, place: Option<&String>, rule: Rule) {
         let rules = self.rules.entry(place.cloned()).or_default();
         if !rules.contains(&rule) {
             rules.push(rule);
         }
+    }
+}
+
+fn namespace_of(manifest: &Manifest, default_namespace: Option<&str>) -> String {
+    let namespace = manifest.namespace.as_deref().or(default_namespace);
+    namespace.unwrap_or(LAST_RESORT_NAMESPACE).to_owned()
+}
+
+/// Whether it is or has pods that the agent looks at.
+fn runs_pods(manifest: &Manifest) -> bool {
+    match (manifest.group(), manifest.kind.as_str()) {
+        ("", kind) => matches!(kind, "Pod" | "ReplicationController"),
+        ("apps", kind) => kind != "ControllerRevision",
+        ("batch", kind) => kind == "Job",
+        _ => false,
     }
 }

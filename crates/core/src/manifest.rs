@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::object::ObjectKey;
 
-pub use shape::is_namespace;
+pub use shape::is_dns_label;
 
 /// The largest snapshot, in bytes of YAML.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::object::ObjectKey;
 use crate::wire::Health;
 
-pub use pods::explain;
+pub use pods::{explain, judge as of_pod};
 pub use selection::Selection;
 
 /// How an object is doing, and why if it is not as it should be.

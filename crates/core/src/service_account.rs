@@ -4,7 +4,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::manifest::is_namespace;
+use crate::manifest::is_dns_label;
 
 /// Kubernetes lets no name be longer.
 const LONGEST_NAME: usize = 253;
@@ -55,7 +55,7 @@ impl FromStr for ServiceAccount {
 
     fn from_str(text: &str) -> Result<Self, NoServiceAccount> {
         match text.split_once('/') {
-            Some((namespace, name)) if is_namespace(namespace) && is_name(name) => {
+            Some((namespace, name)) if is_dns_label(namespace) && is_name(name) => {
                 Ok(Self(text.to_owned()))
             }
             _ => Err(NoServiceAccount),

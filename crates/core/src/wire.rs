@@ -6,11 +6,13 @@
 mod agents;
 mod audit;
 mod deployment_objects;
+mod description;
 mod epochs;
 mod events;
 mod explain;
 mod keys;
 mod live_plan;
+mod logs;
 mod page;
 mod patch;
 mod pause;
@@ -31,6 +33,9 @@ pub use agents::{
 };
 pub use audit::{Actor, ActorRole, AuditAction, AuditEntry, ChainedEntry, Subject};
 pub use deployment_objects::{DeploymentObject, Publish, PublishOptions, Published, Rollback};
+pub use description::{
+    ContainerState, DescribedContainer, DescribedObject, DescribedPod, Description, KubernetesEvent,
+};
 pub use epochs::{AcceptedEpoch, Epochs, LostEpoch};
 pub use events::{
     Action, AgentEvent, EventReport, ObjectOutcome, ObjectResult, Outcome, RecordedEvent,
@@ -40,6 +45,7 @@ pub use explain::{
 };
 pub use keys::{CreateKey, CreatedKey, Key, KeyOwner, KeyState, RotateKey, RotatedKey};
 pub use live_plan::{LivePlan, PlannedAction, PlannedField, PlannedObject};
+pub use logs::{ContainerLog, LOG_LINES, LogLines, StackLogs, WhichLogs};
 pub use page::Page;
 pub use patch::PatchTraits;
 pub use pause::{PAUSE, Paused, TargetAgent};
@@ -91,4 +97,6 @@ pub const FEATURES: &[&str] = &[
     IMPERSONATE,
     "requests/sync",
     "requests/plan",
+    "requests/describe",
+    "requests/logs",
 ];

@@ -1,15 +1,17 @@
 //! Agents are asked something in a pull design: what would change, and to try at once.
 
-use anyhow::{Context, Result, ensure};
-use brokkr_core::wire::{Action, Outcome, StackOptions, Sync};
-use brokkr_e2e::manifests::{config_map, snapshot};
-use brokkr_e2e::{PATIENCE, Stage};
+use anyhow::{Context, Result, bail, ensure};
+use brokkr_core::wire::{Action, ChainedEntry, Outcome, StackOptions, Sync};
+use brokkr_e2e::manifests::{config_map, deployment, snapshot};
+use brokkr_e2e::{PATIENCE, Stage, TestStack, eventually};
 use serde_json::Value;
 
 on_both_engines!(
     a_diff_shows_the_field_that_would_change_and_changes_nothing,
     a_stack_that_waits_to_try_again_is_synced_at_once,
     an_agent_that_is_not_there_is_said_to_be,
+    what_does_not_run_is_described_from_afar,
+    what_crashes_shows_its_log_and_no_secret,
 );
 
 async fn a_diff_shows_the_field_that_would_change_and_changes_nothing(stage: &Stage) -> Result<()> {
@@ -113,4 +115,98 @@ async fn an_agent_that_is_not_there_is_said_to_be(stage: &Stage) -> Result<()> {
     let first = said.stdout.lines().next().context("a line")?;
     ensure!(first.contains("cannot tell"), "{said:#?}");
     Ok(())
+}
+
+/// With its pods and with what Kubernetes told of them, and never with a secret.
+async fn what_does_not_run_is_described_from_afar(stage: &Stage) -> Result<()> {
+    let world = stage.world().await?;
+    let cli = stage.operator(&world.broker).await?;
+    let stack = world.stack("shop").await?;
+    let secret =
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\nstringData: {image: hunter-two}\n";
+    let text = snapshot([
+        config_map("a", "1"),
+        secret.to_owned(),
+        deployment("web", "crashing-hunter-two:1"),
+    ]);
+    stack.roll_out(&text).await?;
+    crashes(&stack).await?;
+    let said = cli.does(&["describe", "shop"]).await?;
+    for words in [
+        "1 of 3 objects are not well",
+        "ConfigMap",
+        "(CrashLoopBackOff), restarted 5 times, last exit code 1, image crashing-[redacted]:1",
+        "ScalingReplicaSet: Deployment web",
+        "SuccessfulCreate: ReplicaSet web-",
+    ] {
+        ensure!(said.stdout.contains(words), "{words}: {said:#?}");
+    }
+    ensure!(!said.stdout.contains("hunter"), "{said:#?}");
+    let agent = world.agent.reference().to_string();
+    let answers: Value = cli.reads(&["describe", "shop", "--agent", &agent]).await?;
+    ensure!(!answers.to_string().contains("hunter"), "{answers:#}");
+    let worst = &answers[0]["answer"]["objects"][0];
+    ensure!(
+        worst["object"]["kind"] == "Deployment" && worst["health"] == "Degraded",
+        "{worst:#}"
+    );
+
+    let said = cli.ends(&["describe", "nothing"], 1).await?;
+    ensure!(said.stderr.contains("not_found"), "{said:#?}");
+    Ok(())
+}
+
+/// The container was given a password by the stack, and writes it.
+async fn what_crashes_shows_its_log_and_no_secret(stage: &Stage) -> Result<()> {
+    let world = stage.world().await?;
+    let cli = stage.operator(&world.broker).await?;
+    let stack = world.stack("shop").await?;
+    let secret =
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\nstringData: {password: hunter-two}\n";
+    let web = format!(
+        "{}          args: [no entry with $(PASSWORD), the end]
+          env: [{{name: PASSWORD, valueFrom: {{secretKeyRef: {{name: s, key: password}}}}}}]
+",
+        deployment("web", "crashing:1")
+    );
+    stack.roll_out(&snapshot([secret.to_owned(), web])).await?;
+    crashes(&stack).await?;
+    let logs = ["logs", "shop", "--agent", world.agent.namespace()];
+    let said = cli.does(&logs).await?;
+    let lines: Vec<_> = said.stdout.lines().collect();
+    let [first, second] = lines[..] else {
+        bail!("{said:#?}");
+    };
+    ensure!(first.starts_with("web-"), "{said:#?}");
+    ensure!(
+        first.ends_with("/main (previous): previously: no entry with [redacted]"),
+        "{said:#?}"
+    );
+    ensure!(second.ends_with("previously: the end"), "{said:#?}");
+    let last = cli.does(&[&logs[..], &["--tail", "1"]].concat()).await?;
+    ensure!(last.stdout.lines().count() == 1, "{last:#?}");
+    let answers: Value = cli.reads(&logs).await?;
+    ensure!(!answers.to_string().contains("hunter"), "{answers:#}");
+    let pod = &answers[0]["answer"]["logs"][0];
+    ensure!(
+        pod["container"] == "main" && pod["previous"] == true,
+        "{answers:#}"
+    );
+
+    let asked: Vec<ChainedEntry> = cli.reads(&["audit", "--action", "agent_ask"]).await?;
+    ensure!(asked.len() == 3, "{asked:#?}");
+    let wrong = cli
+        .ends(&[&logs[..], &["--container", "A b"]].concat(), 1)
+        .await?;
+    ensure!(wrong.stderr.contains("a container's name"), "{wrong:#?}");
+    Ok(())
+}
+
+async fn crashes(stack: &TestStack) -> Result<()> {
+    eventually("its pod crashes", PATIENCE, async || {
+        let reason = stack.status().await?.reason.unwrap_or_default();
+        ensure!(reason.contains("CrashLoopBackOff"), "{reason}");
+        Ok(())
+    })
+    .await
 }

@@ -30,6 +30,21 @@ pub(super) struct ListMetadata {
     pub(super) next: String,
 }
 
+/// A part of a list.
+pub(crate) struct Part {
+    pub objects: Vec<Value>,
+    /// Whether there are no more.
+    pub are_all: bool,
+}
+
+impl Part {
+    /// Of a list that has nothing.
+    pub(crate) const NOTHING: Self = Self {
+        objects: Vec::new(),
+        are_all: true,
+    };
+}
+
 impl Cluster {
     /// Reads the whole objects of a kind that a label selector selects, in one namespace or in all.
     pub(crate) async fn selected(
@@ -59,10 +74,39 @@ impl Cluster {
         namespace: Option<&str>,
         selector: &str,
         most: usize,
-    ) -> Result<Vec<Value>, Error> {
+    ) -> Result<Part, Error> {
         let path = path(resource, namespace, selector, most, "");
         let page: List<Value> = read(&self.ask(&path, WHOLE).await?)?;
-        Ok(page.items.unwrap_or_default())
+        Ok(Part {
+            objects: page.items.unwrap_or_default(),
+            are_all: page.metadata.next.is_empty(),
+        })
+    }
+
+    /// Reads the objects of a kind in a namespace page by page, and no more than this many pages, and keeps those that are
+    /// wanted.
+    pub(crate) async fn some_wanted(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        pages: usize,
+        is_wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Part, Error> {
+        let mut objects = Vec::new();
+        let mut next = String::new();
+        for _ in 0..pages {
+            let path = path(resource, Some(namespace), "", PAGE, &next);
+            let page: List<Value> = read(&self.ask(&path, WHOLE).await?)?;
+            objects.extend(page.items.into_iter().flatten().filter(&is_wanted));
+            next = page.metadata.next;
+            if next.is_empty() {
+                break;
+            }
+        }
+        Ok(Part {
+            objects,
+            are_all: next.is_empty(),
+        })
     }
 
     /// The names of the objects of a kind in a namespace that carry a label.

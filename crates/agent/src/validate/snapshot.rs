@@ -96,7 +96,11 @@ pub(crate) async fn read(
     }))
 }
 
-async fn parse(text: &Arc<str>, namespace: Option<&str>) -> Result<Vec<Manifest>, Error> {
+/// Reads a content's objects, beside other work if it is long.
+pub(crate) async fn parse(
+    text: &Arc<str>,
+    namespace: Option<&str>,
+) -> Result<Vec<Manifest>, Error> {
     if text.len() <= SHORT {
         return Ok(manifest::parse(text, namespace)?);
     }

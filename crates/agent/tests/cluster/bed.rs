@@ -98,11 +98,15 @@ impl Bed {
 
     /// What a content would change.
     pub async fn rehearse(&self, entry: &TargetStack, text: &str) -> LivePlan {
-        let ambient: Arc<dyn Ambient> = Arc::new(System);
-        let settings = settings(&self.records);
-        let rehearsals = Reconciler::rehearsing(self.client.clone(), &settings, ambient);
+        let rehearsals = self.looks_of(&self.client);
         let plan = rehearsals.rehearse(entry, &Arc::from(text)).await;
         plan.expect("a plan")
+    }
+
+    /// What only looks, with the rights of this client.
+    pub fn looks_of(&self, client: &kube::Client) -> Reconciler {
+        let ambient: Arc<dyn Ambient> = Arc::new(System);
+        Reconciler::rehearsing(client.clone(), &settings(&self.records), ambient)
     }
 
     /// A client with the rights of this user.

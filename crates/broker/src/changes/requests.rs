@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
+use brokkr_core::manifest;
 use brokkr_core::name::Reference;
 use brokkr_core::wire::{
-    AgentRequest, Ask, AuditAction, IMPERSONATE, RequestAnswer, RequestTask, TargetStack,
+    AgentRequest, Ask, AuditAction, IMPERSONATE, RequestAnswer, RequestKind, RequestTask,
+    TargetStack, WhichLogs,
 };
 use brokkr_core::{AgentId, DeploymentObjectId, KeptKind, RequestId, StackId};
 use serde_json::json;
@@ -103,6 +105,27 @@ impl AskAgent {
                 let manifests = String::new();
                 Ok((Some(stack.stack.id), RequestTask::Plan { entry, manifests }))
             }
+            Ask::Describe { stack } => {
+                let stack = self.run_stack(agent, stack, change).await?;
+                Ok((Some(stack), RequestTask::Describe { stack }))
+            }
+            Ask::Logs {
+                stack,
+                all,
+                container,
+                tail,
+                previous,
+            } => {
+                check_container(container.as_deref())?;
+                let stack = self.run_stack(agent, stack, change).await?;
+                let which = WhichLogs {
+                    all: *all,
+                    container: container.clone(),
+                    tail: *tail,
+                    previous: *previous,
+                };
+                Ok((Some(stack), RequestTask::Logs { stack, which }))
+            }
         }
     }
 
@@ -191,20 +214,66 @@ impl AskAgent {
     }
 }
 
-/// An agent that would not know what is asked would never answer, or look by its own rights where it should not.
-fn check_feature(agent: &AgentRow, feature: Option<&str>) -> Result<()> {
-    let knows = |feature| agent.bond.features.iter().any(|known| known == feature);
-    if feature.is_some_and(knows) {
+/// What is no name of a container is none's, and might be long.
+fn check_container(name: Option<&str>) -> Result<()> {
+    if name.is_none_or(manifest::is_dns_label) {
         return Ok(());
     }
+    Err(Error::invalid(
+        "/container",
+        "a container's name has at most 63 of a-z, 0-9 and `-`",
+    ))
+}
+
+/// An agent that would not know what is asked would never answer, or look by its own rights where it should not.
+fn check_feature(agent: &AgentRow, feature: Option<&str>) -> Result<()> {
+    if feature.is_some_and(|feature| knows(agent, feature)) {
+        return Ok(());
+    }
+    Err(Error::CannotAsk(unanswerable(agent)))
+}
+
+/// Answers in the place of an agent what it was asked and its new session does not know. Says which requests these were.
+pub(super) async fn refuse_unknown(
+    agent: &AgentRow,
+    change: &mut Change,
+) -> Result<Vec<RequestId>> {
+    let mut refused = Vec::new();
+    let now = change.now;
+    for request in requests::open(agent.id, &mut change.tx).await? {
+        if request.expires <= now || answers(agent, request.kind) {
+            continue;
+        }
+        let answer = Packed::new(&RequestAnswer::Failed {
+            reason: unanswerable(agent),
+        })?;
+        requests::answer(request.id, agent.id, &answer, now, &mut change.tx).await?;
+        refused.push(request.id);
+    }
+    if !refused.is_empty() {
+        change.touch(Touched::Requests(agent.id));
+    }
+    Ok(refused)
+}
+
+fn answers(agent: &AgentRow, kind: RequestKind) -> bool {
+    let feature = kind.feature();
+    feature.is_some_and(|feature| knows(agent, feature))
+}
+
+fn knows(agent: &AgentRow, feature: &str) -> bool {
+    agent.bond.features.iter().any(|known| known == feature)
+}
+
+fn unanswerable(agent: &AgentRow) -> String {
     let agent_is = match &agent.bond.version {
         Some(version) => format!("of version {version}, which"),
         None => "one that has opened no session, or of version 0.1.0, and".to_owned(),
     };
-    Err(Error::CannotAsk(format!(
+    format!(
         "agent {} is {agent_is} does not answer such requests: update it",
         agent.name
-    )))
+    )
 }
 
 /// Keeps what an agent answered. A second answer changes nothing.

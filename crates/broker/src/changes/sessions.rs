@@ -5,6 +5,7 @@ use brokkr_core::wire::{AuditAction, OpenSession};
 use brokkr_core::{AgentId, ClusterUid, Name};
 use serde_json::json;
 
+use super::requests;
 use crate::error::Result;
 use crate::scope::Scope;
 use crate::store::agents::{self, AgentRow, named};
@@ -50,9 +51,13 @@ impl BeginSession {
         agent.bond.features.clone_from(&self.open.features);
         sessions::set(agent.id, &agent.bond, &mut change.tx).await?;
         change.touch(Touched::Agent(agent.id));
-        let after = json!({
+        let mut after = json!({
             "session": agent.bond.session, "cluster": &agent.bond.cluster, "version": &self.open.version,
         });
+        let refused = requests::refuse_unknown(&agent, change).await?;
+        if !refused.is_empty() {
+            after["refused_requests"] = json!(refused);
+        }
         let subject = named(&agent);
         change.audit(
             AuditAction::AgentSession,

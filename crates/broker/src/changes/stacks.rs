@@ -1,4 +1,4 @@
-use brokkr_core::manifest::is_namespace;
+use brokkr_core::manifest::is_dns_label;
 use brokkr_core::name::Reference;
 use brokkr_core::targeting::Targeting;
 use brokkr_core::wire::{
@@ -199,7 +199,7 @@ pub(super) fn named(stack: &Stack) -> (Uuid, Option<String>) {
 fn check(options: &StackOptions) -> Result<()> {
     let pointer = "/options/default_namespace";
     match &options.default_namespace {
-        Some(namespace) if !is_namespace(namespace) => Err(Error::invalid(
+        Some(namespace) if !is_dns_label(namespace) => Err(Error::invalid(
             pointer,
             "a namespace is 1 to 63 of a-z, 0-9 and `-`, beginning and ending with a letter or digit",
         )),

@@ -69,12 +69,12 @@ pub(super) async fn target_state(
     let known = Known {
         etag: headers.get(IF_NONE_MATCH).and_then(Etag::read),
         in_hand: InHand::read(&headers)?,
+        session,
     };
     drop(headers);
     poll.note(&seat, &broker);
     let wait = async |deadline| {
-        let who = (&caller, session);
-        wait_for_news(&broker, who, agent, &seat, &known, &poll, deadline).await
+        wait_for_news(&broker, &caller, agent, &seat, &known, &poll, deadline).await
     };
     let deadline = poll.deadline(&broker);
     loop {
@@ -97,17 +97,28 @@ pub(super) async fn target_state(
 struct Known {
     etag: Option<Etag>,
     in_hand: InHand,
+    session: Session,
+}
+
+impl Known {
+    /// Whether the agent is asked something that it does not have in hand, and may answer.
+    fn is_asked_more(&self, broker: &Broker, agent: AgentId) -> bool {
+        let now = broker.ambient.now();
+        self.session.is_named() && broker.fleet.is_asked(agent, &self.in_hand, now)
+    }
 }
 
 /// What there is to say at this moment to an agent that knows a state.
 fn answer(broker: &Broker, agent: AgentId, seat: &Seat, known: &Known) -> Result<Response> {
-    let now = broker.ambient.now();
     let gone = || gone(broker, agent);
     let etag = broker.fleet.etag(agent, seat).ok_or_else(gone)?;
-    if known.etag == Some(etag) && !broker.fleet.is_asked(agent, &known.in_hand, now) {
+    if known.etag == Some(etag) && !known.is_asked_more(broker, agent) {
         return Ok((StatusCode::NOT_MODIFIED, poll_headers(broker, etag)).into_response());
     }
-    let (state, etag) = broker.fleet.target_state(agent, now).ok_or_else(gone)?;
+    let (state, etag) = broker
+        .fleet
+        .target_state(agent, broker.ambient.now())
+        .ok_or_else(gone)?;
     Ok((poll_headers(broker, etag), Json(state)).into_response())
 }
 
@@ -124,7 +135,7 @@ fn gone(broker: &Broker, agent: AgentId) -> Error {
 /// the agent's polls, and ends those that came with it; so does the end of a session.
 async fn wait_for_news(
     broker: &Broker,
-    (caller, session): (&Caller, Session),
+    caller: &Caller,
     agent: AgentId,
     seat: &Seat,
     known: &Known,
@@ -142,11 +153,8 @@ async fn wait_for_news(
         if broker.fleet.is_retired(agent) {
             return Err(gone(broker, agent));
         }
-        broker.fleet.is_of_latest_session(caller, session)?;
-        let now = broker.ambient.now();
-        if broker.fleet.etag(agent, seat) != known.etag
-            || broker.fleet.is_asked(agent, &known.in_hand, now)
-        {
+        broker.fleet.is_of_latest_session(caller, known.session)?;
+        if broker.fleet.etag(agent, seat) != known.etag || known.is_asked_more(broker, agent) {
             return Ok(());
         }
         tokio::select! {

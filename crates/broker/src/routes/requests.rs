@@ -44,7 +44,7 @@ pub(super) async fn ask(
             let manifests = manifests.as_str().into();
             Some(snapshot::prepare(manifests, namespace, &broker.parsing).await?)
         }
-        Ask::Sync { .. } => None,
+        Ask::Sync { .. } | Ask::Describe { .. } | Ask::Logs { .. } => None,
     };
     let ask = AskAgent {
         scope,

@@ -4,8 +4,8 @@ use brokkr_client::{Client, Poll};
 use brokkr_core::RequestId;
 use brokkr_core::ambient::System;
 use brokkr_core::wire::{
-    Ask, AuditAction, Code, MAX_REQUESTS, OpenSession, RequestAnswer, RequestKind, RequestTask,
-    TargetState,
+    Ask, AuditAction, Code, Description, LogLines, MAX_REQUESTS, OpenSession, RequestAnswer,
+    RequestKind, RequestTask, TargetState,
 };
 use jiff::SignedDuration;
 
@@ -17,6 +17,9 @@ on_both_engines!(
     an_answer_is_waited_for_wherever_it_was_asked,
     who_does_not_answer_is_not_asked,
     requests_are_the_askers_and_the_agents_own,
+    what_a_stack_has_is_asked_of_agents_that_run_it,
+    which_logs_are_asked_for_is_told_to_the_agent,
+    who_no_longer_knows_what_is_asked_is_not_asked_again,
     there_are_only_so_many,
     a_request_ends_after_a_quarter_of_an_hour,
 );
@@ -266,6 +269,106 @@ async fn requests_are_the_askers_and_the_agents_own(engine: Engine) {
             .expect("a request");
         assert_eq!((found.answer, found.agent_name.as_str()), (None, "edge"));
     }
+    scene.broker.stop().await;
+}
+
+async fn what_a_stack_has_is_asked_of_agents_that_run_it(engine: Engine) {
+    let (scene, agent) = a_shop(engine).await;
+    let generator = scene
+        .broker
+        .client(&create_generator(&scene.admin, "ci").await);
+    create_stack(&generator, "own").await;
+    let describe = |stack: &str| Ask::Describe { stack: name(stack) };
+    // It is its own, but does not run there.
+    let error = generator.ask(&name("edge"), &describe("own")).await;
+    assert_eq!(error.expect_err("not there").code(), Some(Code::Invalid));
+    target(&generator, "edge", "own").await;
+    let stack = generator.stack(&name("own")).await.expect("a stack").id;
+    let asked = generator.ask(&name("edge"), &describe("own")).await;
+    let asked = asked.expect("a request");
+    assert_eq!(
+        (asked.kind, asked.stack),
+        (RequestKind::Describe, Some(stack))
+    );
+    let task = agent.request_task(asked.id).await.expect("a task");
+    assert_eq!(task, RequestTask::Describe { stack });
+    let answer = RequestAnswer::Describe(Description {
+        more: 7,
+        ..Description::default()
+    });
+    agent
+        .answer_request(asked.id, &answer)
+        .await
+        .expect("a receipt");
+    let known = generator.agent_request(asked.id, Duration::ZERO).await;
+    assert_eq!(known.expect("a request").answer, Some(answer));
+    // Somebody else's stacks are nobody's business.
+    for stack in ["shop", "nothing"] {
+        let error = generator.ask(&name("edge"), &describe(stack)).await;
+        assert_eq!(error.expect_err("not its own").code(), Some(Code::NotFound));
+    }
+    scene.broker.stop().await;
+}
+
+async fn which_logs_are_asked_for_is_told_to_the_agent(engine: Engine) {
+    let (scene, agent) = a_shop(engine).await;
+    let logs = |container: &str, tail| Ask::Logs {
+        stack: name("shop"),
+        all: true,
+        container: Some(container.to_owned()),
+        tail: LogLines::new(tail).expect("a number"),
+        previous: true,
+    };
+    let asked = scene.admin.ask(&name("edge"), &logs("main", 7)).await;
+    let asked = asked.expect("a request");
+    assert_eq!(asked.kind, RequestKind::Logs);
+    let task = agent.request_task(asked.id).await.expect("a task");
+    let RequestTask::Logs { which, .. } = task else {
+        panic!("{task:?}");
+    };
+    assert!(which.all && which.previous);
+    assert_eq!(
+        (which.container.as_deref(), which.tail.get()),
+        (Some("main"), 7)
+    );
+    for bad in ["", "a b", "A", &"a".repeat(64)] {
+        let error = scene.admin.ask(&name("edge"), &logs(bad, 1)).await;
+        assert_eq!(error.expect_err(bad).code(), Some(Code::Invalid));
+    }
+    scene.broker.stop().await;
+}
+
+/// It was put back to an older version while it was asked.
+async fn who_no_longer_knows_what_is_asked_is_not_asked_again(engine: Engine) {
+    let (scene, agent) = a_shop(engine).await;
+    let describe = Ask::Describe {
+        stack: name("shop"),
+    };
+    let described = scene.admin.ask(&name("edge"), &describe).await;
+    let described = described.expect("a request").id;
+    let synced = ask(&scene.admin).await;
+    let older = OpenSession {
+        cluster: "one".parse().expect("a UID"),
+        version: "0.1.5".to_owned(),
+        features: vec!["requests/sync".to_owned()],
+    };
+    let session = agent.open_session(&older).await.expect("a session");
+    let older = agent.in_session(session);
+    let (etag, state) = first_poll(&older).await;
+    let open: Vec<_> = state.requests.iter().map(|request| request.id).collect();
+    assert_eq!(open, [synced]);
+    let known = scene.admin.agent_request(described, Duration::ZERO).await;
+    let answer = known.expect("a request").answer;
+    let Some(RequestAnswer::Failed { reason }) = &answer else {
+        panic!("{answer:?}");
+    };
+    assert!(reason.contains("of version 0.1.5"), "{reason}");
+    // Whose version has no sessions reads no requests, and waits as if there were none.
+    let oldest = &scene.agent;
+    let poll = oldest
+        .target_state(Some(&etag), Duration::ZERO, INTERVAL)
+        .await;
+    assert!(matches!(poll.expect("an answer"), Poll::Unchanged));
     scene.broker.stop().await;
 }
 

@@ -134,7 +134,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// How long ago, in the largest unit that still tells something.
-pub(super) fn age(time: Timestamp, now: Timestamp) -> String {
+pub fn age(time: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(time).as_secs().max(0);
     match seconds {
         0..120 => format!("{seconds}s"),

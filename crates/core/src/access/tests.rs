@@ -144,3 +144,35 @@ fn an_agent_that_acts_as_an_account_keeps_that_and_what_it_follows() {
     ];
     assert_eq!(lines(&account), expected);
 }
+
+#[test]
+fn what_is_asked_about_pods_takes_rights_only_where_there_are_some() {
+    let text = "
+{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: lone, namespace: other}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: quiet}}
+";
+    let manifests = manifest::parse(text, Some("shop")).expect("manifests");
+    let before = lines(&least(text, false));
+    let answering = |kind| {
+        let access = least(text, false).answering(kind, &manifests, Some("shop"));
+        let mut lines = lines(&access);
+        lines.retain(|line| !before.contains(line));
+        lines
+    };
+    assert_eq!(
+        answering(RequestKind::Describe),
+        ["other /events [] list", "shop /events [] list"]
+    );
+    assert_eq!(
+        answering(RequestKind::Logs),
+        ["other /pods/log [] get", "shop /pods/log [] get"]
+    );
+    assert!(answering(RequestKind::Plan).is_empty());
+    assert_eq!(
+        Rule::replica_sets().to_string(),
+        r#"{apiGroups: ["apps"], resources: [replicasets], verbs: [list]}"#
+    );
+}

@@ -83,7 +83,7 @@ fn manifest(
     let namespace = match metadata.get("namespace") {
         None | Some(Value::Null) => None,
         Some(Value::String(name)) if name.is_empty() => None,
-        Some(Value::String(name)) if is_namespace(name) => Some(name.clone()),
+        Some(Value::String(name)) if is_dns_label(name) => Some(name.clone()),
         Some(_) => {
             return Err(place.error(
                 format!("{at}/metadata/namespace"),
@@ -219,8 +219,8 @@ fn is_path_segment(text: &str) -> bool {
         && !text.contains(char::is_control)
 }
 
-/// Whether a text is a namespace's name (RFC 1123 label).
-pub fn is_namespace(text: &str) -> bool {
+/// Whether a text is a name as namespaces and containers have (RFC 1123 label).
+pub fn is_dns_label(text: &str) -> bool {
     let alphanumeric = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = text.as_bytes();
     bytes.len() <= 63

@@ -24,7 +24,7 @@ const STUCK: [&str; 9] = [
 ];
 
 /// Judges a pod.
-pub(super) fn judge(pod: &Value) -> Readiness {
+pub fn judge(pod: &Value) -> Readiness {
     match text(pod, "/status/phase") {
         Some("Succeeded") => Readiness::CURRENT,
         Some("Failed") => Readiness::degraded(failure(pod)),

@@ -2,7 +2,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::description::Description;
 use super::live_plan::LivePlan;
+use super::logs::{LogLines, StackLogs, WhichLogs, log_lines};
 use super::target_state::TargetStack;
 use crate::id::{AgentId, RequestId, StackId};
 use crate::name::{Name, Reference};
@@ -16,6 +18,10 @@ pub enum RequestKind {
     Sync,
     /// What a content of a stack would change in the cluster.
     Plan,
+    /// What a stack has in the cluster, and why it is not well.
+    Describe,
+    /// What the containers of a stack wrote last.
+    Logs,
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,
@@ -27,6 +33,8 @@ impl RequestKind {
         match self {
             Self::Sync => Some("requests/sync"),
             Self::Plan => Some("requests/plan"),
+            Self::Describe => Some("requests/describe"),
+            Self::Logs => Some("requests/logs"),
             Self::Unknown => None,
         }
     }
@@ -54,6 +62,30 @@ pub enum Ask {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         allow_delete: Vec<KeptKind>,
     },
+    /// What a stack has in the cluster, and why it is not well.
+    Describe {
+        /// The stack, which the agent runs or removes.
+        #[schema(value_type = String)]
+        stack: Reference,
+    },
+    /// What the containers of a stack wrote last.
+    Logs {
+        /// The stack, which the agent runs or removes.
+        #[schema(value_type = String)]
+        stack: Reference,
+        /// Those of all pods, not only of those that are not ready.
+        #[serde(default)]
+        all: bool,
+        /// Only those of containers with this name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        container: Option<String>,
+        /// How many of the last lines of each; 50 if absent.
+        #[serde(default = "log_lines")]
+        tail: LogLines,
+        /// Those of the run before the present one.
+        #[serde(default)]
+        previous: bool,
+    },
 }
 
 impl Ask {
@@ -62,6 +94,8 @@ impl Ask {
         match self {
             Self::Sync { .. } => RequestKind::Sync,
             Self::Plan { .. } => RequestKind::Plan,
+            Self::Describe { .. } => RequestKind::Describe,
+            Self::Logs { .. } => RequestKind::Logs,
         }
     }
 }
@@ -119,6 +153,18 @@ pub enum RequestTask {
         /// The content. Check its digest before use.
         manifests: String,
     },
+    /// What a stack has in the cluster.
+    Describe {
+        /// The stack.
+        stack: StackId,
+    },
+    /// What the containers of a stack wrote last.
+    Logs {
+        /// The stack.
+        stack: StackId,
+        /// Which of its logs.
+        which: WhichLogs,
+    },
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,
@@ -140,6 +186,10 @@ pub enum RequestAnswer {
     },
     /// What would change.
     Plan(LivePlan),
+    /// What the stack has.
+    Describe(Description),
+    /// What its containers wrote.
+    Logs(StackLogs),
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,

@@ -5,6 +5,7 @@ use brokkr_core::plan::{Difference, all_differences};
 use brokkr_core::wire::{LivePlan, PlannedField, PlannedObject};
 use serde_json::Value;
 
+use super::super::teller::cut;
 use crate::outcome::is_secret;
 
 /// What `kubectl apply` keeps there is the whole object once more.
@@ -62,14 +63,6 @@ fn shortened(value: Value) -> Value {
     cut(&text, LONGEST_VALUE).into()
 }
 
-fn cut(text: &str, bytes: usize) -> String {
-    let mut end = bytes.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}…", &text[..end])
-}
-
 /// A plan of these objects, in their order, as far as it may go.
 pub(super) fn bounded(mut objects: Vec<PlannedObject>, unchanged: u64) -> LivePlan {
     objects.sort_by(|a, b| a.object.cmp(&b.object));
@@ -77,13 +70,10 @@ pub(super) fn bounded(mut objects: Vec<PlannedObject>, unchanged: u64) -> LivePl
     objects.truncate(MOST_OBJECTS);
     let mut room = MOST_VALUES;
     for object in &mut objects {
-        object.reason = object.reason.take().map(|reason| {
-            if reason.len() > LONGEST_REASON {
-                cut(&reason, LONGEST_REASON)
-            } else {
-                reason
-            }
-        });
+        object.reason = object
+            .reason
+            .take()
+            .map(|reason| cut(&reason, LONGEST_REASON));
         let bytes = object.fields.iter().map(bytes).sum::<usize>();
         if bytes > room {
             object.more_fields += object.fields.len() as u64;

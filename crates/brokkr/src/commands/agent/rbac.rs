@@ -1,8 +1,9 @@
 use anyhow::bail;
 use brokkr_core::access::{Access, Rule, Shares};
 use brokkr_core::name::Reference;
+use brokkr_core::wire::RequestKind;
 use brokkr_core::{ServiceAccount, manifest};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::connection::Connection;
@@ -20,7 +21,8 @@ const VERSION: &str = "rbac.authorization.k8s.io/v1";
 #[derive(Args)]
 #[command(after_help = "Example:
   brokkr agent rbac --stack checkout | kubectl apply -f -
-  brokkr agent rbac --stack ci:shop --account deployers/shop")]
+  brokkr agent rbac --stack ci:shop --account deployers/shop
+  brokkr agent rbac --stack checkout --requests describe,logs")]
 pub struct Rbac {
     /// The stack's name or id
     #[arg(long, value_name = "STACK")]
@@ -34,8 +36,30 @@ pub struct Rbac {
     )]
     account: ServiceAccount,
 
+    /// What the agent shall also be able to answer about the stack's pods; several may be given
+    #[arg(long, value_name = "KIND", value_enum, value_delimiter = ',')]
+    requests: Vec<Request>,
+
     #[command(flatten)]
     connection: Connection,
+}
+
+/// A kind of request that takes more rights.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Request {
+    /// `brokkr describe`: events of Kubernetes
+    Describe,
+    /// `brokkr logs`: what containers write
+    Logs,
+}
+
+impl Request {
+    const fn kind(self) -> RequestKind {
+        match self {
+            Self::Describe => RequestKind::Describe,
+            Self::Logs => RequestKind::Logs,
+        }
+    }
 }
 
 impl Rbac {
@@ -52,7 +76,10 @@ impl Rbac {
         let text = client.manifests(head.deployment_object).await?;
         let namespace = version.default_namespace.as_deref();
         let manifests = manifest::parse(&text, namespace)?;
-        let access = Access::least(&manifests, namespace, stack.options.create_namespace);
+        let least = Access::least(&manifests, namespace, stack.options.create_namespace);
+        let access = self.requests.iter().fold(least, |access, request| {
+            access.answering(request.kind(), &manifests, namespace)
+        });
         let name = Reference::of(stack.generator.as_ref(), &stack.name).to_string();
         let guessed = access.guessed.clone();
         let acts_as = stack.service_account();
