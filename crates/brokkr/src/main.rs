@@ -24,11 +24,6 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use cli::{Cli, Command};
-use mimalloc::MiMalloc;
-
-/// It gives back what a burst needed, where the system's own keeps it: an agent that has applied a large stack is small again.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
