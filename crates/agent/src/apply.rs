@@ -14,7 +14,6 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::Error;
-use crate::brake::Brake;
 use crate::cluster::{Cluster, Write};
 use crate::drift::{self, Since};
 use crate::inventory::Inventory;
@@ -66,13 +65,15 @@ pub(crate) struct Applied {
 /// After a group in which something failed, or was stopped, nothing more is written.
 pub(crate) async fn apply(
     cluster: &Cluster,
-    brake: &Brake,
     judge: Judge<'_>,
     plan: &Plan<'_>,
     inventory: &mut Inventory,
 ) -> Result<Applied, Error> {
-    if let Some(name) = plan.namespace.filter(|_| !brake.is_pulled()) {
-        create_namespace(cluster, name).await?;
+    if let Some(name) = plan.namespace.filter(|_| !cluster.is_stopped()) {
+        match create_namespace(cluster, name).await {
+            Err(Error::Stopped) => {}
+            made => made?,
+        }
         Point::DefaultNamespaceMade.reached();
     }
     let mut applied = Applied {
@@ -81,11 +82,12 @@ pub(crate) async fn apply(
         is_stopped: false,
     };
     for (&(phase, _), steps) in &plan.groups {
-        applied.is_stopped |= brake.is_pulled();
+        applied.is_stopped |= cluster.is_stopped();
         let outcomes = if applied.is_well && !applied.is_stopped {
-            let (mut outcomes, is_stopped) = group(cluster, brake, judge, steps, inventory).await?;
-            applied.is_stopped |= is_stopped;
-            if phase == Phase::Definitions && outcomes.iter().all(is_well) && plan.defines() {
+            let mut outcomes = group(cluster, judge, steps, inventory).await;
+            applied.is_stopped |= cluster.is_stopped();
+            let are_there = !applied.is_stopped && outcomes.iter().all(is_well);
+            if phase == Phase::Definitions && are_there && plan.defines() {
                 let defined = plan.defined();
                 establish::definitions(cluster, steps, &defined, &mut outcomes).await?;
             }
@@ -99,28 +101,26 @@ pub(crate) async fn apply(
     Ok(applied)
 }
 
-/// Also says whether it was stopped.
 async fn group(
     cluster: &Cluster,
-    brake: &Brake,
     judge: Judge<'_>,
     steps: &[Step<'_>],
     inventory: &mut Inventory,
-) -> Result<(Vec<ObjectOutcome>, bool), Error> {
+) -> Vec<ObjectOutcome> {
     let tried = validate::dry_run(cluster, judge, steps, Trial::BeforeItsGroup).await;
     let refused: Vec<_> = tried.into_iter().map(|refused| refused.outcome).collect();
     if !refused.is_empty() {
         let is_refused = |step: &&Step<'_>| refused.iter().any(|r| r.object == step.object.key);
         let others = steps.iter().filter(|step| !is_refused(step)).map(skipped);
-        return Ok((others.chain(refused.clone()).collect(), false));
+        return others.chain(refused.clone()).collect();
     }
     Point::PhaseBegun.reached();
     let writes: Vec<_> = steps
         .iter()
         .map(|step| {
             let write = async move {
-                // What waits for its turn does not begin.
-                if brake.is_pulled() {
+                // What was not begun when the attempt was stopped is not judged either.
+                if cluster.is_stopped() {
                     return (step, None);
                 }
                 let result = one(cluster, judge, step, Write::ForReal).await;
@@ -131,7 +131,6 @@ async fn group(
         .collect();
     let written = cluster.together(writes).await;
     let mut outcomes = Vec::with_capacity(written.len());
-    let is_stopped = written.iter().any(|(_, result)| result.is_none());
     for (step, result) in written {
         let Some(result) = result else {
             outcomes.push(skipped(step));
@@ -148,7 +147,7 @@ async fn group(
         });
     }
     Point::PhaseWritten.reached();
-    Ok((outcomes, is_stopped))
+    outcomes
 }
 
 /// Writes one object if its verdict asks for it, and only in the state for which it does: when somebody
@@ -162,10 +161,11 @@ pub(crate) async fn one(
     let key = &step.object.key;
     let mut verdict = step.verdict.clone();
     let mut ceded = Cow::Borrowed(step.ceded());
+    let mut cluster = Cow::Borrowed(cluster);
     let mut is_remade = false;
     let drift = match write {
         Write::ForReal if drift::is_drift(step) => {
-            Some(drift::told(cluster, step, Since::Before).await)
+            Some(drift::told(&cluster, step, Since::Before).await)
         }
         _ => None,
     };
@@ -180,7 +180,8 @@ pub(crate) async fn one(
                 return Err(outcome::with(key, ObjectResult::Failed, reason).into());
             }
             Verdict::Remake(incarnation) => {
-                remake::away(cluster, judge, step, incarnation).await?;
+                remake::away(&cluster, judge, step, incarnation).await?;
+                cluster = Cow::Owned(cluster.to_the_end());
                 is_remade = true;
                 verdict = Verdict::Create;
                 ceded = Cow::Borrowed(&[]);
@@ -188,7 +189,7 @@ pub(crate) async fn one(
             }
             Verdict::Create => body(step, &verdict, &ceded, None, write),
             Verdict::Update(_) | Verdict::Adopt(_) => {
-                let live = whole(cluster, step).await?;
+                let live = whole(&cluster, step).await?;
                 body(step, &verdict, &ceded, live.as_ref(), write)
             }
         };

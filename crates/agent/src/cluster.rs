@@ -42,6 +42,7 @@ pub(crate) use tenure::{Moment, Tenure};
 pub(crate) use watch::{Seen, Sighting};
 
 use crate::Monitor;
+use crate::brake::Brake;
 use turns::{Asker, Turns};
 
 /// A cluster, as its agent sees it, or one of its stacks.
@@ -66,6 +67,8 @@ pub(crate) struct Cluster {
     pub(crate) monitor: Arc<Monitor>,
     /// Whether nothing is ever written.
     is_read_only: bool,
+    /// Keeps an attempt from writing any more.
+    brake: Brake,
 }
 
 impl Cluster {
@@ -88,6 +91,7 @@ impl Cluster {
             tenure: None,
             monitor: Arc::default(),
             is_read_only: false,
+            brake: Brake::default(),
         }
     }
 
@@ -151,6 +155,21 @@ impl Cluster {
             is_read_only: true,
             ..self
         }
+    }
+
+    /// Writes as long as this brake is not pulled.
+    pub(crate) fn under(self, brake: Brake) -> Self {
+        Self { brake, ..self }
+    }
+
+    /// The same for the rest of what was begun, which no brake stops half-way.
+    pub(crate) fn to_the_end(&self) -> Self {
+        self.clone().under(Brake::default())
+    }
+
+    /// Whether the attempt was stopped, or is from now on.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.brake.is_pulled()
     }
 
     /// Leaves what these managers set to them.

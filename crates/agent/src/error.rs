@@ -38,6 +38,9 @@ pub enum Error {
     /// A write where only reading was meant.
     #[error("this would be a write, and only reading was meant: nothing is written")]
     ReadOnly,
+    /// A write of an attempt that was stopped meanwhile.
+    #[error("this was not written any more: the order for it was taken back")]
+    Stopped,
     /// The content is no snapshot.
     #[error(transparent)]
     Manifests(#[from] ManifestError),

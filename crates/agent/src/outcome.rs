@@ -137,8 +137,11 @@ pub(crate) fn immutable(
     with(object, ObjectResult::Invalid, reason)
 }
 
-/// A write or a dry run did not work.
+/// A write or a dry run did not work, or was not tried any more.
 pub(crate) fn failed(object: &ObjectKey, error: &Error) -> ObjectOutcome {
+    if matches!(error, Error::Stopped) {
+        return plain(object, ObjectResult::Skipped);
+    }
     let result = match error {
         Error::Refused(refusal) if is_about_the_object(refusal) => ObjectResult::Invalid,
         _ => ObjectResult::Failed,

@@ -13,7 +13,6 @@ use brokkr_core::wire::{ObjectOutcome, ObjectResult};
 use futures::FutureExt;
 
 use crate::Error;
-use crate::brake::Brake;
 use crate::cluster::{Absence, Cluster, Resource, Sight};
 use crate::guard::Gate;
 use crate::inventory::Inventory;
@@ -70,7 +69,6 @@ pub(crate) struct Pruner<'a> {
     pub judge: Judge<'a>,
     pub consent: Consent<'a>,
     pub gate: &'a Gate,
-    pub brake: &'a Brake,
 }
 
 type Doomed = (ObjectKey, Resource, Incarnation);
@@ -88,7 +86,7 @@ impl Pruner<'_> {
         let mut pruned = Pruned::nothing();
         let sight = self.cluster.see(dropped.clone(), Absence::Asked).await?;
         Point::LossesFound.reached();
-        if self.brake.is_pulled() {
+        if self.cluster.is_stopped() {
             return Ok(Pruned::stopped());
         }
         let doomed = self.settle(&mut dropped, &sight, inventory, &mut pruned);
@@ -106,7 +104,7 @@ impl Pruner<'_> {
                 .into_iter()
                 .partition(|(key, _)| clearance.is_held(key));
             self.phase(free, &clearance, inventory, &mut pruned).await?;
-            pruned.is_stopped |= self.brake.is_pulled();
+            pruned.is_stopped |= self.cluster.is_stopped();
             let goes_on = pruned.is_well && !pruned.is_stopped;
             if !held.is_empty() || pruned.waits_for.is_some() || !goes_on {
                 break;
@@ -238,10 +236,6 @@ impl Pruner<'_> {
             .iter()
             .map(|(key, resource, incarnation)| {
                 let deletion = async move {
-                    // What waits for its turn is not deleted.
-                    if self.brake.is_pulled() {
-                        return (key, Ok(()));
-                    }
                     Point::DeletionSending.reached();
                     let result = self.cluster.delete(resource, key, incarnation).await;
                     Point::DeletionSent.reached();
@@ -255,6 +249,7 @@ impl Pruner<'_> {
             if let Err(error) = result
                 && !error.is_conflict()
                 && !error.is_not_found()
+                && !matches!(error, Error::Stopped)
             {
                 failures.insert(key.clone(), outcome::failed(key, &error));
             }

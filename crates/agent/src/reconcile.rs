@@ -142,7 +142,7 @@ impl Reconciler {
         let attempt = match self.read(cluster, entry, text).await {
             Ok(Ok(snapshot)) => {
                 Point::SnapshotRead.reached();
-                self.carry_out(cluster, entry, &snapshot, &mut inventory, &stack.brake)
+                self.carry_out(cluster, entry, &snapshot, &mut inventory)
                     .await?
             }
             Ok(Err(unfit)) => Attempt::failed(unfit.objects).missing(unfit.missing),
@@ -158,10 +158,11 @@ impl Reconciler {
         self.cluster.as_itself().acting_as(inventory.account())
     }
 
-    /// The cluster as a stack sees it from now on: by the rights of its service account.
+    /// The cluster as an attempt at a stack sees it: by the rights of its service account, which it is handled as from now on.
     fn cluster_for(&self, stack: &mut Stack, account: Option<&ServiceAccount>) -> Cluster {
         stack.account = account.cloned();
-        self.cluster.of(stack.id).acting_as(account)
+        let cluster = self.cluster.of(stack.id).acting_as(account);
+        cluster.under(stack.brake.anew())
     }
 
     async fn read(
@@ -181,7 +182,6 @@ impl Reconciler {
         entry: &TargetStack,
         snapshot: &Snapshot,
         inventory: &mut Inventory,
-        brake: &Brake,
     ) -> Result<Attempt, Error> {
         let label = entry.stack.to_string();
         let judge = Judge::new(&label, inventory.memory).adopting(entry.adopt);
@@ -199,7 +199,7 @@ impl Reconciler {
             return Ok(refusal);
         }
         Point::PlanTried.reached();
-        if brake.is_pulled() {
+        if cluster.is_stopped() {
             return Ok(Attempt::done(Vec::new()).stopped());
         }
         inventory.write_as(entry.service_account.as_ref());
@@ -208,7 +208,7 @@ impl Reconciler {
         if !Mutant::InventoryLate.is_on() {
             self.records.save(inventory).await?;
         }
-        let applied = apply::apply(cluster, brake, judge, &plan, inventory).await?;
+        let applied = apply::apply(cluster, judge, &plan, inventory).await?;
         if applied.is_stopped {
             self.records.save(inventory).await?;
             return Ok(Attempt::done(applied.objects).stopped());
@@ -219,7 +219,7 @@ impl Reconciler {
         }
         Point::AllWritten.reached();
         let pruned = self
-            .prune(cluster, judge, entry, snapshot, inventory, brake)
+            .prune(cluster, judge, entry, snapshot, inventory)
             .await?;
         let attempt = Attempt::of(applied.objects, pruned);
         let attempt = match inventory.memory {
@@ -269,7 +269,6 @@ impl Reconciler {
         entry: &TargetStack,
         snapshot: &Snapshot,
         inventory: &mut Inventory,
-        brake: &Brake,
     ) -> Result<Pruned, Error> {
         if inventory.memory == Memory::Lost {
             return Ok(Pruned::nothing());
@@ -280,7 +279,6 @@ impl Reconciler {
             judge,
             consent: Consent::of(entry),
             gate: &self.gate,
-            brake,
         };
         pruner.prune(inventory, &wanted).await
     }
@@ -337,7 +335,7 @@ impl Reconciler {
             stack.inventory = Some(inventory);
             return Ok(Attempt::done(Vec::new()));
         }
-        if stack.brake.is_pulled() {
+        if cluster.is_stopped() {
             stack.inventory = Some(inventory);
             return Ok(Attempt::done(Vec::new()).stopped());
         }
@@ -359,7 +357,6 @@ impl Reconciler {
                     judge: Judge::new(&label, inventory.memory),
                     consent: Consent::Removal(removal),
                     gate: &self.gate,
-                    brake: &stack.brake,
                 };
                 let result = pruner.prune(&mut inventory, &HashSet::new()).await?;
                 Point::RemovalPruned.reached();

@@ -72,8 +72,13 @@ impl Cluster {
     async fn send_once(&self, request: Request<Vec<u8>>) -> Result<Answer, Error> {
         let unreachable = |error: &dyn std::error::Error| Error::Unreachable(root_cause(error));
         let turn = self.turns.take(self.asker).await;
-        if self.is_read_only && is_write(&request) && !is_rehearsal(&request) {
-            return Err(Error::ReadOnly);
+        if is_write(&request) && !is_rehearsal(&request) {
+            if self.is_read_only {
+                return Err(Error::ReadOnly);
+            }
+            if self.is_stopped() {
+                return Err(Error::Stopped);
+            }
         }
         // As late as can be: whoever was stopped and goes on knows of nothing but the clock.
         if let Some(tenure) = &self.tenure
@@ -214,6 +219,7 @@ pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::brake::Brake;
     use crate::cluster::scripted::cluster;
 
     fn request() -> Request<Vec<u8>> {
@@ -242,6 +248,17 @@ mod tests {
             let error = cluster.send(patch(query)).await.expect_err(query);
             assert!(matches!(error, Error::ReadOnly), "{error}");
         }
+        assert_eq!(left.lock().expect("no panic").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_stopped_while_it_waits_for_its_turn_is_not_sent() {
+        let (cluster, left) = cluster(&[(200, "read"), (200, "never")]);
+        let cluster = cluster.under(Brake::when(|| true));
+        let write = Request::patch("/api/v1/pods/a").body(Vec::new());
+        assert!(cluster.send(request()).await.is_ok());
+        let error = cluster.send(write.expect("a request")).await;
+        assert!(matches!(error, Err(Error::Stopped)), "{error:?}");
         assert_eq!(left.lock().expect("no panic").len(), 1);
     }
 

@@ -8,7 +8,6 @@ use brokkr_core::wire::TargetStack;
 use super::{Attempt, Reconciler, Stack};
 use crate::Error;
 use crate::apply;
-use crate::brake::Brake;
 use crate::cluster::Cluster;
 use crate::drift;
 use crate::inventory::Inventory;
@@ -49,7 +48,7 @@ impl Reconciler {
         let mut inventory = self.take(stack).await?;
         let attempt = match self.read(cluster, entry, text).await? {
             Ok(snapshot) => {
-                self.put_back(cluster, entry, &snapshot, &mut inventory, &stack.brake)
+                self.put_back(cluster, entry, &snapshot, &mut inventory)
                     .await?
             }
             Err(unfit) => Attempt::failed(unfit.objects).missing(unfit.missing),
@@ -64,7 +63,6 @@ impl Reconciler {
         entry: &TargetStack,
         snapshot: &Snapshot,
         inventory: &mut Inventory,
-        brake: &Brake,
     ) -> Result<Attempt, Error> {
         let label = entry.stack.to_string();
         let judge = Judge::new(&label, inventory.memory);
@@ -83,7 +81,7 @@ impl Reconciler {
         }
         inventory.expect(&plan);
         self.records.save(inventory).await?;
-        let applied = apply::apply(cluster, brake, judge, &plan, inventory).await?;
+        let applied = apply::apply(cluster, judge, &plan, inventory).await?;
         self.records.save(inventory).await?;
         Ok(if applied.is_stopped {
             Attempt::done(applied.objects).stopped()

@@ -31,6 +31,8 @@ pub struct Tale {
     pub log: Vec<String>,
 }
 
+/// The longest way there and back.
+const LATEST: Duration = Duration::from_mins(3);
 /// Drift is found at the next resync, and retries are minutes apart.
 const REST: Duration = Duration::from_mins(40);
 /// Longer than between two looks at a stack.
@@ -100,6 +102,8 @@ impl Stage {
         self.shared.world().calm();
         self.shared.thawed.notify_waiters();
         self.shared.news.notify_waiters();
+        // What was on its way when the trouble ended may say yet that the agent is no more.
+        sleep(LATEST).await;
         if self.shared.world().witness.farewell.may_have_let_go {
             // It asks once an hour.
             sleep(HOUR).await;
