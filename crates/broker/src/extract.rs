@@ -2,14 +2,13 @@
 
 use std::str::FromStr;
 
-use axum::RequestExt as _;
 use axum::body::{Bytes, HttpBody as _};
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body_util::{BodyExt as _, Collected, LengthLimitError, Limited};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use utoipa::IntoParams;
@@ -18,6 +17,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::error::{Error, Result};
 use crate::listener::TooSlow;
+use crate::rights::BodyLimit;
 
 /// A JSON body.
 pub(crate) struct Json<T>(pub(crate) T);
@@ -25,8 +25,8 @@ pub(crate) struct Json<T>(pub(crate) T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Error;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self> {
-        json(&json_body(request, state).await?).map(Self)
+    async fn from_request(request: Request, _: &S) -> Result<Self> {
+        json(&json_body(request).await?).map(Self)
     }
 }
 
@@ -34,16 +34,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Json<T> {
     type Rejection = Error;
 
-    async fn from_request(request: Request, state: &S) -> Result<Option<Self>> {
+    async fn from_request(request: Request, _: &S) -> Result<Option<Self>> {
         if request.body().is_end_stream() {
             return Ok(None);
         }
-        let body: Option<T> = json(&json_body(request, state).await?)?;
+        let body: Option<T> = json(&json_body(request).await?)?;
         Ok(body.map(Self))
     }
 }
 
-async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+async fn json_body(request: Request) -> Result<Bytes> {
     if !has_type(
         request.headers(),
         &["application/json", "application/merge-patch+json"],
@@ -52,7 +52,7 @@ async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes>
             "send JSON, with `Content-Type: application/json`".to_owned(),
         ));
     }
-    body(request, state).await
+    body(request).await
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {
@@ -61,33 +61,24 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// The whole body, up to the route's limit.
-pub(crate) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+/// The whole body, up to the operation's limit.
+pub(crate) async fn body(request: Request) -> Result<Bytes> {
+    let BodyLimit(most) = BodyLimit::of(&request)?;
     let too_large = || Error::TooLarge("the body is larger than this route takes".to_owned());
-    let announced = request.body().size_hint().lower();
-    let request = request.with_limited_body();
-    if request
-        .body()
-        .size_hint()
-        .upper()
-        .is_some_and(|most| most < announced)
-    {
-        // Not a byte of it needs to be read to know.
+    // Not a byte of it needs to be read to know.
+    if request.body().size_hint().lower() > most as u64 {
         return Err(too_large());
     }
-    Bytes::from_request(request, state)
-        .await
-        .map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(cause)
-                if cause.status() == StatusCode::PAYLOAD_TOO_LARGE =>
-            {
-                too_large()
-            }
-            BytesRejection::FailedToBufferBody(cause) if TooSlow::is_cause_of(&cause) => {
-                Error::TooSlow
-            }
-            _ => Error::Malformed("the body broke off".to_owned()),
-        })
+    let body = Limited::new(request.into_body(), most).collect().await;
+    body.map(Collected::to_bytes).map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            too_large()
+        } else if TooSlow::is_cause_of(&*error) {
+            Error::TooSlow
+        } else {
+            Error::Malformed("the body broke off".to_owned())
+        }
+    })
 }
 
 /// Reads JSON; unknown fields are refused where the type says so.

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use brokkr_core::pak::Role;
 use http::Method;
 
-pub(crate) use admission::{Itself, Keyholder, Reader};
+pub(crate) use admission::{BodyLimit, Itself, Keyholder, Reader};
 pub(crate) use guard::Guard;
 use table::TABLE;
 
@@ -38,11 +38,18 @@ pub(crate) struct Right {
     agent: Reach,
     /// Whether it answers with what it would do, and is made only as a plan says, if the request wants that.
     can_be_planned: bool,
+    /// How large its body may be, in bytes.
+    most: usize,
 }
 
 impl Right {
     const fn plannable(mut self) -> Self {
         self.can_be_planned = true;
+        self
+    }
+
+    const fn taking(mut self, most: usize) -> Self {
+        self.most = most;
         self
     }
 

@@ -23,9 +23,7 @@ mod windows;
 
 use std::sync::Arc;
 
-use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
-use brokkr_core::manifest::MAX_BYTES;
 use brokkr_core::wire::Problem;
 use http::{HeaderValue, Method};
 use serde_json::json;
@@ -35,18 +33,13 @@ use utoipa::openapi::{
     ContentBuilder, InfoBuilder, OpenApi, Ref, ResponseBuilder, SecurityRequirement,
 };
 use utoipa::{OpenApi as _, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use crate::Broker;
 use crate::error::Error;
 use crate::rights::{self, Guard, Right};
 
-/// JSON may escape every byte of a text; what the text itself may have is checked when it is read.
-const PUBLISH_BODY: usize = 2 * MAX_BYTES + 64 * 1024;
-/// A batch of events with all their objects, or of statuses with all that is held.
-const REPORT_BODY: usize = 8 * 1024 * 1024;
-const BODY: usize = 1024 * 1024;
 /// Where the API begins.
 const PREFIX: &str = "/api/v1";
 
@@ -75,72 +68,66 @@ pub(crate) fn openapi() -> OpenApi {
     finish(api().split_for_parts().1)
 }
 
+/// Every operation with its whole path: a nested router would take each path apart again for every request.
 fn api() -> OpenApiRouter<Arc<Broker>> {
-    let publish = OpenApiRouter::new()
-        .routes(routes!(
-            deployment_objects::publish,
-            deployment_objects::history
-        ))
-        .routes(routes!(requests::ask))
-        .layer(DefaultBodyLimit::max(PUBLISH_BODY));
-    let reports = OpenApiRouter::new()
-        .routes(routes!(agent::report_events))
-        .routes(routes!(agent::report_status))
-        .layer(DefaultBodyLimit::max(REPORT_BODY));
-    let rest = OpenApiRouter::new()
+    let operations = [
         // everyone
-        .routes(routes!(me::me))
-        .routes(routes!(me::rotate))
+        routes!(me::me),
+        routes!(me::rotate),
         // operators; who has a key may look at its own
-        .routes(routes!(keys::list, keys::create))
-        .routes(routes!(keys::get, keys::revoke))
-        .routes(routes!(keys::rotate))
+        routes!(keys::list, keys::create),
+        routes!(keys::get, keys::revoke),
+        routes!(keys::rotate),
         // operators
-        .routes(routes!(agents::list, agents::create))
-        .routes(routes!(agents::get, agents::patch, agents::delete))
-        .routes(routes!(sessions::rebind))
-        .routes(routes!(generators::list, generators::create))
-        .routes(routes!(
-            generators::get,
-            generators::patch,
-            generators::delete
-        ))
-        .routes(routes!(settings::get, settings::patch))
-        .routes(routes!(windows::list, windows::create))
-        .routes(routes!(windows::get, windows::delete))
-        .routes(routes!(epochs::list))
-        .routes(routes!(epochs::accept))
-        .routes(routes!(audit::list))
+        routes!(agents::list, agents::create),
+        routes!(agents::get, agents::patch, agents::delete),
+        routes!(sessions::rebind),
+        routes!(generators::list, generators::create),
+        routes!(generators::get, generators::patch, generators::delete),
+        routes!(settings::get, settings::patch),
+        routes!(windows::list, windows::create),
+        routes!(windows::get, windows::delete),
+        routes!(epochs::list),
+        routes!(epochs::accept),
+        routes!(audit::list),
         // operators and generators
-        .routes(routes!(stacks::list, stacks::create))
-        .routes(routes!(stacks::get, stacks::patch, stacks::delete))
-        .routes(routes!(stacks::status))
-        .routes(routes!(stacks::undelete))
-        .routes(routes!(deployment_objects::rollback))
-        .routes(routes!(deployment_objects::get))
-        .routes(routes!(targets::list, targets::create))
-        .routes(routes!(targets::delete))
-        .routes(routes!(targets::removals))
-        .routes(routes!(targets::approve))
-        .routes(routes!(targets::refuse))
-        .routes(routes!(explain::explain))
-        .routes(routes!(events::list))
-        .routes(routes!(watch::watch))
-        .routes(routes!(requests::get))
+        routes!(stacks::list, stacks::create),
+        routes!(stacks::get, stacks::patch, stacks::delete),
+        routes!(stacks::status),
+        routes!(stacks::undelete),
+        routes!(deployment_objects::publish, deployment_objects::history),
+        routes!(deployment_objects::rollback),
+        routes!(deployment_objects::get),
+        routes!(targets::list, targets::create),
+        routes!(targets::delete),
+        routes!(targets::removals),
+        routes!(targets::approve),
+        routes!(targets::refuse),
+        routes!(explain::explain),
+        routes!(events::list),
+        routes!(watch::watch),
+        routes!(requests::ask),
+        routes!(requests::get),
         // operators, generators, and agents that run the stack
-        .routes(routes!(deployment_objects::manifests))
+        routes!(deployment_objects::manifests),
         // the agent itself
-        .routes(routes!(sessions::open))
-        .routes(routes!(agent::target_state))
-        .routes(routes!(agent::confirm_removals))
-        .routes(routes!(agent::report_facts))
-        .routes(routes!(requests::task, requests::answer))
-        .layer(DefaultBodyLimit::max(BODY));
-    let api = OpenApiRouter::with_openapi(Document::openapi())
-        .merge(rest)
-        .merge(publish)
-        .merge(reports);
-    OpenApiRouter::new().nest(PREFIX, api)
+        routes!(sessions::open),
+        routes!(agent::target_state),
+        routes!(agent::confirm_removals),
+        routes!(agent::report_events),
+        routes!(agent::report_status),
+        routes!(agent::report_facts),
+        routes!(requests::task, requests::answer),
+    ];
+    let api = OpenApiRouter::with_openapi(Document::openapi());
+    let operations = operations.into_iter().map(below_prefix);
+    operations.fold(api, OpenApiRouter::routes)
+}
+
+fn below_prefix<S>((schemas, mut paths, router): UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S> {
+    let below = |(path, item)| (format!("{PREFIX}{path}"), item);
+    paths.paths = paths.paths.into_iter().map(below).collect();
+    (schemas, paths, router)
 }
 
 #[derive(utoipa::OpenApi)]

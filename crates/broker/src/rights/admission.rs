@@ -5,6 +5,7 @@ use axum::extract::FromRequestParts;
 use brokkr_core::AgentId;
 use brokkr_core::pak::Role;
 use http::request::Parts;
+use http::{Extensions, Request};
 use uuid::Uuid;
 
 use super::Reach;
@@ -18,6 +19,7 @@ pub(super) struct Admission {
     pub(super) caller: Caller,
     pub(super) reach: Reach,
     pub(super) session: Session,
+    pub(super) body: BodyLimit,
 }
 
 impl Admission {
@@ -53,6 +55,10 @@ impl Admission {
     }
 }
 
+/// How large the body of a request may be, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimit(pub(crate) usize);
+
 /// An agent, about itself.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Itself(pub(crate) AgentId);
@@ -72,8 +78,8 @@ pub(crate) enum Keyholder {
     Only(Uuid),
 }
 
-fn admission(parts: &Parts) -> Result<&Admission> {
-    let admission = parts.extensions.get::<Admission>();
+fn admission(extensions: &Extensions) -> Result<&Admission> {
+    let admission = extensions.get::<Admission>();
     admission.ok_or_else(|| Error::internal(anyhow!("a route without a guard before it")))
 }
 
@@ -81,7 +87,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        Ok(admission(parts)?.caller.clone())
+        Ok(admission(&parts.extensions)?.caller.clone())
     }
 }
 
@@ -89,7 +95,7 @@ impl<S: Sync> FromRequestParts<S> for Scope {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        admission(parts)?.scope()
+        admission(&parts.extensions)?.scope()
     }
 }
 
@@ -97,7 +103,7 @@ impl<S: Sync> FromRequestParts<S> for Itself {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        admission(parts)?.agent().map(Self)
+        admission(&parts.extensions)?.agent().map(Self)
     }
 }
 
@@ -105,7 +111,13 @@ impl<S: Sync> FromRequestParts<S> for Session {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        Ok(admission(parts)?.session)
+        Ok(admission(&parts.extensions)?.session)
+    }
+}
+
+impl BodyLimit {
+    pub(crate) fn of<B>(request: &Request<B>) -> Result<Self> {
+        Ok(admission(request.extensions())?.body)
     }
 }
 
@@ -113,7 +125,7 @@ impl<S: Sync> FromRequestParts<S> for Keyholder {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        admission(parts)?.keyholder()
+        admission(&parts.extensions)?.keyholder()
     }
 }
 
@@ -121,7 +133,7 @@ impl<S: Sync> FromRequestParts<S> for Reader {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        let admission = admission(parts)?;
+        let admission = admission(&parts.extensions)?;
         match admission.caller.role() {
             Role::Agent => admission.agent().map(Self::Runner),
             Role::Admin | Role::Generator => admission.scope().map(Self::Owner),

@@ -13,7 +13,7 @@ use http::{HeaderValue, Method};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::admission::Admission;
+use super::admission::{Admission, BodyLimit};
 use super::{Reach, Right, TABLE};
 use crate::Broker;
 use crate::auth::authenticate;
@@ -96,6 +96,7 @@ impl Guard {
                     caller,
                     reach,
                     session,
+                    body: BodyLimit(right.most),
                 };
                 Ok((admission, permit))
             }

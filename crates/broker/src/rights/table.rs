@@ -1,7 +1,14 @@
+use brokkr_core::manifest::MAX_BYTES;
 use http::Method;
 
 use super::Reach::{All, Nothing, Own};
 use super::{Reach, Right};
+
+const BODY: usize = 1024 * 1024;
+/// JSON may escape every byte of a text; what the text itself may have is checked when it is read.
+const PUBLISH: usize = 2 * MAX_BYTES + 64 * 1024;
+/// A batch of events with all their objects, or of statuses with all that is held.
+const REPORT: usize = 8 * 1024 * 1024;
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
@@ -23,6 +30,7 @@ const fn right(
         generator,
         agent,
         can_be_planned: false,
+        most: BODY,
     }
 }
 
@@ -67,7 +75,7 @@ pub(super) static TABLE: &[Right] = &[
     right(POST,   "/stacks/{stack}/undelete",            All,     Own,     Nothing),
     right(GET,    "/stacks/{stack}/status",              All,     Own,     Nothing),
     right(GET,    "/stacks/{stack}/deployment-objects",  All,     Own,     Nothing),
-    right(POST,   "/stacks/{stack}/deployment-objects",  All,     Own,     Nothing).plannable(),
+    right(POST,   "/stacks/{stack}/deployment-objects",  All,     Own,     Nothing).plannable().taking(PUBLISH),
     right(POST,   "/stacks/{stack}/rollback",            All,     Own,     Nothing).plannable(),
     right(GET,    "/deployment-objects/{id}",            All,     Own,     Nothing),
     right(GET,    "/agent-targets",                      All,     Own,     Nothing),
@@ -79,7 +87,7 @@ pub(super) static TABLE: &[Right] = &[
     right(GET,    "/explain",                            All,     Own,     Nothing),
     right(GET,    "/events",                             All,     Own,     Nothing),
     right(GET,    "/watch",                              All,     Own,     Nothing),
-    right(POST,   "/agents/{agent}/requests",            All,     Own,     Nothing),
+    right(POST,   "/agents/{agent}/requests",            All,     Own,     Nothing).taking(PUBLISH),
     right(GET,    "/requests/{request}",                 All,     Own,     Nothing),
     // operators, generators, and agents that run the stack
     right(GET,    "/deployment-objects/{id}/manifests",  All,     Own,     Own),
@@ -87,8 +95,8 @@ pub(super) static TABLE: &[Right] = &[
     right(POST,   "/agent/session",                      Nothing, Nothing, Own),
     right(GET,    "/agent/target-state",                 Nothing, Nothing, Own),
     right(POST,   "/agent/removals",                     Nothing, Nothing, Own),
-    right(POST,   "/agent/events",                       Nothing, Nothing, Own),
-    right(PUT,    "/agent/status",                       Nothing, Nothing, Own),
+    right(POST,   "/agent/events",                       Nothing, Nothing, Own).taking(REPORT),
+    right(PUT,    "/agent/status",                       Nothing, Nothing, Own).taking(REPORT),
     right(PUT,    "/agent/facts",                        Nothing, Nothing, Own),
     right(GET,    "/agent/requests/{request}",           Nothing, Nothing, Own),
     right(POST,   "/agent/requests/{request}",           Nothing, Nothing, Own),

@@ -66,7 +66,7 @@ pub(super) async fn publish(
     request: Request,
 ) -> Result<Response> {
     let preview = Preview { plan: query.plan };
-    let Publish { manifests, options } = read_publish(&broker, query, request).await?;
+    let Publish { manifests, options } = read_publish(query, request).await?;
     check_message(&options)?;
     let manifests: Arc<str> = manifests.into();
     let mut namespace = default_namespace(&broker, &stack, &scope).await?;
@@ -104,17 +104,13 @@ pub(super) async fn default_namespace(
     Ok(stack.options.default_namespace)
 }
 
-async fn read_publish(
-    broker: &Arc<Broker>,
-    query: PublishQuery,
-    request: Request,
-) -> Result<Publish> {
+async fn read_publish(query: PublishQuery, request: Request) -> Result<Publish> {
     let headers = request.headers();
     if extract::has_type(
         headers,
         &["application/yaml", "application/x-yaml", "text/yaml"],
     ) {
-        let body = extract::body(request, broker).await?;
+        let body = extract::body(request).await?;
         let manifests = String::from_utf8(body.to_vec())
             .map_err(|_| Error::Malformed("the manifests are not UTF-8 text".to_owned()))?;
         return Ok(Publish {
@@ -123,7 +119,7 @@ async fn read_publish(
         });
     }
     if extract::has_type(headers, &["application/json"]) {
-        return extract::json(&extract::body(request, broker).await?);
+        return extract::json(&extract::body(request).await?);
     }
     Err(Error::UnsupportedMediaType(
         "send JSON (`Content-Type: application/json`) or raw YAML (`application/yaml`)".to_owned(),
