@@ -108,6 +108,11 @@ impl Error {
         self.status() == Some(403)
     }
 
+    /// Whether the service account that a stack acts as may not, in words of ours.
+    pub(crate) fn is_of_an_account(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.is_of_rights)
+    }
+
     /// Whether there is no such thing.
     pub(crate) fn is_not_found(&self) -> bool {
         self.status() == Some(404)

@@ -64,6 +64,8 @@ pub enum Mutant {
     LineageIgnored,
     /// What is paused is changed as if it were not.
     PauseIgnored,
+    /// What waits for its turn when a pause comes is written in spite of it.
+    StopIgnored,
     /// What is new is brought although it is to wait for a window.
     WindowIgnored,
     /// What a stack acts as is ignored: all is done by the agent's own rights.

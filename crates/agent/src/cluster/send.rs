@@ -1,6 +1,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use brokkr_core::mutant::Mutant;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header::RETRY_AFTER};
 use http_body_util::BodyExt;
@@ -76,7 +77,7 @@ impl Cluster {
             if self.is_read_only {
                 return Err(Error::ReadOnly);
             }
-            if self.is_stopped() {
+            if self.is_stopped() && !Mutant::StopIgnored.is_on() {
                 return Err(Error::Stopped);
             }
         }

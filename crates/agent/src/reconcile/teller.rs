@@ -27,7 +27,8 @@ impl Teller {
 
     /// Why something cannot be seen, and what would let it be seen.
     pub(super) fn unseen(&self, what: &str, error: &Error, rule: &Rule) -> String {
-        if error.is_forbidden() {
+        // Of a service account's rights the error itself says whose, which, and what to do.
+        if error.is_forbidden() && !error.is_of_an_account() {
             format!(
                 "{what} cannot be seen, because the agent's account may not: it takes the rule {rule} there, which `brokkr agent rbac --requests describe,logs` prints"
             )

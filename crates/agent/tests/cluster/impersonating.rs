@@ -1,12 +1,14 @@
 //! A stack that acts as a service account can do what that one may, and nothing else; the agent's records stay the agent's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use brokkr_agent::Environment;
 use brokkr_agent::reconcile::{Attempt, Ending};
 use brokkr_core::access::{Access, Rule};
 use brokkr_core::wire::{
-    Health, ObjectResult, OnRemove, PlannedAction, TargetRemoval, TargetStack,
+    Health, LOG_LINES, ObjectResult, OnRemove, PlannedAction, RequestKind, TargetRemoval,
+    TargetStack, WhichLogs,
 };
 use brokkr_core::{ServiceAccount, manifest};
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
@@ -513,4 +515,55 @@ async fn an_environment_can_insist_on_an_account() {
     let entry = acting_as(&mut bed, &text, &account);
     until(&mut bed, &entry, &text, is_done).await;
     assert_eq!(bed.names().await, ["a"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make test"]
+async fn who_asks_about_a_stack_is_told_no_more_than_its_account_may_see() {
+    let mut bed = Bed::new().await;
+    let (account, namespace) = (deployer(&bed), bed.namespace.clone());
+    let text = "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec: {containers: [{name: main, image: 'crashing:1', args: [it writes]}]}\n";
+    let rules = json!([rule("apps", "deployments", &ALL)]);
+    let whose = subject(&account);
+    grant(&bed, Some(&namespace), "deployer", &whose, &rules).await;
+    let entry = acting_as(&mut bed, text, &account);
+    until(&mut bed, &entry, text, is_done).await;
+
+    // The agent itself may see everything.
+    let looks = bed.looks_of(&bed.client);
+    let (stack, contents) = (bed.stack.id(), [Arc::from(text)]);
+    let which = WhichLogs {
+        all: true,
+        container: None,
+        tail: LOG_LINES,
+        previous: false,
+    };
+    let may_not = format!("the service account {account}, as which this stack acts, may not list ");
+    let is_its = |remark: &String| remark.contains(&may_not);
+    let described = looks.describe(stack, &contents).await.expect("a look");
+    assert!(described.objects[0].pods.is_empty(), "{described:#?}");
+    assert!(described.remarks.iter().any(is_its), "{described:#?}");
+    let logs = looks.logs(stack, &contents, &which).await.expect("a look");
+    assert!(logs.logs.is_empty(), "{logs:#?}");
+    assert!(logs.remarks.iter().any(is_its), "{logs:#?}");
+
+    let manifests = manifest::parse(text, Some(&namespace)).expect("manifests");
+    let place = Some(namespace.as_str());
+    let access = Access::least(&manifests, place, false)
+        .answering(RequestKind::Describe, &manifests, place)
+        .answering(RequestKind::Logs, &manifests, place);
+    for (place, rules) in &access.shared_with(&account).account.rules {
+        let rules = json!(rules);
+        grant(&bed, place.as_deref(), "deployer", &whose, &rules).await;
+    }
+    for _ in 0..150 {
+        let described = looks.describe(stack, &contents).await.expect("a look");
+        let logs = looks.logs(stack, &contents, &which).await.expect("a look");
+        let lines = logs.logs.iter().flat_map(|log| &log.lines);
+        if described.objects[0].pods.len() == 1 && lines.count() > 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{:#?}", looks.logs(stack, &contents, &which).await);
 }
