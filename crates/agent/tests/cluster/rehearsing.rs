@@ -1,32 +1,36 @@
 //! Saying what a content would change, and changing nothing.
 
+use std::fmt::Debug;
+
 use brokkr_agent::reconcile::Ending;
 use brokkr_core::wire::{LivePlan, PlannedAction, PlannedObject, TargetStack};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{ListParams, Patch, PatchParams};
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::bed::{Bed, config_map};
 
-/// In every state that a test could see: what the namespace has.
+/// In every state that a test could see: what the agent's namespace and the stack's have.
 async fn versions(bed: &Bed) -> Vec<(String, Option<String>)> {
-    let all = ListParams::default();
-    let mut versions = Vec::new();
-    for object in bed.config_maps().list(&all).await.expect("a list") {
-        // Kubernetes puts one everywhere, some time after the namespace came.
-        if object.name_any() != "kube-root-ca.crt" {
-            versions.push((object.name_any(), object.resource_version()));
-        }
-    }
-    for object in secrets(bed).list(&all).await.expect("a list") {
-        versions.push((object.name_any(), object.resource_version()));
-    }
-    for object in bed.records().list(&all).await.expect("a list") {
-        versions.push((object.name_any(), object.resource_version()));
-    }
+    let mut versions = versions_of(bed.config_maps()).await;
+    versions.extend(versions_of(secrets(bed)).await);
+    versions.extend(versions_of(bed.records()).await);
     versions
+}
+
+/// But for what Kubernetes puts into every namespace, some time after it came.
+async fn versions_of<K>(api: Api<K>) -> Vec<(String, Option<String>)>
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+{
+    let all = api.list(&ListParams::default()).await.expect("a list");
+    all.into_iter()
+        .filter(|object| object.name_any() != "kube-root-ca.crt")
+        .map(|object| (object.name_any(), object.resource_version()))
+        .collect()
 }
 
 fn secrets(bed: &Bed) -> Api<Secret> {
