@@ -12,6 +12,8 @@ pub(super) const METADATA_LIST: &str =
     "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 const WHOLE: &str = "application/json";
 pub(super) const PAGE: usize = 500;
+/// Of metadata alone, so 2 MB.
+pub(super) const LONG_PAGE: usize = 2_000;
 
 /// A page of a list.
 #[derive(Deserialize)]
@@ -133,7 +135,7 @@ impl Cluster {
         loop {
             let selector = escape(STACK_LABEL);
             let path =
-                format!("{collection}?limit={PAGE}&continue={next}&labelSelector={selector}");
+                format!("{collection}?limit={LONG_PAGE}&continue={next}&labelSelector={selector}");
             let page: List<Partial> = read(&self.ask(&path, METADATA_LIST).await?)?;
             items.extend(page.items.into_iter().flatten());
             next = page.metadata.next;

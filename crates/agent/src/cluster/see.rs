@@ -6,7 +6,7 @@ use brokkr_core::mutant::Mutant;
 use brokkr_core::plan::Live;
 use futures::FutureExt;
 
-use super::list::{List, METADATA_LIST, PAGE};
+use super::list::{LONG_PAGE, List, METADATA_LIST, PAGE};
 use super::objects::{Partial, read};
 use super::{Cluster, Resource};
 use crate::Error;
@@ -18,8 +18,6 @@ const WORTH_A_LIST: usize = 8;
 const WORTH_READING_ON: usize = 8;
 /// A page has room for them all, if a few others are in the namespace.
 const FEW_OTHERS: usize = 50;
-/// Metadata alone, so 2 MB.
-const LONGEST_PAGE: usize = 2_000;
 /// How old the knowledge of kinds may be that proves a kind to be gone.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -136,7 +134,7 @@ impl Cluster {
         let namespace = keys.first().and_then(|key| key.namespace.as_deref());
         let mut seen = Vec::with_capacity(keys.len());
         let mut next = String::new();
-        let page = (keys.len() + FEW_OTHERS).clamp(PAGE, LONGEST_PAGE);
+        let page = (keys.len() + FEW_OTHERS).clamp(PAGE, LONG_PAGE);
         for _ in 0..=(keys.len() * WORTH_READING_ON / page) {
             let path = format!(
                 "{}?limit={page}&continue={next}",
