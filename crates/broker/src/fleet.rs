@@ -17,7 +17,7 @@ use std::time::Duration;
 use brokkr_core::mutant::Mutant;
 use brokkr_core::pak::{Pak, Role};
 use brokkr_core::wire::TargetState;
-use brokkr_core::{AgentId, Epoch, GeneratorId, KeyId, RequestId, StackId};
+use brokkr_core::{AgentId, DeploymentObjectId, Epoch, GeneratorId, KeyId, RequestId, StackId};
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
@@ -28,6 +28,7 @@ pub(crate) use index::{Index, Update};
 pub(crate) use seat::{Etag, Seat};
 pub(crate) use token::StateToken;
 
+use crate::contents::Wanted;
 use crate::error::{Error, Result};
 use crate::requests::InHand;
 use crate::scope::{Caller, Identity, Origin};
@@ -224,11 +225,13 @@ impl Fleet {
     pub(crate) fn target_state(
         &self,
         agent: AgentId,
+        seat: &Seat,
         now: Timestamp,
     ) -> Option<(TargetState, Etag)> {
         let index = self.read();
         let mut state = index.target_state(agent)?;
-        let etag = Etag::of(&state);
+        // Under the read lock, as above.
+        let etag = seat.etag_or(|| Some(Etag::of(&state)))?;
         state.requests = index.requests(agent, now).cloned().collect();
         Some((state, etag))
     }
@@ -252,6 +255,11 @@ impl Fleet {
         if self.read().load_number() == load {
             seat.know(token);
         }
+    }
+
+    /// The content of a deployment object, if it is one that an agent is to run now.
+    pub(crate) fn content(&self, agent: AgentId, object: DeploymentObjectId) -> Option<Wanted> {
+        self.read().content(agent, object)
     }
 
     /// Whether an agent runs a stack.

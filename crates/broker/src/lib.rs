@@ -8,6 +8,7 @@ mod audit;
 mod auth;
 mod backup;
 mod changes;
+mod contents;
 mod error;
 mod extract;
 mod fleet;
@@ -54,6 +55,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::audit::{Verified, verify};
 pub use crate::backup::{Backup, Overwrite, Replace, Replaced, Restored, back_up, restore};
+use crate::contents::Contents;
 use crate::error::Result;
 use crate::fleet::{Fleet, Index};
 use crate::follower::Follower;
@@ -97,6 +99,7 @@ pub struct Broker {
     db: Arc<Db>,
     writer: Writer,
     fleet: Arc<Fleet>,
+    contents: Contents,
     feed: Arc<Feed>,
     ambient: Arc<dyn Ambient>,
     /// Cancelled when no new work is to begin.
@@ -180,6 +183,7 @@ impl Broker {
         tasks.spawn(or_stop(follower.run(stopped.clone()), stopping.clone()));
         tasks.spawn(or_stop(listening, stopping.clone()));
         let broker = Arc::new(Self {
+            contents: Contents::new(Arc::clone(&db)),
             db,
             writer,
             fleet,

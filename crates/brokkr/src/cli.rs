@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, apply, audit, broker, completion, context, describe, dev, diff, doctor, epochs, events,
-    explain, generator, history, key, login, logs, removals, rollback, rotate_key, settings, stack,
-    status, sync, wait, whoami, window,
+    explain, generator, history, key, login, logs, removals, rollback, rotate_key, settings,
+    simulate, stack, status, sync, wait, whoami, window,
 };
 
 /// Distributes Kubernetes objects to many clusters.
@@ -51,6 +51,7 @@ pub enum Command {
     Events(events::Events),
     Removals(removals::Removals),
     Audit(audit::Audit),
+    Simulate(simulate::Simulate),
     Completion(completion::Completion),
 }
 

@@ -22,6 +22,7 @@ pub mod removals;
 pub mod rollback;
 pub mod rotate_key;
 pub mod settings;
+pub mod simulate;
 pub mod stack;
 pub mod status;
 pub mod sync;

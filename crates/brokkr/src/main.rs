@@ -15,6 +15,7 @@ mod key_file;
 mod lifecycle;
 mod logging;
 mod monitoring;
+mod open_files;
 mod output;
 mod snapshot;
 mod terminal;
@@ -77,6 +78,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Events(events) => events.run().await,
         Command::Removals(removals) => removals.run().await,
         Command::Audit(audit) => audit.run().await,
+        Command::Simulate(simulate) => simulate.run().await,
         Command::Completion(completion) => completion.run(),
     }
 }

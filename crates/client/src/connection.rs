@@ -82,6 +82,15 @@ impl Client {
         Self { transport, ..self }
     }
 
+    /// The same connection with another key, so that many can share what one broker is spoken to with.
+    #[must_use]
+    pub fn with_key(&self, pak: Pak) -> Self {
+        Self {
+            key: Key::new(pak),
+            ..self.clone()
+        }
+    }
+
     /// The same connection, whose changes are made only as this plan says, and count as approved.
     #[must_use]
     pub fn agreeing_to(&self, plan: &Plan) -> Self {

@@ -79,6 +79,7 @@ mod retry;
 mod roles;
 mod service_accounts;
 mod settings;
+mod simulating;
 mod targeting;
 mod targeting_by_hand;
 mod tls;

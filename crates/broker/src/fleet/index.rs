@@ -6,7 +6,7 @@ use brokkr_core::wire::{
     DRIFT_REPORT, IMPERSONATE, OnRemove, PAUSE, TargetAgent, TargetRemoval, TargetRequest,
     TargetStack, TargetState, WINDOWS,
 };
-use brokkr_core::{AgentId, Epoch, GeneratorId, KeyId, Name, StackId};
+use brokkr_core::{AgentId, DeploymentObjectId, Epoch, GeneratorId, KeyId, Name, StackId};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -15,6 +15,7 @@ use super::keyring::{Held, Keyring};
 use super::lineage::Lineage;
 use super::seat::{Etag, Seat};
 use super::token::StateToken;
+use crate::contents::Wanted;
 use crate::error::Result;
 use crate::store::agent_targets::{self, Decided, OpenTarget};
 use crate::store::agents::AgentEntry;
@@ -248,6 +249,25 @@ impl Index {
 
     pub(super) fn is_retired(&self, id: AgentId) -> bool {
         self.retired.contains(&id)
+    }
+
+    /// The content of a deployment object that is the head of one of an agent's stacks.
+    pub(super) fn content(&self, agent: AgentId, object: DeploymentObjectId) -> Option<Wanted> {
+        let agent = self.agents.get(&agent)?;
+        let active = agent
+            .links
+            .iter()
+            .filter(|(_, link)| matches!(link, Link::Active(_)));
+        active
+            .filter_map(|(stack, _)| self.stacks.get(stack))
+            .find_map(|stack| {
+                let head = stack.entry.as_ref()?;
+                (head.deployment_object == object).then_some(Wanted {
+                    owner: stack.owner?,
+                    digest: head.digest,
+                    default_namespace: head.default_namespace.clone(),
+                })
+            })
     }
 
     pub(super) fn runs(&self, agent: AgentId, stack: StackId) -> bool {

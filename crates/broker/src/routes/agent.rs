@@ -117,7 +117,7 @@ fn answer(broker: &Broker, agent: AgentId, seat: &Seat, known: &Known) -> Result
     }
     let (state, etag) = broker
         .fleet
-        .target_state(agent, broker.ambient.now())
+        .target_state(agent, seat, broker.ambient.now())
         .ok_or_else(gone)?;
     Ok((poll_headers(broker, etag), Json(state)).into_response())
 }

@@ -14,6 +14,7 @@ use super::kept_kinds::kept_kinds;
 use super::preview::{Agreed, MadeOrPlanned, Only, Preview};
 use crate::Broker;
 use crate::changes::publish::{PublishOutcome, PublishSnapshot, RollBack};
+use crate::contents::Wanted;
 use crate::error::{Error, Result};
 use crate::extract::{self, IdempotencyKey, Json, Path, Query};
 use crate::idempotency::Once;
@@ -21,8 +22,7 @@ use crate::page::{self, PageQuery};
 use crate::rights::Reader;
 use crate::scope::Scope;
 use crate::snapshot;
-use crate::store::deployment_objects::{self, DeploymentObjectRow};
-use crate::store::{contents, stacks};
+use crate::store::{deployment_objects, stacks};
 
 /// How a raw YAML upload is published.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -223,18 +223,9 @@ pub(super) async fn manifests(
     Path(id): Path<DeploymentObjectId>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let mut tx = broker.db.read().await?;
-    let row = visible(&broker, &reader, id, &mut tx).await?;
-    let digest = row.object.digest;
-    let body = contents::body(row.owner, &digest, &mut tx).await?;
-    drop(tx);
-    let namespace = row.object.default_namespace;
-    let (text, body) = tokio::task::spawn_blocking(move || {
-        snapshot::restore(&body, &digest, namespace.as_deref()).map(|text| (text, body))
-    })
-    .await
-    .map_err(Error::internal)??;
-    let etag = HeaderValue::try_from(format!("\"{digest}\"")).map_err(Error::internal)?;
+    let wanted = visible(&broker, &reader, id).await?;
+    let etag = format!("\"{}\"", wanted.digest);
+    let etag = HeaderValue::try_from(etag).map_err(Error::internal)?;
     let common: [(HeaderName, HeaderValue); 4] = [
         (CONTENT_TYPE, HeaderValue::from_static("application/yaml")),
         (
@@ -248,29 +239,36 @@ pub(super) async fn manifests(
         return Ok((
             common,
             [(CONTENT_ENCODING, HeaderValue::from_static("zstd"))],
-            body,
+            broker.contents.compressed(&wanted).await?,
         )
             .into_response());
     }
-    Ok((common, text).into_response())
+    Ok((common, broker.contents.text(&wanted).await?).into_response())
 }
 
-async fn visible(
-    broker: &Broker,
-    reader: &Reader,
-    id: DeploymentObjectId,
-    tx: &mut crate::store::Tx,
-) -> Result<DeploymentObjectRow> {
-    match reader {
-        Reader::Owner(scope) => deployment_objects::find(id, scope, tx).await,
-        Reader::Runner(agent) => {
-            let row = deployment_objects::find(id, &Scope::All, tx).await?;
-            if broker.fleet.runs(*agent, row.object.stack) {
-                return Ok(row);
-            }
-            Err(Error::NotFound("deployment object"))
+/// The content of a snapshot, if its reader may see it. What an agent is to run now is known without the database.
+async fn visible(broker: &Broker, reader: &Reader, id: DeploymentObjectId) -> Result<Wanted> {
+    let row = match reader {
+        Reader::Owner(scope) => {
+            deployment_objects::find(id, scope, &mut broker.db.read().await?).await?
         }
-    }
+        Reader::Runner(agent) => {
+            if let Some(wanted) = broker.fleet.content(*agent, id) {
+                return Ok(wanted);
+            }
+            let mut tx = broker.db.read().await?;
+            let row = deployment_objects::find(id, &Scope::All, &mut tx).await?;
+            if !broker.fleet.runs(*agent, row.object.stack) {
+                return Err(Error::NotFound("deployment object"));
+            }
+            row
+        }
+    };
+    Ok(Wanted {
+        owner: row.owner,
+        digest: row.object.digest,
+        default_namespace: row.object.default_namespace,
+    })
 }
 
 fn accepts_zstd(headers: &HeaderMap) -> bool {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod away;
+mod contents;
 mod drift;
 mod editing;
 mod epochs;

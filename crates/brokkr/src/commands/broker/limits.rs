@@ -4,7 +4,8 @@ use anyhow::Context as _;
 use brokkr_broker::LimitSettings;
 use clap::Args;
 use ipnet::IpNet;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::open_files;
 
 /// What the broker bears.
 #[derive(Args)]
@@ -40,7 +41,9 @@ const OTHER_FILES: usize = 256;
 
 impl Limits {
     pub fn settings(self) -> LimitSettings {
-        let most = open_files().saturating_sub(OTHER_FILES).max(OTHER_FILES);
+        let most = open_files::raise()
+            .saturating_sub(OTHER_FILES)
+            .max(OTHER_FILES);
         let connections = self.max_connections.unwrap_or(most);
         if connections > most {
             tracing::warn!(
@@ -54,22 +57,6 @@ impl Limits {
             trusted_proxies: self.trusted_proxies,
         }
     }
-}
-
-/// How many files the process may open, after it has taken all that it may have.
-fn open_files() -> usize {
-    // More than the kernel can count waiters for; no broker comes near.
-    const MOST: u64 = 1 << 20;
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    let current = match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => raised.current,
-        Err(_) => limit.current,
-    };
-    usize::try_from(current.unwrap_or(MOST).min(MOST)).unwrap_or(usize::MAX)
 }
 
 /// A network, or one address.

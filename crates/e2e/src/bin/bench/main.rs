@@ -4,6 +4,7 @@
 mod api_server;
 mod applied;
 mod bare;
+mod deliveries;
 mod drift;
 mod figure;
 mod idle;
@@ -43,6 +44,7 @@ enum Role {
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Group {
     Polls,
+    Deliveries,
     Applied,
     Drift,
     Idle,
@@ -73,6 +75,7 @@ async fn measure(wanted: &[Group]) -> Result<()> {
     for group in [
         Group::Polls,
         Group::Refusals,
+        Group::Deliveries,
         // Before there are objects of other agents in the cluster, which a real one does not have.
         Group::Idle,
         Group::Applied,
@@ -88,6 +91,7 @@ async fn measure(wanted: &[Group]) -> Result<()> {
         figures.extend(match group {
             Group::Polls => polls::measure(&stage).await?,
             Group::Refusals => refusals::measure(&stage).await?,
+            Group::Deliveries => deliveries::measure(&stage).await?,
             Group::Applied => applied::measure(&stage).await?,
             Group::Drift => drift::measure(&stage).await?,
             Group::Idle => idle::measure(&stage).await?,

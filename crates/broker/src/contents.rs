@@ -1,0 +1,87 @@
+//! Contents of deployment objects as they are served: compressed, and read from the database once for all agents that
+//! want the same one at the same time.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use brokkr_core::Digest;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+use crate::snapshot;
+use crate::store::{self, Db};
+
+/// All that is held together, compressed; what is larger by itself is read each time.
+const BYTES: u64 = 32 * 1024 * 1024;
+/// So many contents of a few kilobytes.
+const ITEMS: usize = 4_096;
+
+/// Which content: what is published twice by one owner is one content.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) owner: Uuid,
+    pub(crate) digest: Digest,
+    /// The digest covers it.
+    pub(crate) default_namespace: Option<String>,
+}
+
+/// The contents that were read lately.
+pub(crate) struct Contents {
+    db: Arc<Db>,
+    read: Cache<(Uuid, Digest), Bytes, Weight>,
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<(Uuid, Digest), Bytes> for Weight {
+    fn weight(&self, _: &(Uuid, Digest), content: &Bytes) -> u64 {
+        content.len() as u64
+    }
+}
+
+impl Contents {
+    pub(crate) fn new(db: Arc<Db>) -> Self {
+        Self {
+            db,
+            read: Cache::with_weighter(ITEMS, BYTES, Weight),
+        }
+    }
+
+    /// A content as it lies, compressed. That it is what its digest says was seen when it was read.
+    pub(crate) async fn compressed(&self, wanted: &Wanted) -> Result<Bytes> {
+        let key = (wanted.owner, wanted.digest);
+        self.read
+            .get_or_insert_async(&key, self.read_from_database(wanted))
+            .await
+    }
+
+    /// The text of a content.
+    pub(crate) async fn text(&self, wanted: &Wanted) -> Result<String> {
+        let compressed = self.compressed(wanted).await?;
+        restored(compressed, wanted.clone()).await
+    }
+
+    async fn read_from_database(&self, wanted: &Wanted) -> Result<Bytes> {
+        let mut tx = self.db.read().await?;
+        let body = store::contents::body(wanted.owner, &wanted.digest, &mut tx).await?;
+        drop(tx);
+        let body = Bytes::from(body);
+        restored(body.clone(), wanted.clone()).await?;
+        Ok(body)
+    }
+}
+
+async fn restored(compressed: Bytes, wanted: Wanted) -> Result<String> {
+    tokio::task::spawn_blocking(move || {
+        snapshot::restore(
+            &compressed,
+            &wanted.digest,
+            wanted.default_namespace.as_deref(),
+        )
+    })
+    .await
+    .map_err(Error::internal)?
+}

@@ -1,0 +1,69 @@
+//! Contents are read from the database once, however many agents want them, and never by whom they are not for.
+
+use std::collections::HashSet;
+
+use brokkr_core::wire::Code;
+use futures::future::join_all;
+
+use crate::harness::*;
+
+on_both_engines!(
+    a_herd_reads_a_content_once,
+    a_content_that_is_held_is_for_those_who_run_it_only,
+);
+
+const HERD: usize = 40;
+
+async fn a_herd_reads_a_content_once(engine: Engine) {
+    let Scene { broker, admin, .. } = Scene::set(engine).await;
+    create_stack(&admin, "shop").await;
+    let mut herd = Vec::new();
+    for number in 0..HERD {
+        let name = format!("edge-{number}");
+        herd.push(broker.client(&create_agent(&admin, &name).await));
+        target(&admin, &name, "shop").await;
+    }
+    for value in ["1", "2"] {
+        let content = config_map("a", value);
+        let id = publish(&admin, "shop", content.clone())
+            .await
+            .deployment_object
+            .id;
+        let before = broker.broker.database_reads();
+        let got = join_all(herd.iter().map(|agent| agent.manifests(id))).await;
+        let got: HashSet<_> = got.into_iter().map(|got| got.expect("a content")).collect();
+        assert_eq!(got, HashSet::from([content]));
+        assert_eq!(broker.broker.database_reads(), before + 1);
+    }
+    broker.stop().await;
+}
+
+/// The same content at two owners is two contents, and what an agent no longer runs it no longer reads.
+async fn a_content_that_is_held_is_for_those_who_run_it_only(engine: Engine) {
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
+    create_stack(&admin, "shop").await;
+    target(&admin, "edge", "shop").await;
+    let published = publish(&admin, "shop", config_map("a", "1")).await;
+    let id = published.deployment_object.id;
+    agent.manifests(id).await.expect("its own");
+
+    let stranger = broker.client(&create_agent(&admin, "stranger").await);
+    let refused = stranger.manifests(id).await.expect_err("another's");
+    assert_eq!(refused.code(), Some(Code::NotFound));
+    // What it ran before it may read again, with the database.
+    publish(&admin, "shop", config_map("a", "2")).await;
+    agent.manifests(id).await.expect("an older one");
+    let targets = admin.agent_targets(None, None).await.expect("targets");
+    admin
+        .delete_agent_target(targets[0].id, None, &[])
+        .await
+        .expect("an end");
+    let refused = agent.manifests(id).await.expect_err("no longer its own");
+    assert_eq!(refused.code(), Some(Code::NotFound));
+    broker.stop().await;
+}

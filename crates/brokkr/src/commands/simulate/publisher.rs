@@ -1,0 +1,131 @@
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use brokkr_client::Client;
+use brokkr_core::Digest;
+use brokkr_core::name::Reference;
+use brokkr_core::wire::{Publish, PublishOptions};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::agent::World;
+
+/// Publishes one stack again and again, at times that were fixed before.
+pub struct Publisher {
+    pub world: Arc<World>,
+    pub client: Client,
+    pub stack: Reference,
+    /// How many agents run it.
+    pub reach: usize,
+    /// How many bytes each content has.
+    pub size: usize,
+    pub timetable: Timetable,
+}
+
+/// When a stack is published.
+#[derive(Clone, Copy)]
+pub struct Timetable {
+    pub first: Instant,
+    pub period: Duration,
+    /// From here on it is measured.
+    pub counts_from: Instant,
+    pub end: Instant,
+}
+
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Timetable {
+    /// When which publish is due.
+    fn due(&self) -> impl Iterator<Item = Instant> {
+        let Self {
+            first, period, end, ..
+        } = *self;
+        std::iter::successors(Some(first), move |due| Some(*due + period))
+            .take_while(move |due| *due < end)
+    }
+
+    /// How many publishes are due while it is measured.
+    pub fn counted(&self) -> usize {
+        let counts_from = self.counts_from;
+        self.due().filter(|due| *due >= counts_from).count()
+    }
+}
+
+impl Publisher {
+    /// Publishes for the first time: before there are agents, so that each has something to run.
+    pub async fn begin(&self) -> Result<Digest, brokkr_client::Error> {
+        let content = self.content(0);
+        let digest = Digest::of(None, &content);
+        let begun = Instant::now();
+        self.world.ledger.announce(digest, begun, self.reach, false);
+        self.publish(content).await?;
+        Ok(digest)
+    }
+
+    /// Publishes until the end; answers what was published last.
+    pub async fn run(self, begun_with: Digest) -> Digest {
+        let mut last = begun_with;
+        for (number, due) in (1..).zip(self.timetable.due()) {
+            let content = self.content(number);
+            last = Digest::of(None, &content);
+            let is_late = Instant::now() > due;
+            sleep_until(due).await;
+            // What waited for the publish before it counts from when it was due; a timer's own delay is not the broker's.
+            let begun = if is_late { due } else { Instant::now() };
+            let counts = due >= self.timetable.counts_from;
+            self.world.ledger.announce(last, begun, self.reach, counts);
+            while let Err(error) = self.publish(content.clone()).await {
+                self.world.tally.failed(&error);
+                sleep(PAUSE).await;
+            }
+            if counts {
+                self.world.tally.published.add(begun.elapsed());
+                self.world.tally.publishes.add(1);
+            }
+        }
+        last
+    }
+
+    async fn publish(&self, content: String) -> Result<(), brokkr_client::Error> {
+        let publish = Publish {
+            manifests: content,
+            options: PublishOptions::default(),
+        };
+        self.client.publish(&self.stack, &publish).await.map(drop)
+    }
+
+    /// A ConfigMap of about the size, which compresses to about half.
+    fn content(&self, number: u64) -> String {
+        let mut text = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: simulated\ndata:\n  number: \"{number}\"\n  filler: "
+        );
+        let mut random = [0; 32];
+        while text.len() < self.size {
+            self.world.ambient.fill(&mut random);
+            for byte in random {
+                let _ = write!(text, "{byte:02x}");
+            }
+        }
+        text.push('\n');
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_due_before_the_measuring_does_not_count() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        let timetable = Timetable {
+            first: now,
+            period: second / 2,
+            counts_from: now + 5 * second,
+            end: now + 15 * second,
+        };
+        assert_eq!(timetable.due().count(), 30);
+        assert_eq!(timetable.counted(), 20);
+    }
+}
