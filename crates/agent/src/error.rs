@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use brokkr_core::Digest;
 use brokkr_core::manifest::ManifestError;
 
@@ -72,6 +74,14 @@ pub struct Refusal {
 }
 
 impl Error {
+    /// How long the broker asks to wait, if it was the broker.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Broker(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
     /// The HTTP status with which the API server refused.
     pub(crate) fn status(&self) -> Option<u16> {
         match self {

@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
-use crate::backoff::Backoff;
 use crate::cluster::{Cluster, Kinds, Node};
 use crate::report::Reporter;
 use crate::session::Session;
 use crate::stacks::Workshop;
+use brokkr_core::Backoff;
 
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_mins(5);
@@ -92,7 +92,7 @@ impl<'a> FactFinder<'a> {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "what the cluster is cannot be told yet");
-                    backoff.next(self.ambient)
+                    backoff.next_after(error.retry_after(), self.ambient)
                 }
             };
         }

@@ -16,7 +16,6 @@ use brokkr_core::wire::{Health, MAX_WAIT_SECONDS, StackStatus, Sync, TargetState
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::course::Course;
 use crate::report::Reporter;
 use crate::requests::Requests;
@@ -24,6 +23,7 @@ use crate::run::until;
 use crate::session::{Session, is_superseded, is_turned_away};
 use crate::{Error, Settings};
 use accept::Judgement;
+use brokkr_core::Backoff;
 use farewell::{Consequence, Farewell};
 
 const FIRST_DELAY: Duration = Duration::from_secs(1);
@@ -110,7 +110,7 @@ impl Fetcher<'_> {
                     match farewell.hear(&error, Instant::now()) {
                         Consequence::CarryOn => {
                             tracing::warn!(%error, "no target state: carrying on with the last one");
-                            backoff.next(self.ambient)
+                            backoff.next_after(error.retry_after(), self.ambient)
                         }
                         Consequence::LetGo => {
                             tracing::error!(%error, "this agent was retired: nothing is changed and nothing deleted any more");
@@ -141,7 +141,7 @@ impl Fetcher<'_> {
             } else {
                 tracing::error!(%error, "nothing is done in this cluster");
             }
-            sleep(backoff.next(self.ambient)).await;
+            sleep(backoff.next_after(error.retry_after(), self.ambient)).await;
         }
     }
 

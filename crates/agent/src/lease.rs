@@ -12,10 +12,10 @@ use brokkr_core::ambient::Ambient;
 use brokkr_core::failpoint::Point;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::backoff::Backoff;
 use crate::cluster::{Cluster, Moment, Tenure};
 use crate::monitor::Standing;
 use crate::{Error, Monitor, Settings};
+use brokkr_core::Backoff;
 use record::{Record, Shelf};
 
 pub(crate) use record::{NAME, micro_time};

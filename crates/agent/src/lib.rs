@@ -8,7 +8,6 @@
 mod adopt;
 mod announce;
 mod apply;
-mod backoff;
 mod brake;
 mod cache;
 mod cluster;

@@ -15,11 +15,11 @@ use brokkr_core::wire::{Code, StackStatus};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::cache::Cache;
 use crate::run::until;
 use crate::session::Session;
 use crate::{Error, Monitor};
+use brokkr_core::Backoff;
 use fold::Folds;
 use spool::Spool;
 
@@ -198,7 +198,7 @@ impl Reporter {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a report waits");
-                    Some(backoff.next(&*self.ambient))
+                    Some(backoff.next_after(error.retry_after(), &*self.ambient))
                 }
             };
             let wake = async {

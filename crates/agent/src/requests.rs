@@ -16,10 +16,10 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
-use crate::backoff::Backoff;
 use crate::course::Heading;
 use crate::reconcile::Stack;
 use crate::stacks::{Nudge, Workshop};
+use brokkr_core::Backoff;
 
 /// How many are carried out at the same time.
 const AT_ONCE: usize = 2;

@@ -9,7 +9,6 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::announce::Announcer;
-use crate::backoff::Backoff;
 use crate::cluster::Tenure;
 use crate::course::Course;
 use crate::facts::FactFinder;
@@ -22,6 +21,7 @@ use crate::session::Session;
 use crate::stacks::{Supervisor, Workshop};
 use crate::watches::Watches;
 use crate::{Error, Settings};
+use brokkr_core::Backoff;
 
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_mins(1);

@@ -11,6 +11,8 @@ use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENT
 use http::{HeaderValue, StatusCode};
 use uuid::Uuid;
 
+use crate::listener::RequestId;
+
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// Why a request is refused.
@@ -191,6 +193,7 @@ impl Error {
             document: None,
             line: None,
             column: None,
+            retry_after: None,
             request_id: None,
         };
         match self {
@@ -268,9 +271,6 @@ impl From<ManifestError> for Error {
     }
 }
 
-/// How long a caller should wait before it repeats a request that could not be served.
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
-
 /// Whole seconds, of which at least one.
 fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + 1
@@ -288,12 +288,6 @@ impl IntoResponse for Error {
             Self::Unauthenticated => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::Unavailable(_) | Self::Database(_) => {
-                headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
-            }
-            Self::TooMany { retry_after, .. } => {
-                headers.insert(RETRY_AFTER, seconds(*retry_after).into());
-            }
             Self::MethodNotAllowed(allow) => {
                 headers.insert(ALLOW, allow.clone());
             }
@@ -310,15 +304,55 @@ impl Refusal {
         matches!(*self.0, Error::Database(_) | Error::Internal(_)).then_some(&*self.0)
     }
 
-    /// Writes the body.
-    pub(crate) fn write(&self, request_id: String, response: &mut Response) {
+    /// Writes the body, and when to come again.
+    pub(crate) fn write(&self, request: RequestId, response: &mut Response) {
         let mut problem = self.0.problem();
-        problem.request_id = Some(request_id);
+        problem.request_id = Some(request.to_string());
+        problem.retry_after = self.retry_after(request);
         let kind = HeaderValue::from_static("application/problem+json");
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, kind);
+        if let Some(seconds) = problem.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
         // The router has measured the body that was not written yet.
         headers.remove(CONTENT_LENGTH);
         *response.body_mut() = serde_json::to_vec(&problem).unwrap_or_default().into();
+    }
+
+    /// Callers that are refused one after another come again in different seconds.
+    fn retry_after(&self, request: RequestId) -> Option<u64> {
+        match &*self.0 {
+            Error::Unavailable(_) | Error::Database(_) => Some(SOON + request.number() % SPREAD),
+            Error::TooMany { retry_after, .. } => Some(seconds(*retry_after)),
+            _ => None,
+        }
+    }
+}
+
+/// When a request that could not be served is repeated at the soonest, in seconds.
+const SOON: u64 = 2;
+/// Over how many seconds the repetitions are spread.
+const SPREAD: u64 = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn callers_that_are_refused_one_after_another_come_again_at_different_times() {
+        let refusal = Refusal(Arc::new(Error::database_lost()));
+        let seconds: HashSet<_> = (1..=SPREAD)
+            .filter_map(|number| refusal.retry_after(RequestId::of(7, number)))
+            .collect();
+        assert_eq!(seconds, (SOON..SOON + SPREAD).collect());
+    }
+
+    #[test]
+    fn what_waiting_does_not_mend_names_no_time() {
+        let refusal = Refusal(Arc::new(Error::NoRoute));
+        assert_eq!(refusal.retry_after(RequestId::of(7, 1)), None);
     }
 }

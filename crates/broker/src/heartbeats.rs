@@ -11,7 +11,7 @@ use crate::changes::keys::RecordUses;
 
 const FLUSH: Duration = Duration::from_secs(30);
 /// So many rows hold the writer for a few milliseconds.
-const CHUNK: usize = 100;
+const CHUNK: usize = 512;
 
 /// Flushes until the broker stops, and once more then.
 pub(crate) async fn keep(broker: Arc<Broker>) {

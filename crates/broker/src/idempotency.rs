@@ -43,6 +43,10 @@ pub(crate) struct Once<M> {
 impl<M: Repeatable> Mutation for Once<M> {
     type Output = M::Output;
 
+    fn weight(&self) -> usize {
+        self.mutation.weight()
+    }
+
     async fn apply(&self, change: &mut Change) -> Result<M::Output> {
         let Some(key) = &self.key else {
             return self.mutation.apply(change).await;

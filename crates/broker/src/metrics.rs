@@ -137,10 +137,10 @@ impl Collector for Figures {
             "How long ago this replica last saw that it is up to date; it looks once a second",
             broker.fleet.age().as_secs_f64(),
         )?;
-        let help = "Changes that wait to be written: desired state, and what agents report";
+        let help = "Bytes of changes that wait to be written: desired state, and what agents report; at 64 MiB, more are refused";
         let Page(mut encoder) = page;
         let mut family =
-            encoder.encode_descriptor("writer_queue", help, None, MetricType::Gauge)?;
+            encoder.encode_descriptor("writer_queue_bytes", help, None, MetricType::Gauge)?;
         for (lane, name) in [(Lane::Desired, "desired"), (Lane::Ingest, "ingest")] {
             let waiting = ConstGauge::new(broker.writer.waiting(lane));
             waiting.encode(family.encode_family(&[("lane", name)])?)?;

@@ -129,6 +129,10 @@ impl<M: Mutation> Mutation for Planned<M> {
     type Output = (M::Output, Plan);
     const KEPT: bool = false;
 
+    fn weight(&self) -> usize {
+        self.0.weight()
+    }
+
     async fn apply(&self, change: &mut Change) -> Result<Self::Output> {
         change.is_planned = true;
         let output = self.0.apply(change).await?;
@@ -148,6 +152,10 @@ pub(crate) struct Careful<M> {
 
 impl<M: Mutation> Mutation for Careful<M> {
     type Output = M::Output;
+
+    fn weight(&self) -> usize {
+        self.mutation.weight()
+    }
 
     async fn apply(&self, change: &mut Change) -> Result<M::Output> {
         if change.is_planned {

@@ -22,6 +22,15 @@ pub(crate) struct Snapshot {
     pub(crate) compressed: Vec<u8>,
 }
 
+impl Snapshot {
+    /// About how many bytes it keeps in memory, with the text that it was read from.
+    pub(crate) fn weight(&self) -> usize {
+        const OBJECT: usize = 256;
+        let text = usize::try_from(self.size).unwrap_or(MAX_BYTES);
+        text + self.compressed.len() + self.objects.len() * OBJECT
+    }
+}
+
 /// Reads manifests, off the threads that serve polls, and no more texts at once than there are cores: a
 /// large one takes seconds and many times its size in memory.
 pub(crate) async fn prepare(

@@ -23,6 +23,7 @@ pub(crate) mod idempotency;
 pub(crate) mod keys;
 pub(crate) mod losses;
 pub(crate) mod requests;
+mod rows;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod stack_entries;

@@ -138,6 +138,7 @@ mod tests {
             document: None,
             line: None,
             column: None,
+            retry_after: None,
             request_id: Some("r-1".to_owned()),
         }))
     }

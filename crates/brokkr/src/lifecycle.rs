@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+use crate::signals::Signals;
 
 /// How long tasks may take to finish.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -19,31 +20,13 @@ pub struct Lifecycle {
     signals: Signals,
 }
 
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
 impl Lifecycle {
     /// Listens to signals from here on.
     pub fn new() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("signals cannot be listened to");
         Ok(Self {
             tasks: JoinSet::new(),
             shutdown: CancellationToken::new(),
-            signals: Signals {
-                interrupt: listen(SignalKind::interrupt())?,
-                terminate: listen(SignalKind::terminate())?,
-            },
+            signals: Signals::listen()?,
         })
     }
 

@@ -17,6 +17,7 @@ mod logging;
 mod monitoring;
 mod open_files;
 mod output;
+mod signals;
 mod snapshot;
 mod terminal;
 

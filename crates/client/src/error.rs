@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use brokkr_core::id::AgentId;
 use brokkr_core::wire::{Code, Problem};
 
@@ -61,6 +63,14 @@ impl Error {
     pub fn retired_agent(&self) -> Option<AgentId> {
         match self {
             Self::Refused(problem) if problem.code == Code::AgentRetired => problem.agent,
+            _ => None,
+        }
+    }
+
+    /// How long the broker asks to wait before the request is repeated.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(problem) => problem.retry_after.map(Duration::from_secs),
             _ => None,
         }
     }

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod ambient;
+pub mod backoff;
 pub mod bounded;
 pub mod cluster_uid;
 pub mod digest;
@@ -22,6 +23,7 @@ pub mod targeting;
 pub mod window;
 pub mod wire;
 
+pub use backoff::Backoff;
 pub use bounded::Bounded;
 pub use cluster_uid::ClusterUid;
 pub use digest::Digest;

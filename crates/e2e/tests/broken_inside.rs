@@ -51,8 +51,11 @@ fn tells_nothing(answer: &Answer, code: Code) -> Result<String> {
         .keys()
         .map(String::as_str)
         .collect();
-    let known = ["type", "title", "status", "code", "detail", "request_id"];
-    ensure!(fields == BTreeSet::from(known), "{fields:?}");
+    let mut known = BTreeSet::from(["type", "title", "status", "code", "detail", "request_id"]);
+    if code == Code::Unavailable {
+        known.insert("retry_after");
+    }
+    ensure!(fields == known, "{fields:?}");
     let Problem {
         detail, request_id, ..
     } = problem;

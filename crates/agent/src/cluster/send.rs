@@ -9,8 +9,8 @@ use kube::client::Body;
 use serde::Deserialize;
 
 use super::Cluster;
-use crate::backoff::Backoff;
 use crate::error::{Error, Refusal};
+use brokkr_core::Backoff;
 
 /// For one request, with all its tries. Admission webhooks may take 30 s, and the server may ask several.
 pub(super) const TIMEOUT: Duration = Duration::from_mins(1);

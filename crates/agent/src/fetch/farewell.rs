@@ -110,6 +110,7 @@ mod tests {
             document: None,
             line: None,
             column: None,
+            retry_after: None,
             request_id: None,
         })))
     }

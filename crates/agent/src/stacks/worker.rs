@@ -21,12 +21,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Workshop;
 use super::order::Order;
-use crate::backoff::Backoff;
 use crate::brake::Brake;
 use crate::cluster::MissingKind;
 use crate::inventory::Touch;
 use crate::reconcile::{Attempt, Ending, Stack};
 use crate::watches::Inbox;
+use brokkr_core::Backoff;
 use repairs::Repairs;
 use tell::Story;
 

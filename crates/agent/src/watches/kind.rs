@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep};
 
 use super::{Namespaces, WatchedKind, Watches};
 use crate::Error;
-use crate::backoff::Backoff;
 use crate::cluster::Seen;
+use brokkr_core::Backoff;
 
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// Until then the next comparison is as soon.

@@ -12,9 +12,6 @@ impl Mutation for RecordHeartbeats {
     const LANE: Lane = Lane::Ingest;
 
     async fn apply(&self, change: &mut Change) -> Result<()> {
-        for (agent, heartbeat) in &self.0 {
-            agents::record_heartbeat(*agent, *heartbeat, &mut change.tx).await?;
-        }
-        Ok(())
+        agents::record_heartbeats(&self.0, &mut change.tx).await
     }
 }

@@ -225,10 +225,7 @@ impl Mutation for RecordUses {
     const LANE: Lane = Lane::Ingest;
 
     async fn apply(&self, change: &mut Change) -> Result<()> {
-        for (key, at) in &self.0 {
-            keys::record_use(*key, *at, &mut change.tx).await?;
-        }
-        Ok(())
+        keys::record_uses(&self.0, &mut change.tx).await
     }
 }
 

@@ -16,7 +16,7 @@ use crate::store::changes::Touched;
 use crate::store::deployment_objects::{self, DeploymentObjectRow};
 use crate::store::stacks::{self, StackRow};
 use crate::store::{agent_targets, contents};
-use crate::writer::{Change, Mutation};
+use crate::writer::{Change, Mutation, SMALL};
 
 /// Publishes a snapshot as the stack's new head.
 pub(crate) struct PublishSnapshot {
@@ -35,6 +35,10 @@ pub(crate) enum PublishOutcome {
 
 impl Mutation for PublishSnapshot {
     type Output = PublishOutcome;
+
+    fn weight(&self) -> usize {
+        SMALL + self.snapshot.weight()
+    }
 
     async fn apply(&self, change: &mut Change) -> Result<PublishOutcome> {
         let stack = stacks::find(&self.stack, &self.scope, &mut change.tx).await?;
@@ -78,9 +82,8 @@ impl Mutation for RollBack {
 
     async fn apply(&self, change: &mut Change) -> Result<Published> {
         let stack = stacks::find(&self.stack, &self.scope, &mut change.tx).await?;
-        let older =
-            deployment_objects::by_sequence(stack.stack.id, self.to, &mut change.tx).await?;
-        let objects = contents::objects(older.owner, &older.object.digest, &mut change.tx).await?;
+        let (older, objects) =
+            deployment_objects::with_objects(stack.stack.id, self.to, &mut change.tx).await?;
         let content = Content {
             digest: older.object.digest,
             size: older.object.size,
@@ -126,20 +129,19 @@ async fn advance(
     let head = match found {
         0 => None,
         sequence => {
-            Some(deployment_objects::by_sequence(stack.id, sequence, &mut change.tx).await?)
+            Some(deployment_objects::with_objects(stack.id, sequence, &mut change.tx).await?)
         }
     };
     let losses = match head {
         None => Losses::default(),
-        Some(head) if head.object.digest == content.digest => {
+        Some((head, _)) if head.object.digest == content.digest => {
             change.unchanged();
             return Ok(Published {
                 deployment_object: head.object,
                 unchanged: true,
             });
         }
-        Some(head) => {
-            let before = contents::objects(head.owner, &head.object.digest, &mut change.tx).await?;
+        Some((head, before)) => {
             let carried = Losses {
                 of_kept_kinds: head.allow_delete,
                 approved: head.approved_losses,
@@ -256,8 +258,7 @@ pub(super) async fn losses(
     if sequence == 0 {
         return Ok(Losses::default());
     }
-    let head = deployment_objects::by_sequence(stack, sequence, &mut change.tx).await?;
-    let before = contents::objects(head.owner, &head.object.digest, &mut change.tx).await?;
+    let (head, before) = deployment_objects::with_objects(stack, sequence, &mut change.tx).await?;
     let carried = Losses {
         of_kept_kinds: head.allow_delete,
         approved: head.approved_losses,

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use brokkr_core::wire::Quota;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -12,9 +11,10 @@ use crate::writer::Change;
 
 /// Refuses one stack too many.
 pub(super) async fn of_stacks(scope: &Scope, change: &mut Change) -> Result<()> {
-    let Some(Quota { stacks: most, .. }) = of(scope, change).await? else {
+    let Scope::Of(generator, _) = scope else {
         return Ok(());
     };
+    let most = generators::quota(*generator, &mut change.tx).await?.stacks;
     let has = stacks::count(scope.owner(), &mut change.tx).await?;
     if has >= most {
         return Err(Error::QuotaExceeded(format!(
@@ -34,9 +34,10 @@ pub(super) async fn of_publish(
 ) -> Result<()> {
     let minute = change.now.as_second() / 60;
     let usage = generators::charge(owner, added, minute, &mut change.tx).await?;
-    let (Some(usage), Some(quota)) = (usage, of(scope, change).await?) else {
+    let (Some(usage), Scope::Of(..)) = (usage, scope) else {
         return Ok(());
     };
+    let quota = usage.quota;
     if usage.stored_bytes > quota.bytes {
         return Err(Error::QuotaExceeded(format!(
             "this generator may keep {} bytes of history, and this would make {}: ask an admin for a larger quota",
@@ -53,11 +54,4 @@ pub(super) async fn of_publish(
         });
     }
     Ok(())
-}
-
-async fn of(scope: &Scope, change: &mut Change) -> Result<Option<Quota>> {
-    match scope {
-        Scope::All => Ok(None),
-        Scope::Of(id, _) => generators::quota(*id, &mut change.tx).await.map(Some),
-    }
 }

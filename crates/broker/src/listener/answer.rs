@@ -60,6 +60,18 @@ impl fmt::Display for RequestId {
     }
 }
 
+impl RequestId {
+    #[cfg(test)]
+    pub(crate) const fn of(run: u32, number: u64) -> Self {
+        Self { run, number }
+    }
+
+    /// Which request of this run it is, from 1.
+    pub(crate) const fn number(self) -> u64 {
+        self.number
+    }
+}
+
 /// Answers a request.
 pub(super) async fn answer(
     listener: Arc<Listener>,
@@ -92,7 +104,7 @@ pub(super) async fn answer(
         if let Some(error) = refusal.failure() {
             tracing::error!(request, cause = ?error, "{error}");
         }
-        refusal.write(request, &mut response);
+        refusal.write(id, &mut response);
     }
     Ok(response)
 }

@@ -218,6 +218,7 @@ pub(super) async fn report_events(
 ) -> Result<StatusCode> {
     let reported = events.len();
     bounded("/events", reported, 100)?;
+    let events = events.into_iter().map(Arc::new).collect();
     broker
         .change(caller.actor(), RecordEvents { agent, events })
         .await?;
@@ -260,6 +261,7 @@ pub(super) async fn report_status(
     for held in stacks.iter().filter_map(|status| status.held.as_ref()) {
         bounded("/stacks", held.objects.len(), HeldLoss::MOST)?;
     }
+    let stacks = stacks.into_iter().map(Arc::new).collect();
     broker
         .change(caller.actor(), RecordStatus { agent, stacks })
         .await?;

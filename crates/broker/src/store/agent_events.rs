@@ -1,10 +1,14 @@
+use std::sync::Arc;
+
 use brokkr_core::wire::{Action, AgentEvent, ObjectOutcome, Outcome, RecordedEvent};
-use brokkr_core::{AgentId, Name, StackId};
+use brokkr_core::{AgentId, DeploymentObjectId, Name, StackId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
+use sqlx::QueryBuilder;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::rows::{BringRows as _, in_turn, pairs, pieces};
 use super::{Tx, Word, number, on, sql};
 use crate::error::Result;
 use crate::scope::Scope;
@@ -75,45 +79,58 @@ impl From<Row> for EventRow {
     }
 }
 
-/// Records an event, and says whether that told something new. One that is there already only grows its count; nothing
-/// is recorded of stacks that were never this agent's.
+/// Records events, and answers of which agents' stacks that told something new. An event that is there already only
+/// grows its count; nothing is recorded of stacks that were never the agent's. No event may be in it twice.
 pub(crate) async fn record(
-    agent: AgentId,
-    event: &AgentEvent,
+    events: &[(AgentId, Arc<AgentEvent>)],
     ingest: u64,
     now: Timestamp,
     tx: &mut Tx,
-) -> Result<bool> {
-    let rows = on!(tx, |c| {
-        sqlx::query(
-        "insert into agent_events (agent_id, id, stack_id, deployment_object_id, sequence, action, outcome,
-             reason, objects, count, first_at, last_at, recorded_at, heard_at, ingest)
-         select $1, $2, s.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14 from stacks s
-         where s.id = $3 and exists
-             (select 1 from agent_targets t where t.agent_id = $1 and t.stack_id = s.id)
-         on conflict (agent_id, id) do update set count = excluded.count, last_at = excluded.last_at,
-             heard_at = excluded.heard_at
-         where excluded.count > agent_events.count"
-    )
-    .bind(agent.uuid())
-    .bind(event.id.uuid())
-    .bind(event.stack.uuid())
-    .bind(event.deployment_object.map(brokkr_core::DeploymentObjectId::uuid))
-    .bind(event.sequence.map(sql))
-    .bind(Word(event.action))
-    .bind(Word(event.outcome))
-    .bind(event.reason.as_deref())
-    .bind(Json(&event.objects))
-    .bind(sql(event.count))
-    .bind(event.first.to_sqlx())
-    .bind(event.last.to_sqlx())
-    .bind(now.to_sqlx())
-    .bind(sql(ingest))
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected())
+) -> Result<impl Iterator<Item = (AgentId, StackId)> + use<>> {
+    let news = on!(tx, |c| {
+        let statements = pieces(events).map(|piece| {
+            let mut query = QueryBuilder::new(
+                "with reported (agent_id, id, stack_id, deployment_object_id, sequence, action, outcome, reason, objects,
+                     count, first_at, last_at) as (",
+            );
+            query.bring(piece.iter().map(|(agent, event)| {
+                (
+                    agent.uuid(),
+                    event.id.uuid(),
+                    event.stack.uuid(),
+                    event.deployment_object.map(DeploymentObjectId::uuid),
+                    event.sequence.map(sql),
+                    Word(event.action),
+                    Word(event.outcome),
+                    event.reason.as_deref(),
+                    Json(&event.objects),
+                    sql(event.count),
+                    event.first.to_sqlx(),
+                    event.last.to_sqlx(),
+                )
+            }));
+            query
+                .push(
+                    ") insert into agent_events (agent_id, id, stack_id, deployment_object_id, sequence, action, outcome,
+                         reason, objects, count, first_at, last_at, recorded_at, heard_at, ingest)
+                     select r.*, w.at, w.at, w.ingest from reported r cross join (select ",
+                )
+                .push_bind(now.to_sqlx())
+                .push(" as at, ")
+                .push_bind(sql(ingest))
+                .push(
+                    " as ingest) w
+                     where (select true from agent_targets t where t.agent_id = r.agent_id and t.stack_id = r.stack_id limit 1)
+                     on conflict (agent_id, id) do update set count = excluded.count, last_at = excluded.last_at,
+                         heard_at = excluded.heard_at
+                     where excluded.count > agent_events.count
+                     returning agent_id, stack_id",
+                );
+            query
+        });
+        in_turn(statements, c).await
     })?;
-    Ok(rows > 0)
+    Ok(pairs(news))
 }
 
 /// Forgets a chunk of events: of the `rows` that follow a place in the feed, those of which nothing was heard

@@ -5,9 +5,11 @@ use brokkr_core::wire::{TargetWindow, Workloads};
 use brokkr_core::{AgentId, Name, StackId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
+use sqlx::QueryBuilder;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::rows::{BringRows as _, in_turn, pieces};
 use super::sessions::{Bond, BondRow};
 use super::{Tx, Word, generators, number, on, sql, windows};
 use crate::error::{Error, Result, name_taken};
@@ -364,17 +366,22 @@ pub(crate) async fn mark_changed(id: AgentId, revision: u64, tx: &mut Tx) -> Res
     Ok(())
 }
 
-/// Keeps an agent's last poll; an older one than is known changes nothing.
-pub(crate) async fn record_heartbeat(id: AgentId, heartbeat: Heartbeat, tx: &mut Tx) -> Result<()> {
-    on!(tx, |c| sqlx::query(
-        "update agents set last_seen = $2, interval_seconds = $3
-         where id = $1 and (last_seen is null or last_seen < $2)"
-    )
-    .bind(id.uuid())
-    .bind(heartbeat.at.to_sqlx())
-    .bind(sql(heartbeat.interval_seconds))
-    .execute(c)
-    .await
-    .map(drop))?;
+/// Keeps agents' last polls; an older one than is known changes nothing.
+pub(crate) async fn record_heartbeats(heard: &[(AgentId, Heartbeat)], tx: &mut Tx) -> Result<()> {
+    let _: Vec<()> = on!(tx, |c| {
+        let statements = pieces(heard).map(|piece| {
+            let mut query = QueryBuilder::new("with heard (id, at, interval_seconds) as (");
+            query.bring(piece.iter().map(|(agent, heartbeat)| {
+                let interval = sql(heartbeat.interval_seconds);
+                (agent.uuid(), heartbeat.at.to_sqlx(), interval)
+            }));
+            query.push(
+                ") update agents set last_seen = heard.at, interval_seconds = heard.interval_seconds from heard
+                 where agents.id = heard.id and (last_seen is null or last_seen < heard.at)",
+            );
+            query
+        });
+        in_turn(statements, c).await
+    })?;
     Ok(())
 }

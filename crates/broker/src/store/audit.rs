@@ -1,7 +1,9 @@
 use brokkr_core::Digest;
 use brokkr_core::wire::{AuditAction, AuditEntry, ChainedEntry};
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
+use super::rows::{BringRows as _, in_turn, pieces};
 use super::{Tx, Word, number, on, sql};
 use crate::audit::chained;
 use crate::error::{Error, Result};
@@ -43,6 +45,19 @@ impl TryFrom<Row> for AuditRow {
 }
 
 impl AuditRow {
+    /// The entry that comes after the one with this hash.
+    pub(crate) fn after(before: Option<&Digest>, entry: &AuditEntry) -> Result<Self> {
+        let text = serde_json::to_string(entry).map_err(Error::internal)?;
+        Ok(Self {
+            revision: entry.revision,
+            action: entry.action,
+            actor: entry.actor.id,
+            subject: entry.subject.id,
+            hash: chained(before, &text),
+            entry: text,
+        })
+    }
+
     /// The entry, as the API shows it.
     pub(crate) fn read(&self) -> Result<ChainedEntry> {
         let entry = serde_json::from_str(&self.entry).map_err(Error::internal)?;
@@ -53,28 +68,28 @@ impl AuditRow {
     }
 }
 
-/// Appends an entry to the chain, and answers its hash.
-pub(crate) async fn append(
-    entry: &AuditEntry,
-    before: Option<&Digest>,
-    tx: &mut Tx,
-) -> Result<Digest> {
-    let text = serde_json::to_string(entry).map_err(Error::internal)?;
-    let hash = chained(before, &text);
-    on!(tx, |c| sqlx::query(
-        "insert into audit (revision, action, actor_id, subject_id, entry, hash)
-         values ($1, $2, $3, $4, $5, $6)"
-    )
-    .bind(sql(entry.revision))
-    .bind(Word(entry.action))
-    .bind(entry.actor.id)
-    .bind(entry.subject.id)
-    .bind(text.as_str())
-    .bind(hash.as_bytes().as_slice())
-    .execute(c)
-    .await
-    .map(drop))?;
-    Ok(hash)
+/// Appends entries to the chain.
+pub(crate) async fn append(entries: &[AuditRow], tx: &mut Tx) -> Result<()> {
+    let _: Vec<()> = on!(tx, |c| {
+        let statements = pieces(entries).map(|piece| {
+            let mut query = QueryBuilder::new(
+                "insert into audit (revision, action, actor_id, subject_id, entry, hash) ",
+            );
+            query.bring(piece.iter().map(|row| {
+                (
+                    sql(row.revision),
+                    Word(row.action),
+                    row.actor,
+                    row.subject,
+                    row.entry.as_str(),
+                    row.hash.as_bytes().as_slice(),
+                )
+            }));
+            query
+        });
+        in_turn(statements, c).await
+    })?;
+    Ok(())
 }
 
 /// The hash of the newest entry.

@@ -2,7 +2,7 @@ use brokkr_core::Epoch;
 use brokkr_core::ambient::Ambient;
 use uuid::Uuid;
 
-use super::{Db, Tx, number, on};
+use super::{Db, Tx, number, on, sql};
 use crate::error::Result;
 
 /// Whose history this database is.
@@ -56,14 +56,26 @@ pub(crate) async fn set_epoch(epoch: Epoch, tx: &mut Tx) -> Result<()> {
     Ok(())
 }
 
-/// Takes the next revision, and with it the row that serialises all writers.
-pub(crate) async fn next_revision(tx: &mut Tx) -> Result<u64> {
+/// The latest revision, and with it the row that serialises all writers.
+pub(crate) async fn take_revision(tx: &mut Tx) -> Result<u64> {
     let (revision,): (i64,) = on!(tx, |c| sqlx::query_as(
-        "update broker set revision = revision + 1 where id = 1 returning revision"
+        "update broker set revision = revision where id = 1 returning revision"
     )
     .fetch_one(c)
     .await)?;
     Ok(number(revision))
+}
+
+/// Says which revision is the latest from now on.
+pub(crate) async fn set_revision(revision: u64, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| sqlx::query(
+        "update broker set revision = $1 where id = 1"
+    )
+    .bind(sql(revision))
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
 }
 
 /// Takes the next number of the feed of reports.

@@ -1,12 +1,13 @@
-use brokkr_core::ambient::Ambient;
 use brokkr_core::wire::About;
 use brokkr_core::{AgentId, GeneratorId, KeyId, StackId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use serde::{Deserialize, Serialize};
+use sqlx::QueryBuilder;
 use sqlx::types::Json;
-use uuid::{Builder, Uuid};
+use uuid::Uuid;
 
+use super::rows::{BringRows as _, in_turn, pieces};
 use super::{Tx, number, on, sql};
 use crate::error::Result;
 
@@ -53,33 +54,31 @@ impl Touched {
 /// The channel on which a `PostgreSQL` replica hears that another one has committed.
 pub(crate) const CHANNEL: &str = "brokkr_changes";
 
-/// Writes down what a revision touched, and its random id.
-pub(crate) async fn record(
-    revision: u64,
-    touched: &[Touched],
-    now: Timestamp,
-    ambient: &dyn Ambient,
-    tx: &mut Tx,
-) -> Result<()> {
-    let mut id = [0; 16];
-    ambient.fill(&mut id);
-    on!(tx, |c| sqlx::query(
-        "insert into lineage (revision, id) values ($1, $2)"
-    )
-    .bind(sql(revision))
-    .bind(Builder::from_random_bytes(id).into_uuid())
-    .execute(c)
-    .await
-    .map(drop))?;
-    on!(tx, |c| sqlx::query(
-        "insert into changes (revision, touched, created_at) values ($1, $2, $3)"
-    )
-    .bind(sql(revision))
-    .bind(Json(touched))
-    .bind(now.to_sqlx())
-    .execute(c)
-    .await
-    .map(drop))?;
+/// A revision that came to be.
+pub(crate) struct Revision {
+    pub(crate) number: u64,
+    /// Random: two histories that have come as far are told apart by it.
+    pub(crate) id: Uuid,
+    pub(crate) touched: Vec<Touched>,
+}
+
+/// Writes down what revisions touched, and their ids.
+pub(crate) async fn record(revisions: &[Revision], now: Timestamp, tx: &mut Tx) -> Result<()> {
+    let _: Vec<()> = on!(tx, |c| {
+        let lineage = pieces(revisions).map(|piece| {
+            let mut query = QueryBuilder::new("insert into lineage (revision, id) ");
+            query.bring(piece.iter().map(|new| (sql(new.number), new.id)));
+            query
+        });
+        let changes = pieces(revisions).map(|piece| {
+            let mut query =
+                QueryBuilder::new("insert into changes (revision, touched, created_at) ");
+            let row = |new: &Revision| (sql(new.number), Json(new.touched.clone()), now.to_sqlx());
+            query.bring(piece.iter().map(row));
+            query
+        });
+        in_turn(lineage.chain(changes), c).await
+    })?;
     Ok(())
 }
 

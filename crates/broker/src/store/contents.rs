@@ -39,18 +39,7 @@ pub(crate) async fn body(owner: Uuid, digest: &Digest, tx: &mut Tx) -> Result<Ve
     row.map(|(body,)| body).ok_or_else(missing)
 }
 
-/// The keys of a content's objects.
-pub(crate) async fn objects(owner: Uuid, digest: &Digest, tx: &mut Tx) -> Result<Vec<ObjectKey>> {
-    let row: Option<(Json<Vec<ObjectKey>>,)> = on!(tx, |c| sqlx::query_as(
-        "select objects from contents where owner_id = $1 and digest = $2"
-    )
-    .bind(owner)
-    .bind(digest.as_bytes().as_slice())
-    .fetch_optional(c)
-    .await)?;
-    row.map(|(Json(objects),)| objects).ok_or_else(missing)
-}
-
-fn missing() -> Error {
+/// No deployment object is without its content.
+pub(super) fn missing() -> Error {
     Error::internal(anyhow::anyhow!("a deployment object's content is missing"))
 }

@@ -174,19 +174,23 @@ impl Tx {
         self.execute("savepoint change").await
     }
 
-    /// Keeps what was done since the savepoint.
-    pub(crate) async fn release(&mut self) -> Result<()> {
-        self.execute("release savepoint change").await
+    /// Keeps what was done since the savepoint, and marks the next one.
+    pub(crate) async fn next_savepoint(&mut self) -> Result<()> {
+        self.execute("release savepoint change; savepoint change")
+            .await
     }
 
-    /// Undoes what was done since the savepoint.
+    /// Undoes what was done since the savepoint, which stays.
     pub(crate) async fn undo(&mut self) -> Result<()> {
-        self.execute("rollback to savepoint change").await?;
-        self.release().await
+        self.execute("rollback to savepoint change").await
     }
 
-    pub(crate) async fn execute(&mut self, statement: &'static str) -> Result<()> {
-        on!(self, |c| sqlx::query(statement).execute(c).await.map(drop))?;
+    /// Runs statements that bring nothing along and answer nothing.
+    pub(crate) async fn execute(&mut self, statements: &'static str) -> Result<()> {
+        on!(self, |c| sqlx::raw_sql(statements)
+            .execute(c)
+            .await
+            .map(drop))?;
         Ok(())
     }
 }

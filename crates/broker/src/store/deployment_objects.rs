@@ -4,7 +4,7 @@ use jiff_sqlx::ToSqlx;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Tx, number, on, sql};
+use super::{Tx, contents, number, on, sql};
 use crate::error::{Error, Result};
 use crate::scope::Scope;
 
@@ -35,6 +35,13 @@ struct Row {
     author: String,
     message: Option<String>,
     created_at: jiff_sqlx::Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct WithObjects {
+    #[sqlx(flatten)]
+    row: Row,
+    objects: Option<Json<Vec<ObjectKey>>>,
 }
 
 impl TryFrom<Row> for DeploymentObjectRow {
@@ -107,22 +114,26 @@ pub(crate) async fn find(
         .ok_or(Error::NotFound("deployment object"))
 }
 
-/// One snapshot of a stack that the caller was found to see.
-pub(crate) async fn by_sequence(
+/// One snapshot of a stack that the caller was found to see, with the keys of its objects.
+pub(crate) async fn with_objects(
     stack: StackId,
     sequence: u64,
     tx: &mut Tx,
-) -> Result<DeploymentObjectRow> {
-    let row: Option<Row> = on!(tx, |c| sqlx::query_as(
-        "select * from deployment_objects where stack_id = $1 and sequence = $2"
+) -> Result<(DeploymentObjectRow, Vec<ObjectKey>)> {
+    let row: Option<WithObjects> = on!(tx, |c| sqlx::query_as(
+        "select d.*, c.objects from deployment_objects d
+         left join contents c on c.owner_id = d.owner_id and c.digest = d.digest
+         where d.stack_id = $1 and d.sequence = $2"
     )
     .bind(stack.uuid())
     .bind(sql(sequence))
     .fetch_optional(c)
     .await)?;
-    row.map(DeploymentObjectRow::try_from)
-        .transpose()?
-        .ok_or(Error::NotFound("deployment object"))
+    let found = row.ok_or(Error::NotFound("deployment object"))?;
+    let Some(Json(objects)) = found.objects else {
+        return Err(contents::missing());
+    };
+    Ok((found.row.try_into()?, objects))
 }
 
 /// Snapshots of a stack that the caller was found to see, newest first, below a sequence.

@@ -137,11 +137,12 @@ pub(crate) async fn quota(id: GeneratorId, tx: &mut Tx) -> Result<Quota> {
     Ok(generator.quota)
 }
 
-/// How much a generator has.
+/// How much a generator has, and how much it may have.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usage {
     pub(crate) stored_bytes: u64,
     pub(crate) minute_publishes: u64,
+    pub(crate) quota: Quota,
 }
 
 /// Counts a publish; nothing is counted of the operators' own.
@@ -151,12 +152,12 @@ pub(crate) async fn charge(
     minute: i64,
     tx: &mut Tx,
 ) -> Result<Option<Usage>> {
-    let row: Option<(i64, i64)> = on!(tx, |c| {
+    let row: Option<(i64, i64, Json<Quota>)> = on!(tx, |c| {
         sqlx::query_as(
         "update generators
          set stored_bytes = stored_bytes + $2,
              minute_publishes = case when minute = $3 then minute_publishes + 1 else 1 end, minute = $3
-         where id = $1 returning stored_bytes, minute_publishes"
+         where id = $1 returning stored_bytes, minute_publishes, quota"
     )
     .bind(owner)
     .bind(sql(added))
@@ -164,10 +165,13 @@ pub(crate) async fn charge(
     .fetch_optional(c)
     .await
     })?;
-    Ok(row.map(|(stored_bytes, minute_publishes)| Usage {
-        stored_bytes: number(stored_bytes),
-        minute_publishes: number(minute_publishes),
-    }))
+    Ok(
+        row.map(|(stored_bytes, minute_publishes, Json(quota))| Usage {
+            stored_bytes: number(stored_bytes),
+            minute_publishes: number(minute_publishes),
+            quota,
+        }),
+    )
 }
 
 /// A generator's name, if it has not been deleted.

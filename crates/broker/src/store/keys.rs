@@ -3,8 +3,10 @@ use brokkr_core::{KeyId, Name};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use serde::{Deserialize, Serialize};
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
+use super::rows::{BringRows as _, in_turn, pieces};
 use super::{Tx, Word, number, on, sql};
 use crate::error::{Error, Result};
 use crate::page::Window;
@@ -313,17 +315,19 @@ pub(crate) async fn any_admin(tx: &mut Tx) -> Result<bool> {
     Ok(row.is_some())
 }
 
-/// Keeps when a key was used last; an older use than is known changes nothing.
-pub(crate) async fn record_use(id: KeyId, at: Timestamp, tx: &mut Tx) -> Result<()> {
-    on!(tx, |c| {
-        sqlx::query(
-        "update keys set last_used_at = $2 where id = $1 and (last_used_at is null or last_used_at < $2)"
-    )
-    .bind(id.uuid())
-    .bind(at.to_sqlx())
-    .execute(c)
-    .await
-    .map(drop)
+/// Keeps when keys were used last; an older use than is known changes nothing.
+pub(crate) async fn record_uses(uses: &[(KeyId, Timestamp)], tx: &mut Tx) -> Result<()> {
+    let _: Vec<()> = on!(tx, |c| {
+        let statements = pieces(uses).map(|piece| {
+            let mut query = QueryBuilder::new("with used (id, at) as (");
+            query.bring(piece.iter().map(|(key, at)| (key.uuid(), at.to_sqlx())));
+            query.push(
+                ") update keys set last_used_at = used.at from used
+                 where keys.id = used.id and (last_used_at is null or last_used_at < used.at)",
+            );
+            query
+        });
+        in_turn(statements, c).await
     })?;
     Ok(())
 }

@@ -1,14 +1,18 @@
+use std::sync::Arc;
+
 use brokkr_core::wire::{
     Health, Held, HeldLoss, LossCause, Paused, StackOptions, StackStatus, Sync, TargetStatus,
 };
 use brokkr_core::{AgentId, Name, StackId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
+use sqlx::QueryBuilder;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::agent_targets::State;
 use super::agents::Heartbeat;
+use super::rows::{BringRows as _, in_turn, pairs, pieces};
 use super::{Tx, Word, number, on, sql};
 use crate::error::Result;
 use crate::page::Window;
@@ -92,45 +96,63 @@ impl From<Row> for StatusRow {
     }
 }
 
-/// Keeps what an agent reports of a stack, and says whether it did. Nothing is kept of stacks that it does not run.
+/// Keeps what agents report of stacks, and answers of which it did: nothing is kept of stacks that an agent does not
+/// run. None may be in it twice.
 pub(crate) async fn report(
-    agent: AgentId,
-    status: &StackStatus,
+    statuses: &[(AgentId, Arc<StackStatus>)],
     now: Timestamp,
     tx: &mut Tx,
-) -> Result<bool> {
-    let held = status.held.as_ref();
-    let snapshot = held.and_then(|held| match held.cause {
+) -> Result<impl Iterator<Item = (AgentId, StackId)> + use<>> {
+    let kept = on!(tx, |c| {
+        let statements = pieces(statuses).map(|piece| {
+            let mut query = QueryBuilder::new(
+                "with reported (agent_id, stack_id, seen, applied, sync, health, reason, held_snapshot, held_shown, held) as (",
+            );
+            query.bring(piece.iter().map(|(agent, status)| {
+                let held = status.held.as_ref();
+                (
+                    agent.uuid(),
+                    status.stack.uuid(),
+                    status.seen.map(sql),
+                    status.applied.map(sql),
+                    Word(status.sync),
+                    Word(status.health),
+                    status.reason.as_deref(),
+                    held.and_then(snapshot),
+                    held.map(|held| Json(held.shown())),
+                    held.map(Json),
+                )
+            }));
+            query
+                .push(
+                    ") insert into target_status (agent_id, stack_id, seen, applied, sync, health, reason, held_snapshot,
+                         held_shown, held, reported_at)
+                     select r.*, ",
+                )
+                .push_bind(now.to_sqlx())
+                .push(
+                    " from reported r
+                     where (select true from agent_targets t where t.agent_id = r.agent_id and t.stack_id = r.stack_id
+                              and t.state in ('active', 'removing') limit 1)
+                     on conflict (agent_id, stack_id) do update set seen = excluded.seen, applied = excluded.applied,
+                         sync = excluded.sync, health = excluded.health, reason = excluded.reason,
+                         reported_at = excluded.reported_at, held_snapshot = excluded.held_snapshot,
+                         held_shown = excluded.held_shown, held = excluded.held
+                     returning agent_id, stack_id",
+                );
+            query
+        });
+        in_turn(statements, c).await
+    })?;
+    Ok(pairs(kept))
+}
+
+/// The snapshot that a loss is held because of, if one is its cause.
+fn snapshot(held: &HeldLoss) -> Option<i64> {
+    match held.cause {
         LossCause::Snapshot(sequence) => Some(sql(sequence)),
         LossCause::Removal(_) => None,
-    });
-    let rows = on!(tx, |c| {
-        sqlx::query(
-        "insert into target_status (agent_id, stack_id, seen, applied, sync, health, reason, reported_at,
-             held_snapshot, held_shown, held)
-         select $1, stack_id, $3, $4, $5, $6, $7, $8, $9, $10, $11 from agent_targets
-         where agent_id = $1 and stack_id = $2 and state in ('active', 'removing')
-         on conflict (agent_id, stack_id) do update set seen = excluded.seen, applied = excluded.applied,
-             sync = excluded.sync, health = excluded.health, reason = excluded.reason,
-             reported_at = excluded.reported_at, held_snapshot = excluded.held_snapshot,
-             held_shown = excluded.held_shown, held = excluded.held"
-    )
-    .bind(agent.uuid())
-    .bind(status.stack.uuid())
-    .bind(status.seen.map(sql))
-    .bind(status.applied.map(sql))
-    .bind(Word(status.sync))
-    .bind(Word(status.health))
-    .bind(status.reason.as_deref())
-    .bind(now.to_sqlx())
-    .bind(snapshot)
-    .bind(held.map(|held| Json(held.shown())))
-    .bind(held.map(Json))
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected())
-    })?;
-    Ok(rows > 0)
+    }
 }
 
 /// Forgets what was reported of a stack that the agent no longer has.

@@ -3,6 +3,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgHasArrayType, PgTypeInfo};
 use sqlx::{Database, Decode, Encode, Type};
 
 /// A value whose JSON form is one string (a name, a state), kept as plain text without the quotes.
@@ -19,6 +20,12 @@ where
 
     fn compatible(ty: &DB::TypeInfo) -> bool {
         String::compatible(ty)
+    }
+}
+
+impl<T> PgHasArrayType for Word<T> {
+    fn array_type_info() -> PgTypeInfo {
+        String::array_type_info()
     }
 }
 

@@ -88,6 +88,20 @@ impl Scene {
             agent,
         }
     }
+
+    /// The same with a stack that the agent runs, and one publish of it.
+    pub async fn running(engine: Engine, stack: &str) -> Self {
+        let scene = Self::set(engine).await;
+        create_stack(&scene.admin, stack).await;
+        target(&scene.admin, "edge", stack).await;
+        publish(&scene.admin, stack, config_map("a", "1")).await;
+        scene
+    }
+
+    /// The id of a stack.
+    pub async fn stack(&self, stack: &str) -> StackId {
+        self.admin.stack(&name(stack)).await.expect("a stack").id
+    }
 }
 
 /// A broker whose clock a test moves.

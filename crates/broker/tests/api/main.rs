@@ -21,6 +21,7 @@ mod private;
 mod protocol;
 mod publishing;
 mod repeating;
+mod reports;
 mod request_ids;
 mod requests;
 mod retiring;

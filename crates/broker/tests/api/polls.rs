@@ -36,10 +36,7 @@ async fn an_unchanged_poll_reads_no_database(engine: Engine) {
         admin,
         agent,
         ..
-    } = Scene::set(engine).await;
-    create_stack(&admin, "shop").await;
-    target(&admin, "edge", "shop").await;
-    publish(&admin, "shop", config_map("a", "1")).await;
+    } = Scene::running(engine, "shop").await;
     let etag = etag_of(&agent).await;
     let before = broker.broker.database_reads();
     for _ in 0..100 {

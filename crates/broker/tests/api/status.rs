@@ -47,10 +47,7 @@ async fn what_was_said_of_an_older_version_is_not_said_of_the_newest(engine: Eng
         admin,
         agent,
         ..
-    } = Scene::set(engine).await;
-    create_stack(&admin, "shop").await;
-    target(&admin, "edge", "shop").await;
-    publish(&admin, "shop", config_map("a", "1")).await;
+    } = Scene::running(engine, "shop").await;
     poll(&agent).await;
     report(&admin, &agent, 1).await;
     let current = status(&admin).await;

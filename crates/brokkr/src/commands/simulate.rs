@@ -13,6 +13,7 @@ mod tally;
 use std::num::NonZero;
 use std::time::Duration;
 
+use brokkr_client::Client;
 use brokkr_core::wire::MAX_WAIT_SECONDS;
 use clap::Args;
 
@@ -20,6 +21,7 @@ use crate::connection::Connection;
 use crate::duration;
 use crate::failure::Usage;
 use crate::output::Output;
+use crate::signals::Signals;
 use crate::terminal::say;
 use agent::Habits;
 use fleet::{Fleet, Shape};
@@ -85,7 +87,9 @@ pub struct Simulate {
     keep: bool,
 
     /// Only delete what earlier simulations left at the broker
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with_all = [
+        "agents", "stacks", "reach", "publishes", "size", "duration", "warm_up", "apply_time", "failures", "poll_every", "keep",
+    ])]
     clean: bool,
 
     #[command(flatten)]
@@ -110,22 +114,40 @@ impl Simulate {
             warm_up: self.warm_up,
             duration: self.duration,
         };
+        let mut signals = Signals::listen()?;
         let mut fleet = Fleet::default();
         let outcome = tokio::select! {
             outcome = run.measure(&client, &mut fleet) => outcome,
-            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("the simulation was ended before it was done")),
+            () = signals.next() => Err(anyhow::anyhow!("the simulation was ended before it was done")),
         };
+        let verdict = outcome.and_then(|report| {
+            self.output.rows(&report.rows(), &report)?;
+            report.verdict()
+        });
+        let cleaned = tokio::select! {
+            cleaned = self.clean_up(fleet, &client) => cleaned,
+            () = signals.next() => Err(anyhow::anyhow!(
+                "the cleanup was ended before it was done: `brokkr simulate --clean` does the rest"
+            )),
+        };
+        match (verdict, cleaned) {
+            (Err(verdict), Err(unclean)) => {
+                say(&format!("Not all could be deleted: {unclean:#}"));
+                Err(verdict)
+            }
+            (verdict, cleaned) => verdict.and(cleaned),
+        }
+    }
+
+    async fn clean_up(&self, fleet: Fleet, client: &Client) -> anyhow::Result<()> {
         if self.keep {
             say(&format!(
                 "{fleet} stay at the broker: `brokkr simulate --clean` deletes them."
             ));
-        } else {
-            say("Cleaning up …");
-            fleet.dissolve(&client).await?;
+            return Ok(());
         }
-        let report = outcome?;
-        self.output.rows(&report.rows(), &report)?;
-        report.verdict()
+        say("Cleaning up …");
+        fleet.dissolve(client).await
     }
 
     fn shape(&self) -> Result<Shape, Usage> {

@@ -5,7 +5,7 @@ use brokkr_core::ObjectKey;
 use brokkr_core::ambient::Ambient;
 use tokio::time::Instant;
 
-use crate::backoff::Backoff;
+use brokkr_core::Backoff;
 
 /// Who edits one object edits the next one, too.
 const GATHER: Duration = Duration::from_millis(100);

@@ -41,6 +41,7 @@ fn problem(status: u16, code: Code, detail: &str) -> Problem {
         document: None,
         line: None,
         column: None,
+        retry_after: None,
         request_id: Some("r-1".to_owned()),
     }
 }

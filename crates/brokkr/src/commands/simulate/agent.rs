@@ -11,7 +11,7 @@ use brokkr_core::wire::{
     Action, AgentEvent, FEATURES, Health, OpenSession, Outcome, StackStatus, Sync, TargetStack,
     TargetState,
 };
-use brokkr_core::{Digest, Epoch};
+use brokkr_core::{Backoff, Digest, Epoch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -57,8 +57,7 @@ pub struct Agent {
 }
 
 /// As real agents come back: after one to two seconds first, a minute at last.
-const FIRST_PAUSE: Duration = Duration::from_millis(1_500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(45);
+const PATIENCE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
 
 impl Agent {
     pub fn new(world: &Arc<World>, client: Client, number: usize, stack: Option<StackId>) -> Self {
@@ -81,7 +80,7 @@ impl Agent {
     }
 
     async fn live(&mut self) {
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = PATIENCE;
         let mut has_session = false;
         loop {
             let outcome = if has_session {
@@ -91,14 +90,13 @@ impl Agent {
             };
             match outcome {
                 Ok(()) => {
-                    pause = FIRST_PAUSE;
+                    backoff.reset();
                     self.is_back();
                 }
                 Err(error) => {
                     self.world.tally.failed(&error);
                     self.away_since.get_or_insert_with(Instant::now);
-                    sleep(dice::about(pause, &*self.world.ambient)).await;
-                    pause = (2 * pause).min(LONGEST_PAUSE);
+                    sleep(backoff.next_after(error.retry_after(), &*self.world.ambient)).await;
                 }
             }
         }
@@ -106,7 +104,6 @@ impl Agent {
 
     fn is_back(&mut self) {
         if let Some(since) = self.away_since.take() {
-            self.world.tally.outages.add(1);
             self.world.tally.away.add(since.elapsed());
         }
     }
@@ -243,11 +240,10 @@ async fn apply(world: Arc<World>, client: Client, entry: TargetStack) {
 
 /// Reports as long as it takes to be heard.
 async fn say<F: Future<Output = Result<(), Error>>>(world: &World, report: impl Fn() -> F) {
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = PATIENCE;
     while let Err(error) = report().await {
         world.tally.failed(&error);
-        sleep(dice::about(pause, &*world.ambient)).await;
-        pause = (2 * pause).min(LONGEST_PAUSE);
+        sleep(backoff.next_after(error.retry_after(), &*world.ambient)).await;
     }
 }
 

@@ -3,9 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brokkr_client::Client;
-use brokkr_core::Digest;
 use brokkr_core::name::Reference;
 use brokkr_core::wire::{Publish, PublishOptions};
+use brokkr_core::{Backoff, Digest};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::agent::World;
@@ -32,7 +32,10 @@ pub struct Timetable {
     pub end: Instant,
 }
 
-const PAUSE: Duration = Duration::from_secs(1);
+/// What is refused is soon tried again, as long as it is worth measuring.
+const PATIENCE: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
+/// How long after the last one was due.
+const LONGEST_REFUSAL: Duration = Duration::from_mins(1);
 
 impl Timetable {
     /// When which publish is due.
@@ -63,7 +66,7 @@ impl Publisher {
     }
 
     /// Publishes until the end; answers what was published last.
-    pub async fn run(self, begun_with: Digest) -> Digest {
+    pub async fn run(self, begun_with: Digest) -> anyhow::Result<Digest> {
         let mut last = begun_with;
         for (number, due) in (1..).zip(self.timetable.due()) {
             let content = self.content(number);
@@ -74,16 +77,21 @@ impl Publisher {
             let begun = if is_late { due } else { Instant::now() };
             let counts = due >= self.timetable.counts_from;
             self.world.ledger.announce(last, begun, self.reach, counts);
+            let mut backoff = PATIENCE;
             while let Err(error) = self.publish(content.clone()).await {
                 self.world.tally.failed(&error);
-                sleep(PAUSE).await;
+                anyhow::ensure!(
+                    Instant::now() < self.timetable.end + LONGEST_REFUSAL,
+                    "a publish is refused again and again: {error}"
+                );
+                sleep(backoff.next_after(error.retry_after(), &*self.world.ambient)).await;
             }
             if counts {
                 self.world.tally.published.add(begun.elapsed());
                 self.world.tally.publishes.add(1);
             }
         }
-        last
+        Ok(last)
     }
 
     async fn publish(&self, content: String) -> Result<(), brokkr_client::Error> {

@@ -114,7 +114,11 @@ impl Run {
             due += publisher.timetable.counted();
             publishing.spawn(publisher.run(head));
         }
-        let heads = publishing.join_all().await;
+        let heads: Vec<_> = publishing
+            .join_all()
+            .await
+            .into_iter()
+            .collect::<anyhow::Result<_>>()?;
         sleep((begun + self.warm_up + self.duration).saturating_duration_since(Instant::now()))
             .await;
         let took = begun.elapsed();

@@ -22,11 +22,10 @@ pub struct Tally {
     /// Versions that an agent never saw, because there was a newer one.
     pub skipped: Count,
     pub publishes: Count,
-    /// Agents that could not ask for a while, and then could again.
-    pub outages: Count,
     pub published: Times,
     pub delivered: Times,
     pub delivered_to_all: Times,
+    /// How long agents could not ask, that could again.
     pub away: Times,
     failures: Mutex<BTreeMap<String, u64>>,
     wrong: Mutex<Wrong>,

@@ -8,9 +8,11 @@ mod deliveries;
 mod drift;
 mod figure;
 mod idle;
+mod ingest;
 mod kubectl;
 mod load;
 mod polls;
+mod publishes;
 mod reapply;
 mod refusals;
 mod thousand;
@@ -45,6 +47,8 @@ enum Role {
 enum Group {
     Polls,
     Deliveries,
+    Ingest,
+    Publishes,
     Applied,
     Drift,
     Idle,
@@ -76,6 +80,8 @@ async fn measure(wanted: &[Group]) -> Result<()> {
         Group::Polls,
         Group::Refusals,
         Group::Deliveries,
+        Group::Ingest,
+        Group::Publishes,
         // Before there are objects of other agents in the cluster, which a real one does not have.
         Group::Idle,
         Group::Applied,
@@ -92,6 +98,8 @@ async fn measure(wanted: &[Group]) -> Result<()> {
             Group::Polls => polls::measure(&stage).await?,
             Group::Refusals => refusals::measure(&stage).await?,
             Group::Deliveries => deliveries::measure(&stage).await?,
+            Group::Ingest => ingest::measure().await?,
+            Group::Publishes => publishes::measure().await?,
             Group::Applied => applied::measure(&stage).await?,
             Group::Drift => drift::measure(&stage).await?,
             Group::Idle => idle::measure(&stage).await?,

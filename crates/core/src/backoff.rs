@@ -1,18 +1,19 @@
 use std::time::Duration;
 
-use brokkr_core::ambient::Ambient;
+use crate::ambient::Ambient;
 
 /// Waiting times that double up to a longest one, with a random half so that many who failed together
 /// do not come back together.
 #[derive(Debug, Clone)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     first: Duration,
     longest: Duration,
     failures: u32,
 }
 
 impl Backoff {
-    pub(crate) const fn new(first: Duration, longest: Duration) -> Self {
+    /// One that begins with about `first` and ends at `longest`.
+    pub const fn new(first: Duration, longest: Duration) -> Self {
         Self {
             first,
             longest,
@@ -21,7 +22,7 @@ impl Backoff {
     }
 
     /// How long to wait after one more failure: from once to twice `first` after the first one.
-    pub(crate) fn next(&mut self, ambient: &dyn Ambient) -> Duration {
+    pub fn next(&mut self, ambient: &dyn Ambient) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
         let upper = self.first.saturating_mul(factor.max(1)).min(self.longest);
@@ -31,14 +32,21 @@ impl Backoff {
         half + half.mul_f64(f64::from(u32::from_ne_bytes(random)) / f64::from(u32::MAX))
     }
 
-    pub(crate) const fn reset(&mut self) {
+    /// The same, but not less than whoever failed asks for, up to the longest.
+    pub fn next_after(&mut self, asked: Option<Duration>, ambient: &dyn Ambient) -> Duration {
+        let own = self.next(ambient);
+        asked.map_or(own, |asked| own.max(asked.min(self.longest)))
+    }
+
+    /// Something worked: the next failure is the first one again.
+    pub const fn reset(&mut self) {
         self.failures = 0;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use brokkr_core::ambient::System;
+    use crate::ambient::System;
 
     use super::*;
 
@@ -54,5 +62,19 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.next(&System) <= 2 * first);
+    }
+
+    #[test]
+    fn what_is_asked_for_is_waited_up_to_the_longest() {
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
+        let asked = Duration::from_secs(9);
+        assert_eq!(backoff.next_after(Some(asked), &System), asked);
+        let day = Duration::from_hours(24);
+        assert_eq!(
+            backoff.next_after(Some(day), &System),
+            Duration::from_mins(1)
+        );
+        assert!(backoff.next_after(Some(Duration::ZERO), &System) >= Duration::from_secs(4));
+        assert!(backoff.next_after(None, &System) >= Duration::from_secs(8));
     }
 }

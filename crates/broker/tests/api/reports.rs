@@ -1,0 +1,105 @@
+//! What agents report is folded before it is written: of a group, and of each report in it.
+
+use std::time::Duration;
+
+use brokkr_client::EventFilter;
+use brokkr_core::wire::{AgentEvent, Health, StackStatus, Sync};
+
+use crate::harness::*;
+
+on_both_engines!(
+    what_one_report_says_twice_counts_once,
+    the_last_word_on_a_stack_stands,
+    a_long_report_is_kept_whole,
+    nothing_is_kept_of_a_stack_that_is_another_agents,
+);
+
+fn counted(event: &AgentEvent, count: u64) -> AgentEvent {
+    AgentEvent {
+        count,
+        ..event.clone()
+    }
+}
+
+async fn what_one_report_says_twice_counts_once(engine: Engine) {
+    let scene = Scene::running(engine, "shop").await;
+    let event = failed_event(scene.stack("shop").await, "no");
+    let said = [3, 2].map(|count| counted(&event, count));
+    scene
+        .agent
+        .report_events(said.to_vec())
+        .await
+        .expect("heard");
+    assert_eq!(scene.counts().await, [3]);
+    for (count, kept) in [(2, 3), (5, 5)] {
+        let again = vec![counted(&event, count)];
+        scene.agent.report_events(again).await.expect("heard");
+        assert_eq!(scene.counts().await, [kept]);
+    }
+    scene.broker.stop().await;
+}
+
+async fn the_last_word_on_a_stack_stands(engine: Engine) {
+    let scene = Scene::running(engine, "shop").await;
+    let poll = scene
+        .agent
+        .target_state(None, Duration::ZERO, Duration::from_mins(1));
+    poll.await.expect("a state");
+    let stack = scene.stack("shop").await;
+    let said = [Sync::Failed, Sync::Applying, Sync::Synced].map(|sync| StackStatus {
+        stack,
+        seen: Some(1),
+        applied: None,
+        sync,
+        health: Health::Unknown,
+        reason: None,
+        held: None,
+    });
+    scene
+        .agent
+        .report_status(said.to_vec())
+        .await
+        .expect("heard");
+    let kept = scene
+        .admin
+        .stack_status(&name("shop"))
+        .await
+        .expect("a status");
+    assert_eq!(kept[0].sync, Sync::Synced);
+    scene.broker.stop().await;
+}
+
+async fn a_long_report_is_kept_whole(engine: Engine) {
+    let scene = Scene::running(engine, "shop").await;
+    let stack = scene.stack("shop").await;
+    let said: Vec<_> = (1..=99)
+        .map(|count| counted(&failed_event(stack, "no"), count))
+        .collect();
+    scene.agent.report_events(said).await.expect("heard");
+    let mut kept = scene.counts().await;
+    kept.sort_unstable();
+    assert_eq!(kept, (1..=99).collect::<Vec<_>>());
+    scene.broker.stop().await;
+}
+
+async fn nothing_is_kept_of_a_stack_that_is_another_agents(engine: Engine) {
+    let scene = Scene::running(engine, "shop").await;
+    create_stack(&scene.admin, "bank").await;
+    let said = ["shop", "bank", "shop"];
+    let mut events = Vec::new();
+    for stack in said {
+        events.push(failed_event(scene.stack(stack).await, "no"));
+    }
+    scene.agent.report_events(events).await.expect("heard");
+    assert_eq!(scene.counts().await, [1, 1]);
+    scene.broker.stop().await;
+}
+
+impl Scene {
+    /// The counts of all events, newest first.
+    async fn counts(&self) -> Vec<u64> {
+        let events = self.admin.events(&EventFilter::default(), 500).await;
+        let events = events.expect("events").into_iter();
+        events.map(|event| event.event.count).collect()
+    }
+}
