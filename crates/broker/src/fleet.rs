@@ -45,6 +45,14 @@ pub(crate) enum Recall {
     Unclear { load: u64 },
 }
 
+/// What an agent is told when it asks.
+pub(crate) enum News {
+    /// It knows its state, which this names, and has all that it is asked in hand.
+    Nothing(Etag),
+    /// Its whole state, what it is asked beside it, and what names the state.
+    State(Box<TargetState>, Etag),
+}
+
 /// The fleet index, shared by all requests.
 pub(crate) struct Fleet {
     index: RwLock<Index>,
@@ -201,39 +209,40 @@ impl Fleet {
         self.read().seats()
     }
 
-    /// What names an agent's target state at present.
-    pub(crate) fn etag(&self, agent: AgentId, seat: &Seat) -> Option<Etag> {
+    /// What there is to tell an agent that knows a state and has requests in hand; without those, it is asked nothing.
+    pub(crate) fn news(
+        &self,
+        agent: AgentId,
+        seat: &Seat,
+        known: Option<Etag>,
+        in_hand: Option<&InHand>,
+        now: Timestamp,
+    ) -> Option<News> {
         let index = self.read();
-        // Computed under the read lock: the follower cannot invalidate it between reading and keeping.
-        seat.etag_or(|| index.etag(agent))
-    }
-
-    /// Whether an agent is asked something that it does not have in hand.
-    pub(crate) fn is_asked(&self, agent: AgentId, in_hand: &InHand, now: Timestamp) -> bool {
-        let index = self.read();
-        let mut requests = index.requests(agent, now);
-        requests.any(|request| !in_hand.has(request.id))
+        let is_asked = in_hand.is_some_and(|in_hand| {
+            let mut requests = index.requests(agent, now);
+            requests.any(|request| !in_hand.has(request.id))
+        });
+        // Tags are kept under the read lock: the follower cannot invalidate one between reading and keeping it.
+        if let Some(etag) = seat.etag()
+            && Some(etag) == known
+            && !is_asked
+        {
+            return Some(News::Nothing(etag));
+        }
+        let mut state = index.target_state(agent)?;
+        let etag = seat.etag_or(|| Etag::of(&state));
+        if Some(etag) == known && !is_asked {
+            return Some(News::Nothing(etag));
+        }
+        state.requests = index.requests(agent, now).cloned().collect();
+        Some(News::State(Box::new(state), etag))
     }
 
     /// Whether a request still waits for its agent's answer.
     pub(crate) fn is_open(&self, agent: AgentId, request: RequestId, now: Timestamp) -> bool {
         let index = self.read();
         index.requests(agent, now).any(|open| open.id == request)
-    }
-
-    /// An agent's whole target state with what it is asked beside it, and what names the state.
-    pub(crate) fn target_state(
-        &self,
-        agent: AgentId,
-        seat: &Seat,
-        now: Timestamp,
-    ) -> Option<(TargetState, Etag)> {
-        let index = self.read();
-        let mut state = index.target_state(agent)?;
-        // Under the read lock, as above.
-        let etag = seat.etag_or(|| Some(Etag::of(&state)))?;
-        state.requests = index.requests(agent, now).cloned().collect();
-        Some((state, etag))
     }
 
     /// What memory can tell of a token that an agent returned.

@@ -30,12 +30,24 @@ impl Broker {
         seat: &Seat,
         token: StateToken,
     ) -> Result<()> {
-        let Recall::Unclear { load } = self.fleet.recall(agent, seat, token) else {
-            return Ok(());
-        };
-        if Mutant::LineageIgnored.is_on() {
-            return Ok(());
+        match self.fleet.recall(agent, seat, token) {
+            // It is seldom, and large: a poll that waits shall not carry room for it.
+            Recall::Unclear { load } if !Mutant::LineageIgnored.is_on() => {
+                Box::pin(self.look_up(caller, agent, seat, token, load)).await
+            }
+            _ => Ok(()),
         }
+    }
+
+    /// Asks the database whether it knows a token that memory does not.
+    async fn look_up(
+        &self,
+        caller: &Caller,
+        agent: AgentId,
+        seat: &Seat,
+        token: StateToken,
+        load: u64,
+    ) -> Result<()> {
         let place = token.place;
         let (current, is_known) = {
             let mut tx = self.db.read().await?;

@@ -17,6 +17,7 @@ mod requests;
 mod sessions;
 mod settings;
 mod stacks;
+mod target_state;
 mod targets;
 mod watch;
 mod windows;
@@ -112,7 +113,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
         routes!(deployment_objects::manifests),
         // the agent itself
         routes!(sessions::open),
-        routes!(agent::target_state),
+        routes!(target_state::target_state),
         routes!(agent::confirm_removals),
         routes!(agent::report_events),
         routes!(agent::report_status),

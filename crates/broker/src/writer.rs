@@ -51,7 +51,7 @@ pub(crate) trait Mutation: Send + Sync + 'static {
 
 /// What a change of desired state keeps in memory at the least, in bytes. It takes longer to write than a report of this
 /// size, and queues are to be short in time too.
-pub(crate) const SMALL: usize = 16 * 1024;
+pub(crate) const SMALL: usize = 4 * 1024;
 
 /// Desired state goes before what agents report; the two never share a transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

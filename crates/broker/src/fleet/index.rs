@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::Recall;
 use super::keyring::{Held, Keyring};
 use super::lineage::Lineage;
-use super::seat::{Etag, Seat};
+use super::seat::Seat;
 use super::token::StateToken;
 use crate::contents::Wanted;
 use crate::error::Result;
@@ -62,6 +62,26 @@ enum Link {
     /// With what was decided about losses that the agent held.
     Active(Option<Box<Decided>>),
     Removing(Box<TargetRemoval>),
+}
+
+impl From<OpenTarget> for Link {
+    fn from(target: OpenTarget) -> Self {
+        match target {
+            OpenTarget::Active(_, decided) => Self::Active(decided),
+            OpenTarget::Removing(removal, service_account) => {
+                Self::Removing(Box::new(TargetRemoval {
+                    stack: removal.stack,
+                    name: removal.stack_name,
+                    policy: removal.policy,
+                    allow_delete: removal.allow_delete,
+                    revision: removal.revision.unwrap_or_default(),
+                    approved: removal.approved,
+                    service_account,
+                    requires: Vec::new(),
+                }))
+            }
+        }
+    }
 }
 
 #[derive(Default)]
@@ -170,8 +190,12 @@ impl Index {
         for row in stack_entries::all(tx).await? {
             index.put_stack(row.id, Some(row));
         }
-        for target in agent_targets::all(tx).await? {
-            index.put_target(target.agent(), target.stack(), 0, Some(target));
+        for (agent, stack, decided) in agent_targets::all_active(tx).await? {
+            index.put_link(agent, stack, 0, Some(Link::Active(decided.map(Box::new))));
+        }
+        for target in agent_targets::all_removing(tx).await? {
+            let (agent, stack) = (target.agent(), target.stack());
+            index.put_link(agent, stack, 0, Some(target.into()));
         }
         for (id, request) in requests::all_open(tx).await? {
             if let Some(agent) = index.agents.get_mut(&id) {
@@ -289,10 +313,6 @@ impl Index {
         self.stacks.get(&stack)?.owner
     }
 
-    pub(super) fn etag(&self, agent: AgentId) -> Option<Etag> {
-        self.target_state(agent).as_ref().map(Etag::of)
-    }
-
     /// What an agent is asked at a time.
     pub(super) fn requests(
         &self,
@@ -408,7 +428,7 @@ impl Index {
             );
         }
         for (agent, stack, changed, target) in update.targets {
-            self.put_target(agent, stack, changed, target);
+            self.put_link(agent, stack, changed, target.map(Link::from));
             affected.insert(agent);
         }
         woken.extend(affected.into_iter().filter_map(|id| self.seat(id)));
@@ -459,28 +479,7 @@ impl Index {
         self.drop_if_gone(id);
     }
 
-    fn put_target(
-        &mut self,
-        agent: AgentId,
-        stack: StackId,
-        changed: u64,
-        target: Option<OpenTarget>,
-    ) {
-        let link = target.map(|target| match target {
-            OpenTarget::Active(_, decided) => Link::Active(decided),
-            OpenTarget::Removing(removal, service_account) => {
-                Link::Removing(Box::new(TargetRemoval {
-                    stack,
-                    name: removal.stack_name,
-                    policy: removal.policy,
-                    allow_delete: removal.allow_delete,
-                    revision: removal.revision.unwrap_or_default(),
-                    approved: removal.approved,
-                    service_account,
-                    requires: Vec::new(),
-                }))
-            }
-        });
+    fn put_link(&mut self, agent: AgentId, stack: StackId, changed: u64, link: Option<Link>) {
         let agents = &mut self.stacks.entry(stack).or_default().agents;
         if matches!(link, Some(Link::Active(_))) {
             agents.insert(agent)

@@ -65,17 +65,22 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
+    /// The tag, if the state has not changed since it was computed.
+    pub(super) fn etag(&self) -> Option<Etag> {
+        *self.kept()
+    }
+
     /// The tag, computed only if the state changed since the last time.
-    pub(super) fn etag_or(&self, compute: impl FnOnce() -> Option<Etag>) -> Option<Etag> {
-        let mut etag = self.etag.lock().unwrap_or_else(PoisonError::into_inner);
-        if etag.is_none() {
-            *etag = compute();
-        }
-        *etag
+    pub(super) fn etag_or(&self, compute: impl FnOnce() -> Etag) -> Etag {
+        *self.kept().get_or_insert_with(compute)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Etag>> {
+        self.etag.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn invalidate(&self) {
-        *self.etag.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.kept() = None;
     }
 
     /// Whether a token was found to be of this history.

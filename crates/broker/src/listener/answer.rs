@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::future::ready;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::anyhow;
@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use brokkr_core::ambient::Ambient;
 use brokkr_core::wire::REQUEST_ID_HEADER;
 use futures::FutureExt;
+use futures::future::Either;
 use http::{HeaderName, HeaderValue, Request};
 use hyper::body::Incoming;
 use tower::Service;
@@ -72,26 +73,44 @@ impl RequestId {
     }
 }
 
-/// Answers a request.
-pub(super) async fn answer(
-    listener: Arc<Listener>,
+/// Answers a request. While a poll waits, what is returned lies in memory as it is: it holds nothing of the request.
+pub(super) fn answer(
+    listener: &Listener,
     peer: Peer,
     request: Request<Incoming>,
-) -> Result<Response, Infallible> {
-    // Only the numbers are held while a poll waits.
+) -> impl Future<Output = Result<Response, Infallible>> + use<> {
     let id = listener.ids.next();
     // A path may hold any byte above ASCII, and a terminal may obey some of them.
     let line = tracing::enabled!(tracing::Level::DEBUG).then(|| {
-        format!(
-            "{} {}",
-            request.method(),
-            request.uri().path().escape_debug()
-        )
+        let (method, path) = (request.method(), request.uri().path());
+        format!("{method} {}", path.escape_debug()).into_boxed_str()
     });
-    let mut response = match bounds::check(&request) {
-        Ok(()) => route(listener.router.clone(), peer, id, request).await,
-        Err(error) => error.into_response(),
+    let routed = match bounds::check(&request) {
+        Ok(()) => Either::Left(route(&listener.router, peer, id, request)),
+        Err(error) => Either::Right(ready(error.into_response())),
     };
+    routed.map(move |response| Ok(finish(response, id, line.as_deref())))
+}
+
+/// Finds out who answers.
+fn route(
+    router: &Router,
+    peer: Peer,
+    id: RequestId,
+    request: Request<Incoming>,
+) -> impl Future<Output = Response> + use<> {
+    let mut request = request.map(|body| Body::new(Timed::new(body)));
+    request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(id);
+    let answer = AssertUnwindSafe(router.clone().call(request)).catch_unwind();
+    answer.map(|answer| match answer {
+        Ok(Ok(response)) => response,
+        Err(_) => Error::internal(anyhow!("a handler panicked")).into_response(),
+    })
+}
+
+/// Gives an answer its request's id, its line in the log, and its body if it is a refusal.
+fn finish(mut response: Response, id: RequestId, line: Option<&str>) -> Response {
     let request = id.to_string();
     if let Some(line) = line {
         tracing::debug!(request, status = response.status().as_u16(), "{line}");
@@ -106,20 +125,5 @@ pub(super) async fn answer(
         }
         refusal.write(id, &mut response);
     }
-    Ok(response)
-}
-
-async fn route(
-    mut router: Router,
-    peer: Peer,
-    id: RequestId,
-    request: Request<Incoming>,
-) -> Response {
-    let mut request = request.map(|body| Body::new(Timed::new(body)));
-    request.extensions_mut().insert(peer);
-    request.extensions_mut().insert(id);
-    match AssertUnwindSafe(router.call(request)).catch_unwind().await {
-        Ok(Ok(response)) => response,
-        Err(_) => Error::internal(anyhow!("a handler panicked")).into_response(),
-    }
+    response
 }

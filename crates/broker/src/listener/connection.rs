@@ -51,7 +51,7 @@ impl Connection {
             watcher,
             place: _place,
         } = self;
-        let service = service_fn(move |request| answer(Arc::clone(&listener), peer, request));
+        let service = service_fn(move |request| answer(&listener, peer, request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIME)

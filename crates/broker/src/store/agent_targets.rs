@@ -285,10 +285,27 @@ pub(crate) async fn of_agent(agent: AgentId, tx: &mut Tx) -> Result<Vec<OpenTarg
     Ok(rows.into_iter().map(OpenTarget::from).collect())
 }
 
-/// Every open target.
-pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<OpenTarget>> {
+/// Which agent runs which stack, with what was decided there about losses. There may be a million of them, so nothing else of
+/// them is read.
+pub(crate) async fn all_active(tx: &mut Tx) -> Result<Vec<(AgentId, StackId, Option<Decided>)>> {
+    let rows: Vec<(Uuid, Uuid, Option<Json<Decided>>)> = on!(tx, |c| sqlx::query_as(
+        "select agent_id, stack_id, decided from agent_targets where state = 'active'"
+    )
+    .fetch_all(c)
+    .await)?;
+    let active = rows.into_iter().map(|(agent, stack, decided)| {
+        let decided = decided.map(|Json(decided)| decided);
+        (agent.into(), stack.into(), decided)
+    });
+    Ok(active.collect())
+}
+
+/// Every target whose agent is to remove its stack.
+pub(crate) async fn all_removing(tx: &mut Tx) -> Result<Vec<OpenTarget>> {
     let rows: Vec<Row> = on!(tx, |c| {
-        sqlx::query_as(select_open!("")).fetch_all(c).await
+        sqlx::query_as(select_open!("and t.state = 'removing'"))
+            .fetch_all(c)
+            .await
     })?;
     Ok(rows.into_iter().map(OpenTarget::from).collect())
 }

@@ -136,7 +136,8 @@ fn applied(stack: StackId) -> AgentEvent {
     }
 }
 
-fn synced(stack: StackId) -> StackStatus {
+/// All is well with a stack.
+pub fn synced(stack: StackId) -> StackStatus {
     StackStatus {
         stack,
         seen: Some(1),

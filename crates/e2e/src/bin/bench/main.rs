@@ -15,6 +15,8 @@ mod polls;
 mod publishes;
 mod reapply;
 mod refusals;
+mod seed;
+mod size;
 mod thousand;
 mod welch;
 
@@ -49,6 +51,7 @@ enum Group {
     Deliveries,
     Ingest,
     Publishes,
+    Size,
     Applied,
     Drift,
     Idle,
@@ -82,6 +85,7 @@ async fn measure(wanted: &[Group]) -> Result<()> {
         Group::Deliveries,
         Group::Ingest,
         Group::Publishes,
+        Group::Size,
         // Before there are objects of other agents in the cluster, which a real one does not have.
         Group::Idle,
         Group::Applied,
@@ -100,6 +104,7 @@ async fn measure(wanted: &[Group]) -> Result<()> {
             Group::Deliveries => deliveries::measure(&stage).await?,
             Group::Ingest => ingest::measure().await?,
             Group::Publishes => publishes::measure().await?,
+            Group::Size => size::measure().await?,
             Group::Applied => applied::measure(&stage).await?,
             Group::Drift => drift::measure(&stage).await?,
             Group::Idle => idle::measure(&stage).await?,
