@@ -14,7 +14,7 @@ use crate::scope::Scope;
 use crate::snapshot::{Losses, Snapshot, dropped};
 use crate::store::changes::Touched;
 use crate::store::deployment_objects::{self, DeploymentObjectRow};
-use crate::store::stacks::{self, StackRow};
+use crate::store::stacks::{self, Decisions, StackRow};
 use crate::store::{agent_targets, contents};
 use crate::writer::{Change, Mutation, SMALL};
 
@@ -180,7 +180,7 @@ async fn advance(
         approved_losses: losses.approved,
     };
     deployment_objects::insert(&row, &mut change.tx).await?;
-    stacks::set_head(
+    let decisions = stacks::set_head(
         stack.id,
         row.object.id,
         row.object.sequence,
@@ -189,7 +189,9 @@ async fn advance(
     )
     .await?;
     change.touch(Touched::Stack(stack.id));
-    forget_what_is_back(stack.id, content.objects, change).await?;
+    if decisions == Decisions::Some {
+        forget_what_is_back(stack.id, content.objects, change).await?;
+    }
     change.audit(action, named(stack), None::<&()>, Some(&row.object))?;
     Ok(Published {
         deployment_object: row.object,

@@ -327,24 +327,37 @@ pub(crate) async fn update(stack: &Stack, tx: &mut Tx) -> Result<()> {
     Ok(())
 }
 
+/// Makes a deployment object a stack's head, and answers whether there are decisions that it may overtake.
 pub(crate) async fn set_head(
     id: StackId,
     head: DeploymentObjectId,
     sequence: u64,
     revision: u64,
     tx: &mut Tx,
-) -> Result<()> {
-    on!(tx, |c| sqlx::query(
-        "update stacks set head_id = $2, head_sequence = $3, changed_revision = $4 where id = $1"
+) -> Result<Decisions> {
+    let row: Option<(bool,)> = on!(tx, |c| {
+        sqlx::query_as(
+        "update stacks set head_id = $2, head_sequence = $3, changed_revision = $4 where id = $1
+         returning exists (select 1 from agent_targets t where t.stack_id = stacks.id and t.decided is not null)"
     )
     .bind(id.uuid())
     .bind(head.uuid())
     .bind(sql(sequence))
     .bind(sql(revision))
-    .execute(c)
+    .fetch_optional(c)
     .await
-    .map(drop))?;
-    Ok(())
+    })?;
+    Ok(match row {
+        Some((true,)) => Decisions::Some,
+        _ => Decisions::None,
+    })
+}
+
+/// Whether anything was decided about losses of a stack at an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decisions {
+    None,
+    Some,
 }
 
 /// What agents are told of a stack changed, and nothing that people may change of it.
