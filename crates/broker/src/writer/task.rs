@@ -49,12 +49,15 @@ impl Task {
                 Some(first) = ingest.recv() => (Lane::Ingest, first),
                 () = shutdown.cancelled() => return,
             };
-            let queue = if lane == Lane::Desired {
-                &mut desired
-            } else {
-                &mut ingest
-            };
-            self.write(lane, group(first, queue)).await;
+            if lane == Lane::Ingest {
+                self.write(lane, group(first, &mut ingest)).await;
+                continue;
+            }
+            self.write(lane, group(first, &mut desired)).await;
+            // However much is desired, what agents report is written too.
+            if let Ok(first) = ingest.try_recv() {
+                self.write(Lane::Ingest, group(first, &mut ingest)).await;
+            }
         }
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use brokkr_client::EventFilter;
 use brokkr_core::wire::{AgentEvent, Health, StackStatus, Sync};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::harness::*;
 
 on_both_engines!(
@@ -12,6 +14,7 @@ on_both_engines!(
     the_last_word_on_a_stack_stands,
     a_long_report_is_kept_whole,
     nothing_is_kept_of_a_stack_that_is_another_agents,
+    agents_are_heard_however_much_is_published,
 );
 
 fn counted(event: &AgentEvent, count: u64) -> AgentEvent {
@@ -92,6 +95,39 @@ async fn nothing_is_kept_of_a_stack_that_is_another_agents(engine: Engine) {
     }
     scene.agent.report_events(events).await.expect("heard");
     assert_eq!(scene.counts().await, [1, 1]);
+    scene.broker.stop().await;
+}
+
+/// Desired state goes before reports, and never lets them wait for more than a group.
+async fn agents_are_heard_however_much_is_published(engine: Engine) {
+    let scene = Scene::running(engine, "shop").await;
+    let event = failed_event(scene.stack("shop").await, "no");
+    let heard = CancellationToken::new();
+    let publishers: Vec<_> = (0..24)
+        .map(|publisher| {
+            let (admin, heard) = (scene.admin.clone(), heard.clone());
+            tokio::spawn(async move {
+                let stack = format!("stack-{publisher}");
+                create_stack(&admin, &stack).await;
+                let mut published = 0;
+                while !heard.is_cancelled() {
+                    published += 1;
+                    publish(&admin, &stack, config_map("a", &published.to_string())).await;
+                }
+                published
+            })
+        })
+        .collect();
+    for count in 1..=20 {
+        let report = scene.agent.report_events(vec![counted(&event, count)]);
+        let report = tokio::time::timeout(Duration::from_secs(10), report).await;
+        report.expect("in time").expect("heard");
+    }
+    heard.cancel();
+    for publisher in publishers {
+        assert!(publisher.await.expect("a publisher") > 0);
+    }
+    assert_eq!(scene.counts().await, [20]);
     scene.broker.stop().await;
 }
 
