@@ -15,9 +15,11 @@ mod polls;
 mod publishes;
 mod reapply;
 mod refusals;
+mod replicas;
 mod seed;
 mod size;
 mod thousand;
+mod waiting;
 mod welch;
 
 use std::process::ExitCode;
@@ -52,6 +54,8 @@ enum Group {
     Ingest,
     Publishes,
     Size,
+    Waiting,
+    Replicas,
     Applied,
     Drift,
     Idle,
@@ -86,6 +90,8 @@ async fn measure(wanted: &[Group]) -> Result<()> {
         Group::Ingest,
         Group::Publishes,
         Group::Size,
+        Group::Waiting,
+        Group::Replicas,
         // Before there are objects of other agents in the cluster, which a real one does not have.
         Group::Idle,
         Group::Applied,
@@ -105,6 +111,8 @@ async fn measure(wanted: &[Group]) -> Result<()> {
             Group::Ingest => ingest::measure().await?,
             Group::Publishes => publishes::measure().await?,
             Group::Size => size::measure().await?,
+            Group::Waiting => waiting::measure().await?,
+            Group::Replicas => replicas::measure().await?,
             Group::Applied => applied::measure(&stage).await?,
             Group::Drift => drift::measure(&stage).await?,
             Group::Idle => idle::measure(&stage).await?,
