@@ -11,6 +11,7 @@ use crate::harness::*;
 on_both_engines!(
     what_was_said_of_an_older_version_is_not_said_of_the_newest,
     a_silent_agents_word_is_not_passed_on,
+    when_agents_polled_last_outlives_a_restart,
 );
 
 async fn status(admin: &Client) -> TargetStatus {
@@ -103,4 +104,28 @@ async fn a_silent_agents_word_is_not_passed_on(engine: Engine) {
     poll(&agent).await;
     assert_eq!(status(&admin).await.sync, Sync::Synced, "it is back");
     broker.stop().await;
+}
+
+async fn when_agents_polled_last_outlives_a_restart(engine: Engine) {
+    let before = Timed::set(engine).await;
+    create_agent(&before.admin, "silent").await;
+    let polling = ["north", "south", "west"];
+    for agent in polling {
+        let key = create_agent(&before.admin, agent).await;
+        poll(&before.broker.client(&key)).await;
+    }
+    let seen = |admin: Client| async move {
+        let mut seen = Vec::new();
+        for agent in polling {
+            let agent = admin.agent(&name(agent)).await.expect("an agent");
+            seen.push(agent.last_seen.expect("a poll"));
+        }
+        seen
+    };
+    let polled = seen(before.admin.clone()).await;
+    let after = before.restarted().await;
+    assert_eq!(seen(after.admin.clone()).await, polled);
+    let silent = after.admin.agent(&name("silent")).await;
+    assert_eq!(silent.expect("an agent").last_seen, None);
+    after.broker.stop().await;
 }
