@@ -73,8 +73,11 @@ pub(crate) async fn record(revisions: &[Revision], now: Timestamp, tx: &mut Tx) 
         let changes = pieces(revisions).map(|piece| {
             let mut query =
                 QueryBuilder::new("insert into changes (revision, touched, created_at) ");
-            let row = |new: &Revision| (sql(new.number), Json(new.touched.clone()), now.to_sqlx());
-            query.bring(piece.iter().map(row));
+            query.bring(
+                piece
+                    .iter()
+                    .map(|new| (sql(new.number), Json(&new.touched), now.to_sqlx())),
+            );
             query
         });
         in_turn(lineage.chain(changes), c).await
