@@ -6,9 +6,10 @@ use brokkr_core::wire::{
     AgentEvent, Confirmation, ConfirmationReport, Confirmations, EventReport, OpenSession,
     OpenedSession, REQUESTS_HEADER, STATE_HEADER, StackStatus, StatusReport, TargetState,
 };
-use reqwest::header::{ETAG, IF_NONE_MATCH};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, IF_NONE_MATCH};
 use reqwest::{Method, RequestBuilder, StatusCode};
 
+use crate::connection::ANSWER_BYTES;
 use crate::{Client, Error, Result};
 
 /// What a poll brought.
@@ -25,6 +26,8 @@ pub enum Poll {
     },
 }
 
+/// How contents lie at the broker.
+const ZSTD: &str = "zstd";
 /// What a poll may take beyond its wait.
 const POLL_GRACE: Duration = Duration::from_secs(20);
 
@@ -79,13 +82,22 @@ impl Client {
 
     /// Fetches the YAML of a deployment object. Check its digest before use.
     pub async fn manifests(&self, id: DeploymentObjectId) -> Result<String> {
-        let request = self.request(
-            Method::GET,
-            &["deployment-objects", &id.to_string(), "manifests"],
-        );
+        let request = self
+            .request(
+                Method::GET,
+                &["deployment-objects", &id.to_string(), "manifests"],
+            )
+            .header(ACCEPT_ENCODING, ZSTD);
         let response = self.send(request).await?;
         let status = response.status().as_u16();
-        let body = self.body(response).await?;
+        let encoding = response.headers().get(CONTENT_ENCODING);
+        let is_compressed = encoding.is_some_and(|encoding| encoding == ZSTD);
+        let mut body = self.body(response).await?;
+        if is_compressed {
+            let restored = self.decompressors.restore(&body, ANSWER_BYTES);
+            let restored = restored.map_err(|_| Error::NotABroker { status })?;
+            body = restored.ok_or_else(|| self.too_long())?;
+        }
         String::from_utf8(body).map_err(|_| Error::NotABroker { status })
     }
 

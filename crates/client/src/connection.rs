@@ -6,9 +6,12 @@ use brokkr_core::wire::{Code, OpenedSession, PLAN_HEADER, Page, Plan, Problem, S
 use brokkr_core::{Digest, Epoch, RequestId};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, Request, RequestBuilder, Response, Url};
+use rustls::ClientConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::decompressors::Decompressors;
+use crate::direct::Direct;
 use crate::fault::Fault;
 use crate::key::Key;
 use crate::{Authorities, Error, Result, Transport};
@@ -21,6 +24,8 @@ pub struct Client {
     /// What they are sent with.
     transport: Arc<dyn Transport>,
     server: Url,
+    tls: Arc<ClientConfig>,
+    pub(crate) decompressors: Arc<Decompressors>,
     pub(crate) key: Key,
     /// The plan that changes are agreed to by.
     agreed: Option<Digest>,
@@ -42,12 +47,14 @@ pub enum PlainHttp {
 }
 
 /// How long a request other than a poll may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const PAGE_SIZE: usize = 500;
 /// More than the largest snapshot and the largest target state together: what is longer is no broker's answer,
 /// and would only fill this machine's memory.
-const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// What requests say of who sends them.
+pub(crate) const AGENT: &str = concat!("brokkr/", env!("CARGO_PKG_VERSION"));
 
 impl Client {
     /// Prepares a connection; nothing is sent yet.
@@ -63,11 +70,14 @@ impl Client {
         plain: PlainHttp,
         authorities: &Authorities,
     ) -> Result<Self> {
-        let (http, server) = prepare(server, plain, authorities)?;
+        let tls = Arc::new(authorities.tls()?);
+        let (http, server) = prepare(server, plain, &tls)?;
         Ok(Self {
             transport: Arc::new(http.clone()),
             http,
             server,
+            tls,
+            decompressors: Arc::default(),
             key: Key::new(pak),
             agreed: None,
             accepted: None,
@@ -80,6 +90,13 @@ impl Client {
     #[must_use]
     pub fn over(self, transport: Arc<dyn Transport>) -> Self {
         Self { transport, ..self }
+    }
+
+    /// The same, over a connection that this client and its clones share with nobody, past any proxy. Whoever asks two things at once
+    /// has the second one go over a connection that is closed after it.
+    pub fn directly(&self) -> Result<Self> {
+        let direct = Direct::new(&self.server, &self.tls)?;
+        Ok(self.clone().over(Arc::new(direct)))
     }
 
     /// The same connection with another key, so that many can share what one broker is spoken to with.
@@ -198,14 +215,18 @@ impl Client {
             .map_err(|error| unreachable(&self.server, Fault::of(&error)))?
         {
             if chunk.len() > ANSWER_BYTES - body.len() {
-                return Err(Error::TooLong {
-                    server: self.server.to_string(),
-                    limit: ANSWER_BYTES,
-                });
+                return Err(self.too_long());
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body)
+    }
+
+    pub(crate) fn too_long(&self) -> Error {
+        Error::TooLong {
+            server: self.server.to_string(),
+            limit: ANSWER_BYTES,
+        }
     }
 
     /// Sends a request and reads the answer, which must be JSON of the expected shape.
@@ -273,7 +294,7 @@ pub(crate) fn unreachable(server: &Url, fault: Fault) -> Error {
 pub(crate) fn prepare(
     server: &str,
     plain: PlainHttp,
-    authorities: &Authorities,
+    tls: &ClientConfig,
 ) -> Result<(reqwest::Client, Url)> {
     let server: Url = server.parse().map_err(|_| {
         Error::Setup(format!(
@@ -284,11 +305,11 @@ pub(crate) fn prepare(
     // The answer to a second caller's installation is the first one's provider: the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut http = reqwest::Client::builder()
-        .user_agent(concat!("brokkr/", env!("CARGO_PKG_VERSION")))
+        .user_agent(AGENT)
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .tcp_nodelay(true)
-        .tls_backend_preconfigured(authorities.tls()?);
+        .tls_backend_preconfigured(tls.clone());
     if goes_directly(&server) {
         http = http.no_proxy();
     }

@@ -17,8 +17,8 @@ pub enum Fault {
 
 impl Fault {
     /// The deepest cause that is known, below an error of the HTTP client.
-    pub(crate) fn of(error: &reqwest::Error) -> Self {
-        let mut causes = vec![error as &(dyn StdError + 'static)];
+    pub(crate) fn of(error: &(dyn StdError + 'static)) -> Self {
+        let mut causes = vec![error];
         while let Some(deeper) = causes.last().and_then(|cause| below(*cause)) {
             causes.push(deeper);
         }

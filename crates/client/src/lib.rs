@@ -3,6 +3,8 @@
 mod agent;
 mod authorities;
 mod connection;
+mod decompressors;
+mod direct;
 mod epochs;
 mod error;
 mod fault;

@@ -34,7 +34,7 @@ const TEXT_BYTES: usize = 64 * 1024;
 impl Probe {
     /// Prepares a look, by the rules of [`crate::Client::trusting`]; nothing is sent yet.
     pub fn new(server: &str, plain: PlainHttp, authorities: &Authorities) -> Result<Self> {
-        let (http, server) = prepare(server, plain, authorities)?;
+        let (http, server) = prepare(server, plain, &authorities.tls()?)?;
         Ok(Self { http, server })
     }
 

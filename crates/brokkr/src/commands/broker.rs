@@ -1,3 +1,4 @@
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,7 +7,7 @@ use anyhow::Context as _;
 use brokkr_broker::Settings;
 use brokkr_core::ambient::System;
 use clap::{Args, Subcommand};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 mod limits;
 mod listen;
@@ -25,6 +26,10 @@ mod backup;
 mod database;
 mod restore;
 mod verify_audit;
+
+/// How many connections may wait to be accepted, as after a restart, when a whole fleet comes at once; the system holds
+/// it to its own bound (`net.core.somaxconn`).
+const BACKLOG: u32 = 65_535;
 
 /// Run the broker: the source of truth
 ///
@@ -104,13 +109,23 @@ pub async fn serve(
     broker: Arc<brokkr_broker::Broker>,
     listen: SocketAddr,
 ) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("{listen} cannot be listened on"))?;
+    let listener = listening(listen).with_context(|| format!("{listen} cannot be listened on"))?;
     let address = listener.local_addr()?;
     let shutdown = lifecycle.shutdown();
     lifecycle.spawn("broker", async move {
         Ok(broker.serve(listener, shutdown).await?)
     });
     Ok(address)
+}
+
+/// An open port with room for a fleet that comes all at once.
+fn listening(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Who was killed comes again on the same port, while connections of before still linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }

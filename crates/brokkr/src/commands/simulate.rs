@@ -30,7 +30,7 @@ use run::Run;
 /// Measure a broker with agents that have no cluster
 ///
 /// Registers agents and stacks of its own at any broker, and deletes them when it is done. The agents poll, fetch and report as real
-/// ones do, each over connections of its own; what they apply takes a while, and fails now and then. Each looks at every digest and
+/// ones do, each over a connection of its own, past any proxy; what they apply takes a while, and fails now and then. Each looks at every digest and
 /// at the order of what it gets: one wrong answer fails the command. Publishes come at their times, whether or not the broker
 /// keeps up, and what is late counts from when it should have been. Run it beside the broker and both share the machine.
 ///

@@ -45,7 +45,10 @@ pub struct World {
 
 pub struct Agent {
     world: Arc<World>,
+    /// What it asks with, over a connection of its own.
     client: Client,
+    /// What it reports with. Reports of all agents share connections: two for each would soon use up the ports that one address has.
+    reporting: Client,
     number: usize,
     /// What it must be told to run.
     stack: Option<StackId>,
@@ -60,10 +63,17 @@ pub struct Agent {
 const PATIENCE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
 
 impl Agent {
-    pub fn new(world: &Arc<World>, client: Client, number: usize, stack: Option<StackId>) -> Self {
+    pub fn new(
+        world: &Arc<World>,
+        client: Client,
+        reporting: Client,
+        number: usize,
+        stack: Option<StackId>,
+    ) -> Self {
         Self {
             world: Arc::clone(world),
             client,
+            reporting,
             number,
             stack,
             etag: None,
@@ -118,6 +128,7 @@ impl Agent {
             features: FEATURES.iter().map(ToString::to_string).collect(),
         };
         let session = self.client.open_session(&open).await?;
+        self.reporting = self.reporting.in_session(session);
         self.client = self.client.in_session(session);
         Ok(())
     }
@@ -125,9 +136,14 @@ impl Agent {
     /// One poll, and what follows from it.
     async fn turn(&mut self) -> Result<(), Error> {
         let Habits { wait, interval, .. } = self.world.habits;
+        let patience = match self.away_since {
+            None => wait,
+            // Its outage is over when it is answered, not when there is something new.
+            Some(_) => Duration::ZERO,
+        };
         let polled = self
             .client
-            .target_state(self.etag.as_deref(), wait, interval)
+            .target_state(self.etag.as_deref(), patience, interval)
             .await?;
         match polled {
             Poll::Unchanged => self.world.tally.unchanged.add(1),
@@ -155,7 +171,7 @@ impl Agent {
             let skipped = (entry.sequence - seen).saturating_sub(1);
             self.world.tally.skipped.add(skipped);
             self.seen.insert(entry.stack, entry.sequence);
-            let (world, client) = (Arc::clone(&self.world), self.client.clone());
+            let (world, client) = (Arc::clone(&self.world), self.reporting.clone());
             let attempt = apply(world, client, entry.clone());
             self.world.work.spawn(attempt);
         }

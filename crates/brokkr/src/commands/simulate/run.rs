@@ -93,8 +93,9 @@ impl Run {
         }
         let begun = Instant::now();
         for member in members {
-            let client = client.with_key(member.key);
-            let agent = Agent::new(world, client, member.number, member.stack);
+            let reporting = client.with_key(member.key);
+            let polling = reporting.directly()?;
+            let agent = Agent::new(world, polling, reporting, member.number, member.stack);
             world.work.spawn(agent.run());
         }
         self.arrived(world, &heads)

@@ -62,7 +62,7 @@ async fn wrong_with(states: Vec<TargetState>) -> Vec<String> {
         .expect("an address")
         .over(Arc::new(Content(HAS)));
     let stack = STACK.parse().expect("an id");
-    let mut agent = Agent::new(&world, client, 7, Some(stack));
+    let mut agent = Agent::new(&world, client.clone(), client, 7, Some(stack));
     for state in states {
         agent.take(state).await.expect("an answer");
     }
