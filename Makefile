@@ -23,6 +23,7 @@ check: ## while you work: formatting, clippy, unit tests and SQLite
 	cargo test --workspace --locked
 
 test: ## everything: also PostgreSQL and a real Kubernetes API
+	scripts/previous
 	scripts/faulty
 	cargo build --workspace --locked
 	scripts/testbed cargo test --workspace --locked -- --include-ignored

@@ -24,6 +24,7 @@ pub(crate) mod keys;
 pub(crate) mod losses;
 pub(crate) mod requests;
 mod rows;
+mod schema;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod stack_entries;

@@ -7,10 +7,11 @@ use brokkr_core::id::AgentId;
 use brokkr_core::wire::CreateAgent;
 use brokkr_core::{Name, Reference};
 
-use crate::{Cluster, PATIENCE, Process, eventually};
+use crate::{Build, Cluster, PATIENCE, Process, eventually};
 
 /// An agent with its key and its namespace, whose process comes and goes.
 pub struct AgentProcess {
+    build: Build,
     id: AgentId,
     name: Name,
     key: String,
@@ -51,6 +52,7 @@ impl AgentProcess {
         let key_file = directory.join(format!("{name}.key"));
         tokio::fs::write(&key_file, &created.pak).await?;
         Ok(Self {
+            build: Build::Tested,
             id: created.agent.id,
             lease: "90s",
             max_qps: "3000",
@@ -84,6 +86,7 @@ impl AgentProcess {
     #[must_use]
     pub fn copy(&self, log: &str) -> Self {
         Self {
+            build: self.build,
             id: self.id,
             name: self.name.clone(),
             key: self.key.clone(),
@@ -98,6 +101,11 @@ impl AgentProcess {
             log: format!("{}-{log}", self.name),
             process: None,
         }
+    }
+
+    /// Which build it is, from its next start on.
+    pub const fn set_build(&mut self, build: Build) {
+        self.build = build;
     }
 
     /// How long its lease lasts, from its next start on.
@@ -145,18 +153,24 @@ impl AgentProcess {
             ["--namespace", self.namespace()],
             ["--interval", interval],
             ["--wait", wait],
-            ["--lease", self.lease],
-            ["--max-qps", self.max_qps],
         ];
+        let newer: &[[&str; 2]] = match self.build {
+            // It does not know them.
+            Build::Previous => &[],
+            Build::Tested | Build::Faulty => {
+                &[["--lease", self.lease], ["--max-qps", self.max_qps]]
+            }
+        };
+        let arguments = arguments.iter().chain(newer).copied();
         let more = [("--config", &self.config), ("--cache-dir", &self.cache)];
         let more = more.map(|(flag, path)| Some((flag, path.as_ref()?.display().to_string())));
         let more = more.iter().flatten();
         let more = more.flat_map(|(flag, path)| [*flag, path.as_str()]);
-        let arguments = arguments.into_iter().flatten().chain(more);
+        let arguments = arguments.flatten().chain(more);
         let arguments: Vec<&str> = ["agent"].into_iter().chain(arguments).collect();
         let (log, directory) = (&self.log, &self.directory);
         self.process = Some(match fail_point {
-            None => Process::brokkr(log, &arguments, directory)?,
+            None => Process::of(self.build, log, &arguments, directory)?,
             Some(point) => Process::faulty(log, &arguments, directory, point)?,
         });
         Ok(())

@@ -28,17 +28,34 @@ pub fn brokkr() -> Result<PathBuf> {
         })
 }
 
-/// The binary that can be told to die at a fail point; the ordinary one is beside its folder.
-pub(crate) fn faulty() -> Result<PathBuf> {
-    let ordinary = brokkr()?;
-    let target = ordinary.ancestors().nth(2).context("a target folder")?;
-    let path = target.join("faulty/brokkr");
-    ensure!(
-        path.is_file(),
-        "there is no {}: scripts/faulty",
-        path.display()
-    );
-    Ok(path)
+/// Which build of the binary.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Build {
+    /// The one under test.
+    Tested,
+    /// The same, which can be told to die at a fail point.
+    Faulty,
+    /// The newest release: what runs when a new version comes.
+    Previous,
+}
+
+impl Build {
+    fn path(self) -> Result<PathBuf> {
+        let tested = brokkr()?;
+        let name = match self {
+            Self::Tested => return Ok(tested),
+            Self::Faulty => "faulty",
+            Self::Previous => "previous",
+        };
+        let target = tested.ancestors().nth(2).context("a target folder")?;
+        let path = target.join(name).join("brokkr");
+        ensure!(
+            path.is_file(),
+            "there is no {}: scripts/{name}",
+            path.display()
+        );
+        Ok(path)
+    }
 }
 
 /// Hides what the caller's environment says to the binary, and where the caller's own cluster is.
@@ -71,7 +88,18 @@ pub struct Process {
 impl Process {
     /// Starts the binary under test, which dies with this value.
     pub fn brokkr(name: &str, arguments: &[&str], directory: &Path) -> Result<Self> {
-        Self::start(name, Command::new(brokkr()?).args(arguments), directory)
+        Self::of(Build::Tested, name, arguments, directory)
+    }
+
+    /// Starts one of the builds.
+    pub(crate) fn of(
+        build: Build,
+        name: &str,
+        arguments: &[&str],
+        directory: &Path,
+    ) -> Result<Self> {
+        let mut command = Command::new(build.path()?);
+        Self::start(name, command.args(arguments), directory)
     }
 
     /// Starts the binary that dies at a fail point, `name:time`.
@@ -81,7 +109,7 @@ impl Process {
         directory: &Path,
         fail_point: &str,
     ) -> Result<Self> {
-        let mut command = Command::new(faulty()?);
+        let mut command = Command::new(Build::Faulty.path()?);
         command.args(arguments).env("BROKKR_FAILPOINT", fail_point);
         Self::start(name, &mut command, directory)
     }

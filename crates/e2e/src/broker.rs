@@ -5,10 +5,11 @@ use std::process::ExitStatus;
 use anyhow::{Context, Result};
 use brokkr_client::{Client, PlainHttp};
 
-use crate::Process;
+use crate::{Build, Process};
 
 /// A broker process that can be killed and started again at the same address.
 pub struct Broker {
+    build: Build,
     name: String,
     database: String,
     key_file: PathBuf,
@@ -31,13 +32,26 @@ impl Broker {
         directory: &Path,
         more: &[&str],
     ) -> Result<Self> {
+        Self::of(Build::Tested, name, database, directory, more).await
+    }
+
+    /// The same of one of the builds.
+    pub async fn of(
+        build: Build,
+        name: &str,
+        database: &str,
+        directory: &Path,
+        more: &[&str],
+    ) -> Result<Self> {
         let key_file = directory.join("admin.key");
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (process, address) = run(name, anywhere, database, &key_file, directory, more).await?;
+        let arguments = arguments(anywhere, database, &key_file, more);
+        let (process, address) = run(build, name, &arguments, directory).await?;
         let key = tokio::fs::read_to_string(&key_file)
             .await
             .context("the admin's key file")?;
         Ok(Self {
+            build,
             name: name.to_owned(),
             database: database.to_owned(),
             directory: directory.to_owned(),
@@ -50,17 +64,9 @@ impl Broker {
 
     /// Starts it again at the address that it had.
     pub async fn start_again(&mut self) -> Result<()> {
-        let (name, database) = (&self.name, &self.database);
-        let started = run(
-            name,
-            self.address,
-            database,
-            &self.key_file,
-            &self.directory,
-            &[],
-        )
-        .await?;
-        (self.process, self.address) = started;
+        let arguments = arguments(self.address, &self.database, &self.key_file, &[]);
+        let started = run(self.build, &self.name, &arguments, &self.directory);
+        (self.process, self.address) = started.await?;
         Ok(())
     }
 
@@ -105,16 +111,9 @@ impl Broker {
     }
 }
 
-async fn run(
-    name: &str,
-    listen: SocketAddr,
-    database: &str,
-    key_file: &Path,
-    directory: &Path,
-    more: &[&str],
-) -> Result<(Process, SocketAddr)> {
+fn arguments(listen: SocketAddr, database: &str, key_file: &Path, more: &[&str]) -> Vec<String> {
     let (listen, key_file) = (listen.to_string(), key_file.display().to_string());
-    let arguments = [
+    let usual = [
         "broker",
         "--listen",
         &listen,
@@ -123,8 +122,17 @@ async fn run(
         "--admin-key-file",
         &key_file,
     ];
-    let arguments = [arguments.as_slice(), more].concat();
-    let mut process = Process::brokkr(name, &arguments, directory)?;
+    usual.iter().chain(more).map(ToString::to_string).collect()
+}
+
+async fn run(
+    build: Build,
+    name: &str,
+    arguments: &[String],
+    directory: &Path,
+) -> Result<(Process, SocketAddr)> {
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let mut process = Process::of(build, name, &arguments, directory)?;
     let address = process.says("listening on http://").await?;
     Ok((
         process,

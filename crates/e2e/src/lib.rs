@@ -32,7 +32,7 @@ mod world;
 pub use agent::{AgentProcess, Pace};
 pub use api_front::{ApiFront, Asked, Weather};
 pub use authority::{Authority, Issued};
-pub use binary::{Process, brokkr, repository};
+pub use binary::{Build, Process, brokkr, repository};
 pub use broker::Broker;
 pub use bystanders::Bystanders;
 pub use cli::{Cli, Said};

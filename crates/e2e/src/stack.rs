@@ -29,6 +29,19 @@ impl TestStack {
         Reference::Id(self.id.uuid())
     }
 
+    /// The same stack, as whoever is connected so sees it.
+    #[must_use]
+    pub fn seen_by(&self, admin: &Client) -> Self {
+        Self {
+            admin: admin.clone(),
+            agent: self.agent.clone(),
+            id: self.id,
+            namespace: self.namespace.clone(),
+            cluster: self.cluster.clone(),
+            bystanders: self.bystanders.clone(),
+        }
+    }
+
     /// Publishes a snapshot and returns its sequence.
     pub async fn publish(&self, manifests: &str) -> Result<u64> {
         self.publish_allowing(manifests, &[]).await

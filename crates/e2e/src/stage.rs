@@ -8,7 +8,8 @@ use tempfile::TempDir;
 use crate::agent::Pace;
 use crate::leaks;
 use crate::{
-    AgentProcess, Broker, Bystanders, Cli, Cluster, Database, Engine, Proxy, Route, World, unique,
+    AgentProcess, Broker, Build, Bystanders, Cli, Cluster, Database, Engine, Proxy, Route, World,
+    unique,
 };
 
 /// What one story has to itself.
@@ -44,6 +45,12 @@ impl Stage {
     /// Starts a broker on the story's database.
     pub async fn broker(&self, name: &str) -> Result<Broker> {
         Broker::start(name, self.database.url(), self.directory()).await
+    }
+
+    /// Starts a broker of the newest release on the story's database.
+    pub async fn previous_broker(&self, name: &str) -> Result<Broker> {
+        let (database, directory) = (self.database.url(), self.directory());
+        Broker::of(Build::Previous, name, database, directory, &[]).await
     }
 
     /// Starts a broker with more on its command line.
@@ -88,6 +95,11 @@ impl Stage {
     /// Starts a broker; no process of the agent runs yet.
     pub async fn world_at_rest(&self, kubeconfig: Option<&Path>) -> Result<World> {
         let broker = self.broker("broker").await?;
+        self.world_of(broker, kubeconfig).await
+    }
+
+    /// Registers an agent at a broker, on the test cluster; no process of it runs yet.
+    pub async fn world_of(&self, broker: Broker, kubeconfig: Option<&Path>) -> Result<World> {
         let cluster = Cluster::connect().await?;
         let link = Proxy::start(Route::Through(broker.address())).await?;
         let name = format!("agent-{}", unique());

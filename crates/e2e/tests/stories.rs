@@ -85,6 +85,7 @@ mod targeting_by_hand;
 mod tls;
 mod too_much;
 mod update;
+mod upgrade;
 mod victim;
 mod watch;
 mod windows;

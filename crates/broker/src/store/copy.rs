@@ -10,7 +10,8 @@ use brokkr_core::Epoch;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection};
 
-use super::db::{Db, SQLITE, sqlite_options};
+use super::db::{Db, sqlite_options};
+use super::schema::SQLITE;
 use super::{broker, epochs};
 
 /// Whose history a database is, and how far it has come.

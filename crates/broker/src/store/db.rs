@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use sqlx::migrate::Migrator;
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -14,10 +13,8 @@ use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use super::copy::unchanging;
 use super::on;
+use super::schema::{self, POSTGRES, SQLITE};
 use crate::error::Result;
-
-pub(super) static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
 
 /// The first version of SQLite that keeps what it acknowledged in WAL mode under every
 /// interleaving of checkpoints (sqlite.org, "WAL-reset bug", fixed in 3.51.3).
@@ -242,6 +239,10 @@ async fn open_sqlite(file: &Path) -> anyhow::Result<Pools> {
         .run(&write)
         .await
         .context("the database's tables cannot be brought up to date")?;
+    schema::check(
+        sqlx::query_scalar(schema::FLOOR).fetch_one(&write).await?,
+        &SQLITE,
+    )?;
     let read = bounded(READERS)
         .connect_with(options.read_only(true))
         .await?;
@@ -344,6 +345,10 @@ async fn open_postgres(url: &str) -> anyhow::Result<Pools> {
             .run(write)
             .await
             .context("the database's tables cannot be brought up to date")?;
+        schema::check(
+            sqlx::query_scalar(schema::FLOOR).fetch_one(write).await?,
+            &POSTGRES,
+        )?;
     }
     Ok(pools)
 }
