@@ -1,6 +1,6 @@
 # Every target does its own set-up, without root; `make doctor` shows what that takes.
 .DEFAULT_GOAL := help
-.PHONY: help doctor lint check test fuzz demo cluster torture mutants bench apps clean
+.PHONY: help doctor lint check test fuzz demo cluster torture mutants bench soak apps clean
 
 CLIPPY := cargo clippy --workspace --all-targets --locked -- -D warnings
 
@@ -51,6 +51,10 @@ mutants: ## builds with defects on demand, and the tests that must find them
 bench: ## the numbers of the design, measured
 	cargo build --release --locked -p brokkr
 	scripts/testbed cargo run --release --locked -p brokkr-e2e --bin bench
+
+soak: ## a fleet for half an hour (MINUTES=N for longer): does anything grow, or slow down?
+	cargo build --release --locked -p brokkr
+	scripts/testbed --no-cluster --no-postgres cargo run --release --locked -p brokkr-e2e --bin bench -- soak --minutes $(or $(MINUTES),30)
 
 apps: ## MANIFESTS=DIR: every file of DIR through the product onto a cluster
 	@[ -n "$(MANIFESTS)" ] || { echo 'make apps: say which folder: make apps MANIFESTS=DIR' >&2; exit 2; }

@@ -33,6 +33,13 @@ struct Seen {
     connections: AtomicU64,
     polls: AtomicU64,
     contents: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Seen {
+    fn count(&self, piece: &[u8]) {
+        self.bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
+    }
 }
 
 impl Proxy {
@@ -69,6 +76,11 @@ impl Proxy {
     /// How many contents have been asked for through it.
     pub fn contents(&self) -> u64 {
         self.seen.contents.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes it has carried, in both directions.
+    pub fn carried(&self) -> u64 {
+        self.seen.bytes.load(Ordering::Relaxed)
     }
 
     /// How many connections have been made to it.
@@ -110,6 +122,7 @@ async fn carry(mut client: TcpStream, route: Route, seen: &Seen) -> std::io::Res
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
     let asks = |piece: &[u8]| {
+        seen.count(piece);
         if piece.starts_with(b"GET /api/v1/agent/target-state") {
             seen.polls.fetch_add(1, Ordering::Relaxed);
         } else if piece.starts_with(b"GET /api/v1/deployment-objects/") {
@@ -119,7 +132,7 @@ async fn carry(mut client: TcpStream, route: Route, seen: &Seen) -> std::io::Res
     // One end's end is the other's: a broker that was killed must look dead.
     tokio::select! {
         end = pump(from_client, to_server, delay, asks) => end,
-        end = pump(from_server, to_client, delay, |_| ()) => end,
+        end = pump(from_server, to_client, delay, |piece| seen.count(piece)) => end,
     }
 }
 

@@ -17,15 +17,21 @@ mod reapply;
 mod refusals;
 mod replicas;
 mod seed;
+mod sightings;
+mod simulated;
 mod size;
+mod sizing;
+mod soak;
 mod thousand;
+mod tls;
 mod waiting;
 mod welch;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use brokkr_e2e::{Engine, Stage};
+use brokkr_e2e::{Engine, Stage, repository};
 use clap::{Parser, Subcommand};
 
 /// Measures Brokkr on this machine.
@@ -36,6 +42,18 @@ struct Bench {
     /// Measure only these groups.
     #[arg(value_enum)]
     groups: Vec<Group>,
+    /// For how long to soak.
+    #[arg(long, default_value = "30", value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..))]
+    minutes: u32,
+}
+
+impl Bench {
+    fn wants(&self, group: Group) -> bool {
+        match self.groups.as_slice() {
+            [] => group != Group::Soak,
+            named => named.contains(&group),
+        }
+    }
 }
 
 /// What else this program is, in processes of its own.
@@ -56,6 +74,7 @@ enum Group {
     Size,
     Waiting,
     Replicas,
+    Tls,
     Applied,
     Drift,
     Idle,
@@ -63,6 +82,8 @@ enum Group {
     ApiServer,
     Reapply,
     Refusals,
+    /// Only when it is named: it takes half an hour.
+    Soak,
 }
 
 fn main() -> ExitCode {
@@ -70,7 +91,7 @@ fn main() -> ExitCode {
     let outcome = match bench.role {
         Some(Role::Bare) => on_all_cores(bare::serve()),
         Some(Role::Load(load)) => on_one_core(load.run()),
-        None => on_all_cores(measure(&bench.groups)),
+        None => on_all_cores(measure(&bench)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -81,7 +102,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn measure(wanted: &[Group]) -> Result<()> {
+async fn measure(bench: &Bench) -> Result<()> {
     let mut figures = Vec::new();
     for group in [
         Group::Polls,
@@ -92,6 +113,7 @@ async fn measure(wanted: &[Group]) -> Result<()> {
         Group::Size,
         Group::Waiting,
         Group::Replicas,
+        Group::Tls,
         // Before there are objects of other agents in the cluster, which a real one does not have.
         Group::Idle,
         Group::Applied,
@@ -99,8 +121,9 @@ async fn measure(wanted: &[Group]) -> Result<()> {
         Group::Kubectl,
         Group::ApiServer,
         Group::Reapply,
+        Group::Soak,
     ] {
-        if !wanted.is_empty() && !wanted.contains(&group) {
+        if !bench.wants(group) {
             continue;
         }
         let stage = Stage::set(Engine::Sqlite).await?;
@@ -113,15 +136,18 @@ async fn measure(wanted: &[Group]) -> Result<()> {
             Group::Size => size::measure().await?,
             Group::Waiting => waiting::measure().await?,
             Group::Replicas => replicas::measure().await?,
+            Group::Tls => tls::measure().await?,
             Group::Applied => applied::measure(&stage).await?,
             Group::Drift => drift::measure(&stage).await?,
             Group::Idle => idle::measure(&stage).await?,
             Group::Kubectl => kubectl::measure(&stage).await?,
             Group::ApiServer => api_server::measure(&stage).await?,
             Group::Reapply => reapply::measure(&stage).await?,
+            Group::Soak => soak::measure(&stage, Duration::from_mins(bench.minutes.into())).await?,
         });
     }
     figure::write(&figures)?;
+    sizing::write(&figures, &repository().join("docs/how-to/scale.md"))?;
     println!("{}", figure::table(&figures));
     let missed: Vec<_> = figures
         .iter()

@@ -111,7 +111,7 @@ impl Writer {
 }
 
 /// A ConfigMap that was never published before and compresses to about half.
-fn content() -> String {
+pub fn content() -> String {
     let mut text =
         String::from("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  filler: ");
     let mut random = [0; 32];

@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use brokkr_e2e::{Broker, Cli, Engine, Process, Stage, eventually};
+use brokkr_e2e::{Broker, Engine, Stage};
 use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::figure::{Figure, Must};
+use crate::simulated::{self, Simulation};
 
 const RUNS: usize = 3;
 const FEW: u32 = 1_000;
 const MANY: u32 = 10_000;
-/// Registering ten thousand agents takes a while.
-const SETTLING: Duration = Duration::from_mins(2);
 /// The allocator gives back what the start took.
 const REST: Duration = Duration::from_secs(12);
 const DURATION: &str = "30s";
@@ -49,10 +48,10 @@ struct Waiting {
 }
 
 async fn waiting(agents: u32) -> Result<Waiting> {
-    let fresh = Simulation::begin(agents, 1).await?;
+    let fresh = Fleet::begin(agents, 1).await?;
     let memory = fresh.memory().await?;
     fresh.end().await?;
-    let mut used = Simulation::begin(agents, agents).await?;
+    let mut used = Fleet::begin(agents, agents).await?;
     let with_contents = used.memory().await?;
     used.broker.kill().await?;
     used.broker.start_again().await?;
@@ -71,69 +70,42 @@ async fn waiting(agents: u32) -> Result<Waiting> {
     })
 }
 
-struct Simulation {
+/// A broker with agents that wait.
+struct Fleet {
     stage: Stage,
     broker: Broker,
-    process: Process,
+    simulation: Simulation,
 }
 
-impl Simulation {
+impl Fleet {
     /// Has agents wait at a broker, of which so many have a stack.
     async fn begin(agents: u32, reach: u32) -> Result<Self> {
         let stage = Stage::set(Engine::Sqlite).await?;
         let broker = stage.broker("broker").await?;
-        let cli: Cli = stage.operator(&broker).await?;
+        let cli = stage.operator(&broker).await?;
         let (agents, reach) = (agents.to_string(), reach.to_string());
-        let process = cli.start(
-            "simulate",
-            &[
-                "simulate",
-                "--agents",
-                &agents,
-                "--reach",
-                &reach,
-                "--publishes",
-                "0.05",
-                "--duration",
-                DURATION,
-                "--warm-up",
-                "0s",
-                "--failures",
-                "0",
-                "--keep",
-                "-o",
-                "json",
-            ],
-        )?;
-        let log = stage.directory().join("simulate.log");
-        eventually("all agents wait", SETTLING, async || {
-            let said = tokio::fs::read_to_string(&log).await?;
-            ensure!(said.contains("Measuring"), "{said}");
-            Ok(())
-        })
-        .await?;
+        let how = [
+            ["--agents", &agents],
+            ["--reach", &reach],
+            ["--publishes", "0.05"],
+            ["--duration", DURATION],
+        ];
+        let simulation = Simulation::begin(&cli, &how.concat()).await?;
         Ok(Self {
             stage,
             broker,
-            process,
+            simulation,
         })
     }
 
     /// What the broker has in memory once it has come to rest, in bytes.
     async fn memory(&self) -> Result<f64> {
         sleep(REST).await;
-        let bytes = u32::try_from(self.broker.process().memory()? / 1024)?;
-        Ok(f64::from(bytes) * 1024.0)
+        simulated::memory(self.broker.process())
     }
 
     /// What the simulation saw in all.
-    async fn end(mut self) -> Result<Value> {
-        let ended = self.process.ended().await?;
-        ensure!(
-            ended.success(),
-            "the simulation in {}: {ended}",
-            self.stage.directory().display()
-        );
-        Ok(serde_json::from_str(&self.process.said().await?)?)
+    async fn end(self) -> Result<Value> {
+        self.simulation.end(self.stage.directory()).await
     }
 }
