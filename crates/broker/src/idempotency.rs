@@ -13,7 +13,7 @@ use crate::store::idempotency::{self, Remembered};
 use crate::writer::{Change, Mutation};
 
 /// How long a key is remembered.
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+pub(crate) const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
 /// A change whose answer can be given again.
 pub(crate) trait Repeatable: Mutation {
@@ -69,7 +69,7 @@ impl<M: Repeatable> Mutation for Once<M> {
         if let Some(made) = M::made(&output) {
             let remembered = Remembered { asked, made };
             let now = change.now;
-            idempotency::insert(caller, key, &remembered, now, since, &mut change.tx).await?;
+            idempotency::insert(caller, key, &remembered, now, &mut change.tx).await?;
         }
         Ok(output)
     }

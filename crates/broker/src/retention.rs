@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::Broker;
 use crate::audit;
-use crate::changes::retention::{ForgetChanges, ForgetEvents};
+use crate::changes::retention::{Forget, ForgetEvents, ShortenAudit};
 use crate::error::Result;
 use crate::store::agent_events::Position;
 
@@ -41,6 +41,9 @@ async fn sweep(broker: &Broker) -> Result<()> {
     {
         place = broker.change(itself(), ForgetEvents { after }).await?;
     }
-    while !broker.stopping.is_cancelled() && broker.change(itself(), ForgetChanges).await? {}
+    broker.change(itself(), ShortenAudit).await?;
+    for forget in Forget::ALL {
+        while !broker.stopping.is_cancelled() && broker.change(itself(), forget).await? {}
+    }
     Ok(())
 }

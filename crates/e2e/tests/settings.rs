@@ -28,6 +28,8 @@ async fn an_operator_settles_how_much_anybody_may_have(stage: &Stage) -> Result<
     let asked = cli.ends(&shorter, 2).await?;
     ensure!(asked.stderr.contains("--yes"), "{asked:?}");
     cli.does(&[&shorter[..], &["--yes"]].concat()).await?;
+    let shorter = ["settings", "set", "--audit-days", "400"];
+    cli.ends(&shorter, 2).await?;
     // Longer deletes nothing.
     cli.does(&["settings", "set", "--agent-events-days", "365"])
         .await?;

@@ -6,14 +6,16 @@ use brokkr_core::wire::AuditEntry;
 
 use super::chained;
 use crate::StartError;
-use crate::store::Db;
-use crate::store::audit::{self, AuditRow};
+use crate::store::audit::{self, AuditRow, Forgotten};
+use crate::store::{Db, Tx};
 
 /// An audit in which no entry was edited, put in, or taken out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// How many entries there are.
+    /// How many entries are kept.
     pub entries: u64,
+    /// The revision up to which entries were forgotten, as a kept one says.
+    pub forgotten: Option<u64>,
     /// The revision and hash of the newest: whoever keeps them elsewhere can tell later that nothing before was
     /// made anew.
     pub newest: Option<(u64, Digest)>,
@@ -37,12 +39,15 @@ pub(crate) async fn verify_copy(file: &Path) -> Result<Verified, StartError> {
 
 async fn verify_all(db: &Db) -> Result<Verified, StartError> {
     let mut tx = db.snapshot().await.map_err(anyhow::Error::from)?;
+    let forgotten = forgotten(&mut tx).await?;
     let mut verified = Verified {
         entries: 0,
+        forgotten: forgotten.map(|last| last.revision),
         newest: None,
     };
+    let mut last = forgotten;
     loop {
-        let after = verified.newest.map_or(0, |(revision, _)| revision);
+        let after = last.map_or(0, |last| last.revision);
         let rows = audit::chain(after, RUN, &mut tx)
             .await
             .context("the audit cannot be read")?;
@@ -50,19 +55,33 @@ async fn verify_all(db: &Db) -> Result<Verified, StartError> {
             break;
         }
         for row in rows {
-            let before = verified.newest.as_ref().map(|(_, hash)| hash);
-            check(&row, before)?;
-            verified.newest = Some((row.revision, row.hash));
+            check(&row, last.as_ref().map(|last| &last.hash))?;
+            let (revision, hash) = (row.revision, row.hash);
+            last = Some(Forgotten { revision, hash });
+            verified.newest = Some((revision, hash));
             verified.entries += 1;
         }
     }
-    let missing = audit::missing(&mut tx)
+    let missing = audit::missing(verified.forgotten.unwrap_or(0), &mut tx)
         .await
         .context("the audit cannot be read")?;
     if let Some(revision) = missing {
         return Err(broken(revision, "it has no entry").into());
     }
     Ok(verified)
+}
+
+/// Where what is kept begins. That the entry which says so was not edited is seen when its turn comes.
+async fn forgotten(tx: &mut Tx) -> anyhow::Result<Option<Forgotten>> {
+    let says = audit::newest_forget(tx)
+        .await
+        .context("the audit cannot be read")?;
+    says.map(|row| {
+        let forgotten = row.forgets();
+        let forgotten = forgotten.ok().filter(|last| last.revision < row.revision);
+        forgotten.ok_or_else(|| broken(row.revision, "its entry cannot be read"))
+    })
+    .transpose()
 }
 
 fn check(row: &AuditRow, before: Option<&Digest>) -> anyhow::Result<()> {

@@ -12,7 +12,7 @@ use crate::scope::Scope;
 use crate::store::agent_targets::{self, Ending, OpenTarget, State};
 use crate::store::agents::{self, AgentRow, named};
 use crate::store::changes::Touched;
-use crate::store::{anchors, stacks, target_status};
+use crate::store::{anchors, held_facts, stacks, target_status};
 use crate::writer::{Change, Mutation};
 
 /// How many stacks a refusal or an audit entry names.
@@ -132,6 +132,7 @@ async fn retire(
     change: &mut Change,
 ) -> Result<()> {
     anchors::forget_agent(agent.id, &mut change.tx).await?;
+    held_facts::forget_agent(agent.id, &mut change.tx).await?;
     agents::delete(agent.id, change.now, &mut change.tx).await?;
     change.touch(Touched::Agent(agent.id));
     let before = traits(agent);

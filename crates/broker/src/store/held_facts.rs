@@ -89,3 +89,15 @@ pub(crate) async fn forget_rule(stack: StackId, rule: RuleDigest, tx: &mut Tx) -
     .map(drop))?;
     Ok(())
 }
+
+/// Forgets what was held for an agent that is no more.
+pub(crate) async fn forget_agent(agent: AgentId, tx: &mut Tx) -> Result<()> {
+    on!(tx, |c| sqlx::query(
+        "delete from held_facts where agent_id = $1"
+    )
+    .bind(agent.uuid())
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}

@@ -40,25 +40,19 @@ pub(crate) async fn find(
     .transpose()
 }
 
-/// Remembers a key, and forgets those that were used before a time.
+/// Remembers a key, in the place of one that is too old to be found.
 pub(crate) async fn insert(
     caller: Uuid,
     key: &str,
     remembered: &Remembered,
     now: Timestamp,
-    since: Timestamp,
     tx: &mut Tx,
 ) -> Result<()> {
-    on!(tx, |c| sqlx::query(
-        "delete from idempotency where created_at <= $1"
-    )
-    .bind(since.to_sqlx())
-    .execute(c)
-    .await
-    .map(drop))?;
     on!(tx, |c| {
         sqlx::query(
-        "insert into idempotency (caller_id, key, asked, made_id, created_at) values ($1, $2, $3, $4, $5)"
+        "insert into idempotency (caller_id, key, asked, made_id, created_at) values ($1, $2, $3, $4, $5)
+         on conflict (caller_id, key) do update set asked = excluded.asked, made_id = excluded.made_id,
+             created_at = excluded.created_at"
     )
     .bind(caller)
     .bind(key)
@@ -70,4 +64,19 @@ pub(crate) async fn insert(
     .map(drop)
     })?;
     Ok(())
+}
+
+/// Forgets keys that were used before a time: at most so many of them. Answers how many.
+pub(crate) async fn forget(before: Timestamp, rows: i64, tx: &mut Tx) -> Result<u64> {
+    let forgotten = on!(tx, |c| sqlx::query(
+        "delete from idempotency where (caller_id, key) in (
+             select caller_id, key from idempotency where created_at <= $1 limit $2
+         )"
+    )
+    .bind(before.to_sqlx())
+    .bind(rows)
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected()))?;
+    Ok(forgotten)
 }

@@ -331,3 +331,41 @@ pub(crate) async fn record_uses(uses: &[(KeyId, Timestamp)], tx: &mut Tx) -> Res
     })?;
     Ok(())
 }
+
+/// The keys that ended before a time, the first ones to end. A key that was never used needs the one that it was to replace as
+/// long as it is there. The newest of the admins' stays: by it the broker knows that it was administered before, and takes no
+/// first key any more.
+macro_rules! long_ended {
+    ($statement:literal) => {
+        concat!(
+            $statement,
+            " in (
+                 select k.id from keys k where k.revoked_at < $1
+                   and not exists (select 1 from keys u where u.predecessor_id = k.id and u.stage = 'unused')
+                   and (k.role <> 'admin' or k.id <> (select id from keys where role = 'admin' order by id desc limit 1))
+                 order by k.revoked_at, k.id limit $2
+             )"
+        )
+    };
+}
+
+/// Forgets keys that ended before a time: at most so many of them. Answers how many.
+pub(crate) async fn forget(before: Timestamp, rows: i64, tx: &mut Tx) -> Result<u64> {
+    on!(tx, |c| sqlx::query(long_ended!(
+        "update keys set predecessor_id = null where predecessor_id"
+    ))
+    .bind(before.to_sqlx())
+    .bind(rows)
+    .execute(c)
+    .await
+    .map(drop))?;
+    let forgotten = on!(tx, |c| sqlx::query(long_ended!(
+        "delete from keys where id"
+    ))
+    .bind(before.to_sqlx())
+    .bind(rows)
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected()))?;
+    Ok(forgotten)
+}

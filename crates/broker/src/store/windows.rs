@@ -151,6 +151,23 @@ pub(crate) async fn changed_revision(tx: &mut Tx) -> Result<u64> {
     Ok(number(revision))
 }
 
+/// Forgets windows that were deleted before a time: at most so many of them. Answers how many. The last one that was changed
+/// stays: its revision is a part of that of every state.
+pub(crate) async fn forget(before: Timestamp, rows: i64, tx: &mut Tx) -> Result<u64> {
+    let forgotten = on!(tx, |c| sqlx::query(
+        "delete from windows where id in (
+             select id from windows where deleted_at < $1
+               and edited_revision < (select max(edited_revision) from windows) limit $2
+         )"
+    )
+    .bind(before.to_sqlx())
+    .bind(rows)
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected()))?;
+    Ok(forgotten)
+}
+
 /// What an agent with these labels and annotations is told of windows.
 pub(crate) async fn covering(
     agent: AgentId,

@@ -5,6 +5,8 @@ use brokkr_core::wire::{ActorRole, AuditAction, ChainedEntry, PatchAgent};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
+mod forgetting;
+
 use crate::harness::*;
 
 on_both_engines!(

@@ -6,6 +6,7 @@ mod contents;
 mod drift;
 mod editing;
 mod epochs;
+mod growth;
 mod harness;
 mod held;
 mod keys;

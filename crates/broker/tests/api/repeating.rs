@@ -2,6 +2,7 @@
 
 use brokkr_core::pak::Pak;
 use brokkr_core::wire::Code;
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::harness::*;
@@ -9,6 +10,7 @@ use crate::harness::*;
 on_both_engines!(
     a_repetition_answers_again_and_makes_nothing,
     a_key_means_one_request_of_one_caller,
+    a_key_that_is_a_day_old_is_a_new_one,
 );
 
 /// Sends a create or publish under a key; answers status and body.
@@ -131,4 +133,19 @@ async fn a_key_means_one_request_of_one_caller(engine: Engine) {
         assert_eq!(problem["code"], serde_json::json!(Code::Malformed));
     }
     scene.broker.stop().await;
+}
+
+async fn a_key_that_is_a_day_old_is_a_new_one(engine: Engine) {
+    let timed = Timed::set(engine).await;
+    let pak = timed.database.admin_key();
+    let (shop, mail) = (r#"{"name":"shop"}"#, r#"{"name":"mail"}"#);
+    let stacks = async |body| send(&timed.broker, &pak, "/stacks", "k", body).await.0;
+    assert_eq!(stacks(shop).await, 201);
+    timed.clock.pass(SignedDuration::from_hours(23));
+    assert_eq!(stacks(mail).await, 422);
+    timed.clock.pass(SignedDuration::from_hours(1));
+    // Nobody has forgotten it yet.
+    assert_eq!(stacks(mail).await, 201);
+    assert_eq!(stacks(shop).await, 422);
+    timed.broker.stop().await;
 }

@@ -62,7 +62,7 @@ async fn settings_are_edited_like_everything_else(engine: Engine) {
     let untouched = tag(&read);
     let usual = json!({
         "revision": 0,
-        "retention": {"agent_events_days": null},
+        "retention": {"agent_events_days": null, "audit_days": null},
         "limits": {
             "keys_per_identity": 20,
             "default_quota": {"stacks": 1_000, "bytes": 10_737_418_240_u64, "publishes_per_minute": 600},
@@ -104,8 +104,8 @@ async fn settings_are_edited_like_everything_else(engine: Engine) {
     assert_eq!(there.entry.revision, settings.revision);
     let days = |side: &Option<Value>| side.clone().expect("a side")["retention"].clone();
     let (forever, ninety) = (
-        json!({"agent_events_days": null}),
-        json!({"agent_events_days": 90}),
+        json!({"agent_events_days": null, "audit_days": null}),
+        json!({"agent_events_days": 90, "audit_days": null}),
     );
     assert_eq!(
         (days(&there.entry.before), days(&there.entry.after)),
@@ -131,6 +131,10 @@ async fn what_cannot_be_settled_is_refused(engine: Engine) {
         (
             json!({"retention": {"agent_events_days": 3_651}}),
             "/retention/agent_events_days",
+        ),
+        (
+            json!({"retention": {"audit_days": 3_651}}),
+            "/retention/audit_days",
         ),
         (
             json!({"limits": {"keys_per_identity": 1}}),

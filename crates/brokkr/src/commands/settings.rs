@@ -7,7 +7,7 @@ use crate::output::{Cell, Output, Row};
 
 mod set;
 
-/// Show or change what holds for the whole broker: how long events are kept, how much anybody may have, how much
+/// Show or change what holds for the whole broker: how long events and the audit are kept, how much anybody may have, how much
 /// one change may take away, and whether all agents are paused
 ///
 /// Without a subcommand it shows the settings; `-o wide` has their defaults too.
@@ -65,6 +65,7 @@ fn rows(settings: &wire::Settings) -> Vec<Setting> {
         setting("retention.agent_events_days", |of| {
             kept(of.retention.agent_events_days)
         }),
+        setting("retention.audit_days", |of| kept(of.retention.audit_days)),
         setting("limits.keys_per_identity", |of| {
             of.limits.keys_per_identity.to_string()
         }),
@@ -124,6 +125,7 @@ mod tests {
             .collect();
         insta::assert_snapshot!(lines.join("\n"), @"
         retention.agent_events_days 90 (forever)
+        retention.audit_days forever (forever)
         limits.keys_per_identity 20 (20)
         limits.default_quota.stacks 5 (1000)
         limits.default_quota.bytes 10737418240 (10737418240)

@@ -165,6 +165,9 @@ pub enum AuditAction {
     EpochAccept,
     /// An agent proved that the database lost history: another one took its place.
     EpochLose,
+    /// The oldest entries were forgotten, as the settings say: those up to the revision that `after` names, with the hash
+    /// that the first kept entry's covers.
+    AuditForget,
 }
 
 impl fmt::Display for AuditAction {

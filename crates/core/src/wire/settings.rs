@@ -5,7 +5,7 @@ use super::agents::{PatchQuota, Quota};
 use super::patch::present;
 use crate::bounded::Bounded;
 
-/// How many days agent events can be kept.
+/// How many days something can be kept.
 pub type RetentionDays = Bounded<1, 3_650>;
 /// How many keys an agent, a generator or the operators can have. One would leave nobody a second key to change to.
 pub type KeyLimit = Bounded<2, 1_000>;
@@ -37,6 +37,8 @@ pub struct Settings {
 pub struct Retention {
     /// How many days agent events are kept after the broker heard of them last; `null`, the default, is for ever.
     pub agent_events_days: Option<RetentionDays>,
+    /// How many days the audit is kept, whole ones of UTC; `null`, the default, is for ever.
+    pub audit_days: Option<RetentionDays>,
 }
 
 /// How much anybody may have.
@@ -134,6 +136,10 @@ pub struct PatchRetention {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<RetentionDays>)]
     pub agent_events_days: Option<Option<RetentionDays>>,
+    /// How many days the audit is kept; `null` is for ever.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<RetentionDays>)]
+    pub audit_days: Option<Option<RetentionDays>>,
 }
 
 /// How much anybody may have from now on.
@@ -196,6 +202,7 @@ impl PatchRetention {
             agent_events_days: self
                 .agent_events_days
                 .unwrap_or(retention.agent_events_days),
+            audit_days: self.audit_days.unwrap_or(retention.audit_days),
         }
     }
 }
@@ -245,11 +252,12 @@ mod tests {
     #[test]
     fn a_patch_changes_what_it_names_and_null_goes_back_to_the_default() {
         let all = json!({
-            "retention": {"agent_events_days": 90},
+            "retention": {"agent_events_days": 90, "audit_days": 400},
             "limits": {"keys_per_identity": 5, "default_quota": {"stacks": 7, "bytes": 8}},
         });
         let set = after(all, Settings::default());
         assert_eq!(set.retention.agent_events_days, RetentionDays::new(90).ok());
+        assert_eq!(set.retention.audit_days, RetentionDays::new(400).ok());
         let Limits {
             keys_per_identity,
             default_quota,
@@ -263,11 +271,18 @@ mod tests {
         );
 
         assert_eq!(after(json!({}), set), set);
+        let audit_days = set.retention.audit_days;
         let forever = after(json!({"retention": {"agent_events_days": null}}), set);
+        let audit_only = Retention {
+            audit_days,
+            ..Retention::default()
+        };
         assert_eq!(
             (forever.retention, &forever.limits),
-            (Retention::default(), &set.limits)
+            (audit_only, &set.limits)
         );
+        let forever = after(json!({"retention": {"audit_days": null}}), forever);
+        assert_eq!(forever.retention, Retention::default());
         let part =
             json!({"limits": {"default_quota": {"stacks": null}, "keys_per_identity": null}});
         let part = after(part, set).limits;
@@ -313,6 +328,7 @@ mod tests {
         for wrong in [
             json!({"retention": {"agent_events_days": 0}}),
             json!({"retention": {"agent_events_days": 3_651}}),
+            json!({"retention": {"audit_days": 0}}),
             json!({"limits": {"keys_per_identity": 1}}),
             json!({"limits": {"keys_per_identity": 1_001}}),
             json!({"limits": {"default_quota": {"stacks": -1}}}),

@@ -2,7 +2,7 @@ use std::str::FromStr;
 
 use brokkr_core::wire::{
     GuardAgents, KeyLimit, PatchGuard, PatchLimits, PatchQuota, PatchRetention, PatchSettings,
-    Percent, RetentionDays, Settings,
+    Percent, RetentionDays,
 };
 use clap::{ArgGroup, Args};
 
@@ -16,11 +16,12 @@ pub const FOREVER: &str = "forever";
 
 /// Change what holds for the whole broker
 ///
-/// What is not named stays as it is. To keep agent events for a shorter time deletes older ones, which is asked
-/// first.
+/// What is not named stays as it is. To keep agent events or the audit for a shorter time deletes what is older, which is
+/// asked first.
 #[derive(Args)]
 #[command(group(ArgGroup::new("changes").required(true).multiple(true).args([
     "agent_events_days",
+    "audit_days",
     "keys_per_identity",
     "stacks",
     "bytes",
@@ -31,7 +32,7 @@ pub const FOREVER: &str = "forever";
 ])))]
 #[command(after_help = "Example:
   brokkr settings set --agent-events-days 90 --yes
-  brokkr settings set --agent-events-days forever
+  brokkr settings set --agent-events-days forever --audit-days 400
   brokkr settings set --keys-per-identity 5 --default-stacks 50 --default-publishes-per-minute 60
   brokkr settings set --guard-agents 5 --guard-agents-percent 5
   brokkr settings set --paused true")]
@@ -39,6 +40,10 @@ pub struct Set {
     /// How many days agent events are kept after the broker heard of them last, 1 to 3650, or `forever`
     #[arg(long, value_name = "DAYS")]
     agent_events_days: Option<Kept>,
+
+    /// How many days the audit is kept, 1 to 3650, or `forever`
+    #[arg(long, value_name = "DAYS")]
+    audit_days: Option<Kept>,
 
     /// How many keys each agent and each generator may have, and all operators together: 2 to 1000
     #[arg(long, value_name = "N")]
@@ -104,12 +109,18 @@ impl Set {
         let client = self.connection.client()?;
         // What is asked is asked of the settings as they are.
         let seen = client.settings().await?;
-        if let Some(Kept(Some(days))) = self.agent_events_days
-            && is_shorter(days, &seen)
-        {
-            self.confirmation.ask(&format!(
-                "Keep agent events for {days} day(s)? Older ones are deleted, now and from now on."
-            ))?;
+        let of = &seen.retention;
+        for (what, kept, before) in [
+            ("agent events", self.agent_events_days, of.agent_events_days),
+            ("the audit", self.audit_days, of.audit_days),
+        ] {
+            if let Some(Kept(Some(days))) = kept
+                && before.is_none_or(|before| days < before)
+            {
+                self.confirmation.ask(&format!(
+                    "Keep {what} for {days} day(s)? What is older is deleted, now and from now on."
+                ))?;
+            }
         }
         let settings = client.patch_seen_settings(&seen, &self.patch()).await?;
         say("Changed the settings.");
@@ -119,6 +130,7 @@ impl Set {
     fn patch(&self) -> PatchSettings {
         let retention = PatchRetention {
             agent_events_days: self.agent_events_days.map(|Kept(days)| days),
+            audit_days: self.audit_days.map(|Kept(days)| days),
         };
         let limits = PatchLimits {
             keys_per_identity: self.keys_per_identity.map(Some),
@@ -139,10 +151,4 @@ impl Set {
             paused: self.paused.map(Some),
         }
     }
-}
-
-fn is_shorter(days: RetentionDays, seen: &Settings) -> bool {
-    seen.retention
-        .agent_events_days
-        .is_none_or(|before| days < before)
 }
