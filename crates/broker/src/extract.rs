@@ -135,7 +135,7 @@ pub(crate) fn has_type(headers: &HeaderMap, types: &[&str]) -> bool {
 }
 
 /// The revision that a caller has seen last of what it edits, if it says one. `*` is any.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct IfMatch(Option<u64>);
 
 impl IfMatch {

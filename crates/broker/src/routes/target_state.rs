@@ -112,11 +112,13 @@ impl Poll {
         }
     }
 
-    /// What there is to say once the agent's state is not the one that it knows, once it is asked something, or when waiting is over. The
-    /// end of a key wakes the agent's polls, and ends those that came with it; so does the end of a session.
+    /// What there is to say once the agent's state is not the one that it knows, once it is asked something, or when waiting is over: also
+    /// of what changed in that very moment. The end of a key wakes the agent's polls, and ends those that came with it; so does the end
+    /// of a session.
     async fn wait(&self, deadline: Instant) -> Result<News> {
         let Self { broker, seat, .. } = self;
         let _waiting = broker.metrics.wait();
+        let mut is_over = false;
         loop {
             let mut changed = pin!(seat.changed());
             // A change between reading the tag and waiting must not be missed.
@@ -131,14 +133,14 @@ impl Poll {
                 .fleet
                 .is_of_latest_session(&self.caller, self.session)?;
             let news = self.news()?;
-            if let News::State(..) = news {
+            if is_over || matches!(news, News::State(..)) {
                 return Ok(news);
             }
-            tokio::select! {
-                () = changed => {}
-                () = tokio::time::sleep_until(deadline) => return Ok(news),
-                () = broker.stopping.cancelled() => return Ok(news),
-            }
+            is_over = tokio::select! {
+                () = changed => false,
+                () = tokio::time::sleep_until(deadline) => true,
+                () = broker.stopping.cancelled() => true,
+            };
             self.note();
         }
     }
@@ -203,7 +205,97 @@ impl Broker {
 
 #[cfg(test)]
 mod tests {
+    use brokkr_core::ambient::System;
+    use brokkr_core::pak::Pak;
+    use brokkr_core::wire::{ActorRole, CreateAgent, PatchSettings};
+    use futures::poll;
+    use http::HeaderMap;
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
+    use crate::changes::settings::ChangeSettings;
+    use crate::extract::IfMatch;
+    use crate::scope::Identity;
+    use crate::{LimitSettings, ListenerSettings, Settings, audit};
+
+    /// When the change and the end of a wait are seen together, either may be seen first.
+    const POLLS: usize = 16;
+
+    /// A poll of an agent that has its state.
+    fn poll_of(broker: &Arc<Broker>, agent: &Pak) -> Poll {
+        let caller = broker.fleet.authenticate(agent, broker.ambient.now());
+        let caller = caller.expect("a caller");
+        let Identity::Agent(agent) = caller.identity else {
+            panic!("an agent's key")
+        };
+        let nothing = HeaderMap::new();
+        let mut poll = Poll {
+            broker: Arc::clone(broker),
+            seat: broker.fleet.seat(agent).expect("a seat"),
+            agent,
+            caller,
+            session: Session::read(&nothing).expect("none"),
+            habit: Habit {
+                wait: 0,
+                interval: 0,
+            },
+            etag: None,
+            token: None,
+            in_hand: InHand::read(&nothing).expect("none"),
+        };
+        let (News::State(_, etag) | News::Nothing(etag)) = poll.news().expect("news");
+        poll.etag = Some(etag);
+        poll
+    }
+
+    /// Lets polls wait, changes what they are told, and ends their wait before they have a turn.
+    async fn told_at_the_end(wait: Duration, end: impl AsyncFnOnce(CancellationToken)) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = Settings {
+            database: format!("sqlite:{}", folder.path().join("broker.db").display()),
+            admin_key_file: folder.path().join("admin.key"),
+            listener: ListenerSettings::default(),
+            limits: LimitSettings::default(),
+        };
+        let broker = Broker::open(&settings, Arc::new(System)).await;
+        let broker = broker.expect("a broker");
+        let host = || audit::local(ActorRole::Host);
+        let create = CreateAgent::named("edge".parse().expect("a name"));
+        let (_, agent) = broker.change(host(), create).await.expect("an agent");
+        let polls: Vec<_> = (0..POLLS).map(|_| poll_of(&broker, &agent)).collect();
+        let deadline = Instant::now() + wait;
+        let mut waiting: Vec<_> = polls
+            .iter()
+            .map(|poll| Box::pin(poll.wait(deadline)))
+            .collect();
+        for waiting in &mut waiting {
+            assert!(poll!(waiting).is_pending());
+        }
+        let pause: PatchSettings =
+            serde_json::from_value(serde_json::json!({"paused": true})).expect("a patch");
+        let pause = ChangeSettings {
+            expected: IfMatch::default(),
+            patch: pause,
+        };
+        broker.change(host(), pause).await.expect("a pause");
+        end(broker.stopping.clone()).await;
+        for waiting in waiting {
+            let news = waiting.await.expect("news");
+            assert!(matches!(news, News::State(state, _) if state.agent.fleet_paused));
+        }
+        broker.close().await.expect("it ends well");
+    }
+
+    #[tokio::test]
+    async fn a_change_in_the_moment_in_which_waiting_is_over_is_told() {
+        let wait = Duration::from_secs(2);
+        told_at_the_end(wait, async |_| tokio::time::sleep(wait).await).await;
+    }
+
+    #[tokio::test]
+    async fn a_change_in_the_moment_in_which_the_broker_stops_is_told() {
+        told_at_the_end(Duration::from_mins(1), async |stopping| stopping.cancel()).await;
+    }
 
     fn size<Asked, Work>(_: fn(Asked) -> Work) -> usize {
         size_of::<Work>()
