@@ -201,6 +201,7 @@ mod tests {
     use brokkr_core::{AgentId, Name};
 
     use super::*;
+    use crate::idempotency::Once;
 
     fn target(agent: u128, effect: Effect, policy: Option<OnRemove>) -> PlannedTarget {
         let name = |text: String| text.parse::<Name>().expect("a name");
@@ -219,6 +220,62 @@ mod tests {
         let mut planning = Planning::default();
         targets.for_each(|target| planning.note(target));
         planning.finish()
+    }
+
+    /// A change that brings much.
+    struct Heavy;
+
+    impl Heavy {
+        const BYTES: usize = 12_345_678;
+    }
+
+    impl Mutation for Heavy {
+        type Output = ();
+
+        fn weight(&self) -> usize {
+            Self::BYTES
+        }
+
+        async fn apply(&self, _: &mut Change) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Repeatable for Heavy {
+        const KIND: &'static str = "heavy";
+
+        fn asked(&self) -> Result<Value> {
+            Ok(Value::Null)
+        }
+
+        fn made((): &()) -> Option<Uuid> {
+            None
+        }
+
+        async fn again(&self, _: Uuid, _: &mut Change) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Queues are bounded by what waits in them.
+    #[test]
+    fn a_change_weighs_what_it_brings_however_it_is_made() {
+        let careful = || Careful {
+            by: "somebody".to_owned(),
+            plan: None,
+            mutation: Heavy,
+        };
+        let once = Once {
+            key: None,
+            mutation: careful(),
+        };
+        let weights = [
+            Planned(Heavy).weight(),
+            careful().weight(),
+            Planned(careful()).weight(),
+            once.weight(),
+        ];
+        assert_eq!(weights, [Heavy::BYTES; 4]);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
+use brokkr_core::ambient::{Ambient, System};
 use brokkr_core::wire::Code;
+use data_encoding::BASE64;
 use futures::future::join_all;
 
 use crate::harness::*;
@@ -10,6 +12,7 @@ use crate::harness::*;
 on_both_engines!(
     a_herd_reads_a_content_once,
     a_content_that_is_held_is_for_those_who_run_it_only,
+    no_more_contents_are_held_than_there_is_room_for,
 );
 
 const HERD: usize = 40;
@@ -65,5 +68,39 @@ async fn a_content_that_is_held_is_for_those_who_run_it_only(engine: Engine) {
         .expect("an end");
     let refused = agent.manifests(id).await.expect_err("no longer its own");
     assert_eq!(refused.code(), Some(Code::NotFound));
+    broker.stop().await;
+}
+
+/// What cannot be compressed: so many bytes, written as text.
+fn noise(bytes: usize) -> String {
+    let mut noise = vec![0; bytes];
+    System.fill(&mut noise);
+    config_map("a", &BASE64.encode(&noise))
+}
+
+async fn no_more_contents_are_held_than_there_is_room_for(engine: Engine) {
+    const ROOM: usize = 32 * 1024 * 1024;
+    const EACH: usize = 512 * 1024;
+    let Scene { broker, admin, .. } = Scene::set(engine).await;
+    create_stack(&admin, "shop").await;
+    let mut ids = Vec::new();
+    while ids.len() * EACH <= ROOM + ROOM / 4 {
+        let published = publish(&admin, "shop", noise(EACH)).await;
+        ids.push(published.deployment_object.id);
+    }
+    // Who may read it is asked of the database each time, what it is if it is not held.
+    let reads = async |id| {
+        let before = broker.broker.database_reads();
+        admin.manifests(id).await.expect("a content");
+        broker.broker.database_reads() - before
+    };
+    for id in &ids {
+        assert_eq!(reads(*id).await, 2, "nobody has read it yet");
+    }
+    let mut held = 0;
+    for id in &ids {
+        held += usize::from(reads(*id).await == 1);
+    }
+    assert!(held > 0 && held * EACH <= ROOM, "{held} are held");
     broker.stop().await;
 }
