@@ -13,6 +13,7 @@ use brokkr_core::ambient::Ambient;
 use brokkr_core::failpoint::Point;
 use brokkr_core::wire::{Code, StackStatus};
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::cache::Cache;
@@ -39,8 +40,8 @@ pub(crate) struct Reporter {
     folds: Mutex<Folds>,
     spool: tokio::sync::Mutex<Spool>,
     monitor: Arc<Monitor>,
-    /// One report at a time, so that they arrive in order.
-    speaking: tokio::sync::Mutex<()>,
+    /// One report at a time, so that they arrive in order; after one that the broker was too busy for, none before this.
+    speaking: tokio::sync::Mutex<Option<Instant>>,
     news: Notify,
     afresh: Notify,
     is_hushed: AtomicBool,
@@ -138,9 +139,19 @@ impl Reporter {
         self.folds().forget(stack);
     }
 
-    /// Says everything that is unsaid.
+    /// Says everything that is unsaid, as soon as the broker wants to hear it.
     pub(crate) async fn deliver(&self) -> Result<(), Error> {
-        let _turn = self.speaking.lock().await;
+        let mut wanted = self.speaking.lock().await;
+        if let Some(wanted) = *wanted {
+            sleep_until(wanted).await;
+        }
+        let told = self.tell().await;
+        let asked = told.as_ref().err().and_then(Error::retry_after);
+        *wanted = asked.map(|asked| Instant::now() + asked.min(LONGEST_DELAY));
+        told
+    }
+
+    async fn tell(&self) -> Result<(), Error> {
         if self.is_hushed() {
             return Ok(());
         }

@@ -27,6 +27,8 @@ pub struct Tale {
     pub farewells: u64,
     /// How often something was written on the word of a cache.
     pub recalls: u64,
+    /// How often a busy broker was not asked before it wanted to be.
+    pub waits: u64,
     /// Every line of what happened.
     pub log: Vec<String>,
 }
@@ -77,6 +79,7 @@ pub fn play(seed: u64, client: &Client, plot: Plot) -> Result<Tale, String> {
                 stops: world.copies.stops,
                 farewells: world.witness.farewells,
                 recalls: world.witness.recalls,
+                waits: world.witness.patience.waits,
                 log,
             }),
             Err(law) => Err(format!("seed {seed}, {plot:?}: {law}\n{}", log.join("\n"))),

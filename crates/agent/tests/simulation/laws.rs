@@ -12,6 +12,7 @@ use super::broker::{approves, permits, permits_adoption, permits_remake};
 use super::copies::Asked;
 use super::object::{Fields, LABEL, Maker, Object, Place};
 use super::past::Past;
+use super::patience::Patience;
 use super::records::{INVENTORY, RECORD, RECORDS, inventory};
 use super::stillness::{Farewell, Stillness};
 use super::world::World;
@@ -48,6 +49,7 @@ pub struct Witness {
     pub farewells: u64,
     pub stillness: Stillness,
     pub farewell: Farewell,
+    pub patience: Patience,
     /// Whether the broker has said a state in the present life, and what was done before it had.
     pub has_heard: bool,
     pub recalls: u64,

@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::api::{Answer, Ask, refused};
 use super::broker::Mood;
 use super::laws::WRONG;
+use super::patience::Asker;
 use super::world::{Fate, Shared, World};
 
 /// The way to the API server in one life of the agent.
@@ -137,6 +138,10 @@ impl Transport for ToBroker {
         let patience = request.timeout().copied().unwrap_or(Duration::from_mins(1));
         let broken = || Fault::Line("the connection broke".to_owned());
         let carried = async move {
+            let asker = Asker::of(self.life, session(&request), request.url().path());
+            if let Some(asker) = asker {
+                self.shared.world().witness_asking(asker);
+            }
             self.shared.point(self.life).await;
             let (fate, there, back) = chances(&mut self.shared.world());
             sleep(there).await;
@@ -146,8 +151,12 @@ impl Transport for ToBroker {
             if fate == Fate::Lost || mood == Mood::Unreachable {
                 return Err(broken());
             }
+            let mut retry_after = None;
             let (status, kind, etag, body) = match fate {
-                Fate::Refused(status) => problem(status),
+                Fate::Refused(status) => {
+                    retry_after = self.shared.world().retry_after(status);
+                    busy(status, retry_after)
+                }
                 _ if self.shared.world().broker.is_over(session) => problem(409),
                 _ => self.reply(&request).await,
             };
@@ -161,6 +170,9 @@ impl Transport for ToBroker {
             sleep(back).await;
             if fate == Fate::Unheard {
                 return Err(broken());
+            }
+            if let (Some(asker), Some(seconds)) = (asker, retry_after) {
+                self.shared.world().witness_busy(asker, seconds);
             }
             if request.url().path().ends_with("/target-state") {
                 let is_meant = status == 410 && mood == Mood::Retired;
@@ -343,6 +355,10 @@ fn ok(kind: &'static str, body: String) -> Reply {
 }
 
 fn problem(status: u16) -> Reply {
+    busy(status, None)
+}
+
+fn busy(status: u16, retry_after: Option<u64>) -> Reply {
     let code = match status {
         401 => "unauthenticated",
         403 => "forbidden",
@@ -354,7 +370,7 @@ fn problem(status: u16) -> Reply {
     };
     let body = json!({
         "type": format!("urn:brokkr:problem:{code}"), "title": "no", "status": status,
-        "code": code, "detail": "no",
+        "code": code, "detail": "no", "retry_after": retry_after,
     });
     (status, "application/problem+json", None, body.to_string())
 }

@@ -9,6 +9,7 @@ mod laws;
 mod lines;
 mod object;
 mod past;
+mod patience;
 mod people;
 mod plots;
 mod records;
@@ -59,8 +60,9 @@ fn no_history_breaks_a_law() {
     let (rivals, stops) = (sum(|t| t.rivals), sum(|t| t.stops));
     let (adoptions, holds) = (sum(|t| t.adoptions), sum(|t| t.holds));
     let (farewells, recalls) = (sum(|t| t.farewells), sum(|t| t.recalls));
+    let waits = sum(|t| t.waits);
     println!(
-        "{writes} writes, {deletions} deletions, {adoptions} adoptions, {deaths} deaths, {holds} losses held, {rivals} second copies, {stops} copies stopped for a while, {farewells} farewells, {recalls} writes on the word of a cache"
+        "{writes} writes, {deletions} deletions, {adoptions} adoptions, {deaths} deaths, {holds} losses held, {rivals} second copies, {stops} copies stopped for a while, {farewells} farewells, {recalls} writes on the word of a cache, {waits} waits for a busy broker"
     );
     let broken: Vec<_> = all.iter().flat_map(|telling| &telling.broken).collect();
     let laws: Vec<_> = broken
@@ -78,7 +80,8 @@ fn no_history_breaks_a_law() {
         && rivals > played / 2
         && stops > played / 2
         && 100 * farewells > played
-        && 50 * recalls > played;
+        && 50 * recalls > played
+        && 5 * waits > played;
     assert!(played < 100 || is_eventful, "too little happened");
 }
 
@@ -94,6 +97,7 @@ struct Telling {
     stops: u64,
     farewells: u64,
     recalls: u64,
+    waits: u64,
     broken: Vec<String>,
 }
 
@@ -112,6 +116,7 @@ impl Telling {
                     telling.stops += tale.stops;
                     telling.farewells += tale.farewells;
                     telling.recalls += tale.recalls;
+                    telling.waits += tale.waits;
                 }
                 Err(story) => telling.broken.push(story),
             }
