@@ -82,6 +82,7 @@ pub fn repository() -> PathBuf {
 pub struct Process {
     name: String,
     child: Child,
+    log: PathBuf,
     stdout: PathBuf,
 }
 
@@ -121,7 +122,7 @@ impl Process {
         let child = without_our_variables(command)
             .stdin(Stdio::null())
             .stdout(File::create(&stdout)?)
-            .stderr(OpenOptions::new().create(true).append(true).open(log)?)
+            .stderr(OpenOptions::new().create(true).append(true).open(&log)?)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("{name} did not start"))?;
@@ -129,6 +130,7 @@ impl Process {
         Ok(Self {
             name,
             child,
+            log,
             stdout,
         })
     }
@@ -196,6 +198,16 @@ impl Process {
             Pid::from_raw(id).context("a process id")?,
             signal,
         )?)
+    }
+
+    /// All that it has said on stderr so far, in all its runs.
+    pub async fn log(&self) -> Result<String> {
+        Ok(tokio::fs::read_to_string(&self.log).await?)
+    }
+
+    /// Ctrl-C.
+    pub fn interrupt(&self) -> Result<()> {
+        self.signal(Signal::INT)
     }
 
     /// Asks it to end, and waits until it has.

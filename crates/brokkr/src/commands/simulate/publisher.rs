@@ -121,7 +121,103 @@ impl Publisher {
 
 #[cfg(test)]
 mod tests {
+    use brokkr_client::{Fault, PlainHttp, Transport};
+    use brokkr_core::ambient::System;
+    use brokkr_core::pak::{Pak, Role};
+    use futures::FutureExt as _;
+    use futures::future::BoxFuture;
+    use serde_json::json;
+    use tokio_util::sync::CancellationToken;
+    use tokio_util::task::TaskTracker;
+
+    use super::super::agent::Habits;
+    use super::super::ledger::Ledger;
+    use super::super::tally::Tally;
     use super::*;
+
+    const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+    /// A broker that is busy until a time.
+    #[derive(Debug)]
+    struct Busy(Instant);
+
+    impl Transport for Busy {
+        fn carry(&self, _: reqwest::Request) -> BoxFuture<'_, Result<reqwest::Response, Fault>> {
+            let (status, body) = if Instant::now() < self.0 {
+                let problem = json!({
+                    "type": "urn:brokkr:problem:unavailable", "title": "no", "status": 503, "code": "unavailable",
+                    "detail": "busy", "retry_after": 5,
+                });
+                (503, problem)
+            } else {
+                let object = json!({
+                    "id": ID, "stack": ID, "sequence": 1, "digest": Digest::of(None, ""), "size": 1, "objects": 1,
+                    "author": "me", "created_at": "2026-11-30T12:00:00Z",
+                });
+                (
+                    201,
+                    json!({"deployment_object": object, "unchanged": false}),
+                )
+            };
+            let answer = http::Response::builder()
+                .status(status)
+                .body(body.to_string());
+            async move { Ok(answer.expect("an answer").into()) }.boxed()
+        }
+    }
+
+    /// One publish, by a broker that is busy for so long.
+    async fn publish(busy: Duration) -> anyhow::Result<Digest> {
+        let now = Instant::now();
+        let client = Client::new(
+            "http://127.0.0.1:1",
+            Pak::generate(Role::Admin, &System),
+            PlainHttp::LoopbackOnly,
+        );
+        let publisher = Publisher {
+            world: Arc::new(World {
+                habits: Habits {
+                    wait: Duration::ZERO,
+                    interval: Duration::ZERO,
+                    apply_time: Duration::ZERO,
+                    failures: 0.0,
+                },
+                ledger: Ledger::default(),
+                tally: Tally::default(),
+                ambient: Box::new(System),
+                work: TaskTracker::new(),
+                stopping: CancellationToken::new(),
+            }),
+            client: client.expect("an address").over(Arc::new(Busy(now + busy))),
+            stack: ID.parse().expect("an id"),
+            reach: 1,
+            size: 100,
+            timetable: Timetable {
+                first: now,
+                period: Duration::from_secs(2),
+                counts_from: now,
+                end: now + Duration::from_secs(1),
+            },
+        };
+        publisher.run(Digest::of(None, "")).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_refused_for_a_minute_is_given_up() {
+        let begun = Instant::now();
+        publish(Duration::from_secs(55)).await.expect("published");
+        assert!(begun.elapsed() >= Duration::from_secs(55));
+        let begun = Instant::now();
+        let refused = publish(Duration::from_hours(1)).await;
+        let refused = refused.expect_err("given up").to_string();
+        assert!(refused.contains("refused again and again"), "{refused}");
+        let took = begun.elapsed();
+        let minute = Duration::from_secs(61);
+        assert!(
+            minute <= took && took <= minute + Duration::from_secs(10),
+            "{took:?}"
+        );
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_due_before_the_measuring_does_not_count() {
