@@ -1,5 +1,6 @@
 //! Every way in which a request can fail: one closed enum, one status and one code each.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,7 +107,7 @@ pub(crate) enum Error {
     UnsupportedMediaType(String),
     #[error("{0}")]
     Unavailable(String),
-    #[error("the database cannot be reached or is busy; repeat the request")]
+    #[error("{}; repeat the request", trouble(.0))]
     Database(#[source] sqlx::Error),
     #[error("the broker has a defect; its log has the details under this request's id")]
     Internal(#[source] anyhow::Error),
@@ -122,6 +123,14 @@ impl Error {
             pointer: pointer.to_owned(),
             reason: reason.into(),
         }
+    }
+
+    /// Whether the database says that there is no room for it.
+    pub(crate) fn is_full_disk(&self) -> bool {
+        let Self::Database(error) = self else {
+            return false;
+        };
+        code(error).is_some_and(|code| FULL_DISK.contains(&&*code))
     }
 
     /// Memory is too old to be served from.
@@ -209,6 +218,26 @@ impl Error {
         }
         problem
     }
+}
+
+/// What troubles the database, as far as that helps whoever cannot look at it.
+fn trouble(error: &sqlx::Error) -> &'static str {
+    match code(error).as_deref() {
+        Some(code) if FULL_DISK.contains(&code) => {
+            "the database's disk is full, and somebody must make room"
+        }
+        Some(READ_ONLY) => "the database takes no writes, as a standby does",
+        _ => "the database cannot be reached or is busy",
+    }
+}
+
+/// SQLite's `SQLITE_FULL`, and `PostgreSQL`'s `disk_full`.
+const FULL_DISK: [&str; 2] = ["13", "53100"];
+/// `PostgreSQL`'s `read_only_sql_transaction`.
+const READ_ONLY: &str = "25006";
+
+fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error()?.code()
 }
 
 /// A refusal may repeat what was sent, but not all of it.

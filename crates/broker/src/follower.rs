@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brokkr_core::wire::{About, Hint};
+use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -17,12 +18,15 @@ use crate::error::Result;
 use crate::fleet::{Fleet, Index, Update};
 use crate::store::broker::Progress;
 use crate::store::changes::{self, CHANNEL, Touched};
-use crate::store::{self, Db, Tx, feed, stacks};
+use crate::store::{self, Db, Tx, feed, in_time, stacks};
 use crate::watch::{Feed, Told};
 use crate::writer::Lane;
 
 /// How stale the index can be when no hint arrives.
 const TICK: Duration = Duration::from_secs(1);
+/// How often it is seen whether the connection that listens is alive, and how long its answer may take.
+const ASK: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// The one writer of the fleet index.
 pub(crate) struct Follower {
@@ -63,6 +67,13 @@ impl Follower {
         if follows && upto.revision == behind {
             return self.tell(upto, &HashMap::new(), &mut tx).await;
         }
+        if !follows {
+            tracing::error!(
+                revision = behind,
+                "the database does not have any more what this broker has read from it: it was restored, or took over while it was \
+                 behind; what was accepted last may be lost"
+            );
+        }
         // A restored database may have come as far again, by other changes.
         let passed = if follows {
             passed_between(behind, upto.revision, &mut tx).await?
@@ -74,6 +85,7 @@ impl Follower {
             self.fleet.apply(update);
             return self.tell(upto, &touched, &mut tx).await;
         }
+        tx.may_take_long();
         self.fleet.replace(Index::load(&mut tx).await?);
         self.feed.advance(upto, None);
         Ok(())
@@ -169,10 +181,10 @@ async fn passed_between(
 /// Listens for the commits of other replicas. It is a hint: when the connection breaks, the follower's tick
 /// bounds how stale the index gets until listening works again.
 pub(crate) async fn listen(db: Arc<Db>, committed: Arc<Notify>, shutdown: CancellationToken) {
-    let Some(pool) = db.postgres() else { return };
-    while !shutdown.is_cancelled() {
+    // A connection of its own for each attempt: one that hangs is left behind, and takes nothing from others.
+    while let Some(pool) = db.to_listen() {
         let heard = tokio::select! {
-            heard = hear(pool, &committed) => heard,
+            heard = hear(&pool, &committed) => heard,
             () = shutdown.cancelled() => return,
         };
         if let Err(error) = heard {
@@ -185,11 +197,20 @@ pub(crate) async fn listen(db: Arc<Db>, committed: Arc<Notify>, shutdown: Cancel
     }
 }
 
-async fn hear(pool: &sqlx::PgPool, committed: &Notify) -> std::result::Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(CHANNEL).await?;
+async fn hear(pool: &PgPool, committed: &Notify) -> sqlx::Result<()> {
+    let mut listener = in_time(ANSWER, PgListener::connect_with(pool)).await?;
+    in_time(ANSWER, listener.listen(CHANNEL)).await?;
+    let mut ask = tokio::time::interval(ASK);
     loop {
-        listener.recv().await?;
-        committed.notify_one();
+        tokio::select! {
+            heard = listener.recv() => {
+                heard?;
+                committed.notify_one();
+            }
+            // Who only listens never learns that the line is dead.
+            _ = ask.tick() => {
+                in_time(ANSWER, sqlx::query("select 1").execute(&mut listener)).await?;
+            }
+        }
     }
 }

@@ -318,6 +318,7 @@ impl Broker {
 async fn load(db: &Db) -> Result<(Index, Progress)> {
     let mut tx = db.snapshot().await?;
     let upto = store::broker::progress(&mut tx).await?;
+    tx.may_take_long();
     Ok((Index::load(&mut tx).await?, upto))
 }
 

@@ -33,10 +33,11 @@ pub(crate) mod target_status;
 pub(crate) mod windows;
 mod word;
 
-pub(crate) use db::{Db, Tx, lock, sqlite_file};
+pub(crate) use db::{Db, Tx, in_time, lock, sqlite_file};
 pub(crate) use word::Word;
 
-/// Runs a statement on whichever engine the transaction is of; the text and the types are the same.
+/// Runs a statement on whichever engine the transaction is of; the text and the types are the same. A server far away must
+/// answer in time.
 macro_rules! on {
     ($tx:expr, |$connection:ident| $statement:expr) => {
         match $tx {
@@ -44,9 +45,9 @@ macro_rules! on {
                 let $connection = &mut **tx;
                 $statement
             }
-            $crate::store::Tx::Postgres(tx) => {
+            $crate::store::Tx::Postgres(tx, patience) => {
                 let $connection = &mut **tx;
-                $statement
+                $crate::store::in_time(*patience, async { $statement }).await
             }
         }
     };

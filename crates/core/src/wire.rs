@@ -74,6 +74,8 @@ pub use windows::{CreateWindow, TargetWindow, WINDOWS, Window, WindowMinutes, Wi
 
 /// Response header: how far the answering replica's view is, as a revision.
 pub const REVISION_HEADER: &str = "brokkr-revision";
+/// Response header of a poll that is answered from memory because the database does not answer: for how many seconds it has not.
+pub const STALE_HEADER: &str = "brokkr-stale";
 /// Response header: names the request in the broker's log, as `request_id` of a refusal does.
 pub const REQUEST_ID_HEADER: &str = "brokkr-request-id";
 /// Request header: the digest of the plan that a change was agreed to by.

@@ -40,7 +40,7 @@ pub enum Build {
 }
 
 impl Build {
-    fn path(self) -> Result<PathBuf> {
+    pub(crate) fn path(self) -> Result<PathBuf> {
         let tested = brokkr()?;
         let name = match self {
             Self::Tested => return Ok(tested),

@@ -4,19 +4,28 @@ use std::process::ExitStatus;
 
 use anyhow::{Context, Result};
 use brokkr_client::{Client, PlainHttp};
+use tokio::process::Command;
 
 use crate::{Build, Process};
 
 /// A broker process that can be killed and started again at the same address.
 pub struct Broker {
-    build: Build,
-    name: String,
-    database: String,
-    key_file: PathBuf,
-    directory: PathBuf,
+    start: Start,
     process: Process,
     address: SocketAddr,
     admin: Client,
+}
+
+/// What each start of a broker has in common.
+struct Start {
+    name: String,
+    database: String,
+    key_file: PathBuf,
+    /// Where its logs are.
+    directory: PathBuf,
+    build: Build,
+    /// A program that becomes the broker, with its own arguments.
+    under: Vec<String>,
 }
 
 impl Broker {
@@ -32,41 +41,36 @@ impl Broker {
         directory: &Path,
         more: &[&str],
     ) -> Result<Self> {
-        Self::of(Build::Tested, name, database, directory, more).await
+        Start::of(name, database, directory).broker(more).await
     }
 
-    /// The same of one of the builds.
-    pub async fn of(
-        build: Build,
+    /// The same of the newest release.
+    pub async fn start_previous(name: &str, database: &str, directory: &Path) -> Result<Self> {
+        let start = Start {
+            build: Build::Previous,
+            ..Start::of(name, database, directory)
+        };
+        start.broker(&[]).await
+    }
+
+    /// The same by a program that becomes the broker, named with its own arguments: each start is.
+    pub async fn start_under(
+        under: &[String],
         name: &str,
         database: &str,
         directory: &Path,
         more: &[&str],
     ) -> Result<Self> {
-        let key_file = directory.join("admin.key");
-        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let arguments = arguments(anywhere, database, &key_file, more);
-        let (process, address) = run(build, name, &arguments, directory).await?;
-        let key = tokio::fs::read_to_string(&key_file)
-            .await
-            .context("the admin's key file")?;
-        Ok(Self {
-            build,
-            name: name.to_owned(),
-            database: database.to_owned(),
-            directory: directory.to_owned(),
-            admin: connect(address, &key)?,
-            key_file,
-            process,
-            address,
-        })
+        let start = Start {
+            under: under.to_vec(),
+            ..Start::of(name, database, directory)
+        };
+        start.broker(more).await
     }
 
     /// Starts it again at the address that it had.
     pub async fn start_again(&mut self) -> Result<()> {
-        let arguments = arguments(self.address, &self.database, &self.key_file, &[]);
-        let started = run(self.build, &self.name, &arguments, &self.directory);
-        (self.process, self.address) = started.await?;
+        (self.process, self.address) = self.start.process(self.address, &[]).await?;
         Ok(())
     }
 
@@ -97,7 +101,7 @@ impl Broker {
 
     /// The file with the admin's key.
     pub fn key_file(&self) -> &Path {
-        &self.key_file
+        &self.start.key_file
     }
 
     /// An operator's connection.
@@ -111,33 +115,57 @@ impl Broker {
     }
 }
 
-fn arguments(listen: SocketAddr, database: &str, key_file: &Path, more: &[&str]) -> Vec<String> {
-    let (listen, key_file) = (listen.to_string(), key_file.display().to_string());
-    let usual = [
-        "broker",
-        "--listen",
-        &listen,
-        "--database",
-        database,
-        "--admin-key-file",
-        &key_file,
-    ];
-    usual.iter().chain(more).map(ToString::to_string).collect()
-}
+impl Start {
+    fn of(name: &str, database: &str, directory: &Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            database: database.to_owned(),
+            key_file: directory.join("admin.key"),
+            directory: directory.to_owned(),
+            build: Build::Tested,
+            under: Vec::new(),
+        }
+    }
 
-async fn run(
-    build: Build,
-    name: &str,
-    arguments: &[String],
-    directory: &Path,
-) -> Result<(Process, SocketAddr)> {
-    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-    let mut process = Process::of(build, name, &arguments, directory)?;
-    let address = process.says("listening on http://").await?;
-    Ok((
-        process,
-        address.trim().parse().context("the broker's address")?,
-    ))
+    async fn broker(self, more: &[&str]) -> Result<Broker> {
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (process, address) = self.process(anywhere, more).await?;
+        let key = tokio::fs::read_to_string(&self.key_file)
+            .await
+            .context("the admin's key file")?;
+        Ok(Broker {
+            admin: connect(address, &key)?,
+            start: self,
+            process,
+            address,
+        })
+    }
+
+    async fn process(&self, listen: SocketAddr, more: &[&str]) -> Result<(Process, SocketAddr)> {
+        let mut command = self.program()?;
+        command
+            .args(["broker", "--listen", &listen.to_string()])
+            .args(["--database", &self.database])
+            .arg("--admin-key-file")
+            .arg(&self.key_file)
+            .args(more);
+        let mut process = Process::start(&self.name, &mut command, &self.directory)?;
+        let address = process.says("listening on http://").await?;
+        Ok((
+            process,
+            address.trim().parse().context("the broker's address")?,
+        ))
+    }
+
+    fn program(&self) -> Result<Command> {
+        let broker = self.build.path()?;
+        let [program, arguments @ ..] = self.under.as_slice() else {
+            return Ok(Command::new(broker));
+        };
+        let mut command = Command::new(program);
+        command.args(arguments).arg(broker);
+        Ok(command)
+    }
 }
 
 fn connect(address: SocketAddr, key: &str) -> Result<Client> {

@@ -1,9 +1,10 @@
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
-use crate::unique;
+use crate::{Proxy, unique};
 
 /// The two engines that every story is told on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +40,40 @@ impl Database {
     /// What `--database` takes.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What `--database` takes to reach it through a proxy that stands before [`Self::server`].
+    pub fn url_through(&self, proxy: &Proxy) -> Result<String> {
+        let server = self.server()?.to_string();
+        Ok(self.url.replace(&server, &proxy.address().to_string()))
+    }
+
+    /// Where the server of PostgreSQL listens.
+    pub fn server(&self) -> Result<SocketAddr> {
+        let (_, rest) = self.url.rsplit_once('@').context("a user")?;
+        let (address, _) = rest.split_once('/').context("a database")?;
+        Ok(address.parse()?)
+    }
+
+    /// Ends all connections to it, on PostgreSQL, and refuses new ones or takes them again: as a server that ends and comes
+    /// back.
+    pub async fn allow_connections(&self, allowed: bool) -> Result<()> {
+        let name = self.name();
+        let rights = format!("alter database {name} allow_connections {allowed}");
+        run(&server()?, rights).await?;
+        let end = format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+        );
+        run(&server()?, end).await
+    }
+
+    /// Begins to write a file of SQLite, as another program does. Until the answer is dropped, nobody else can.
+    pub async fn write(&self) -> Result<SqliteConnection> {
+        let mut connection = SqliteConnection::connect(&self.url).await?;
+        sqlx::raw_sql("begin immediate")
+            .execute(&mut connection)
+            .await?;
+        Ok(connection)
     }
 
     /// Which engine it is on.
@@ -110,7 +145,8 @@ impl Database {
         ))
     }
 
-    fn name(&self) -> &str {
+    /// What the server calls it.
+    pub fn name(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or_default()
     }
 
@@ -154,7 +190,13 @@ impl Database {
         if self.engine == Engine::Postgres {
             return Ok(());
         }
-        let mut connection = SqliteConnection::connect(&format!("{}?mode=ro", self.url)).await?;
+        Self::check_file(self.file()?).await
+    }
+
+    /// The same of a file of SQLite.
+    pub(crate) async fn check_file(file: &Path) -> Result<()> {
+        let url = format!("sqlite:{}?mode=ro", file.display());
+        let mut connection = SqliteConnection::connect(&url).await?;
         let verdict: String = sqlx::query_scalar("pragma integrity_check")
             .fetch_one(&mut connection)
             .await?;

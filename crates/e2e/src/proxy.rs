@@ -1,3 +1,5 @@
+mod line;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use line::{Line, Wire};
 
 /// What happens to connections through a [`Proxy`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +28,7 @@ pub enum Route {
 pub struct Proxy {
     address: SocketAddr,
     route: watch::Sender<Route>,
+    line: Arc<Line>,
     seen: Arc<Seen>,
     accepting: JoinHandle<()>,
 }
@@ -48,14 +53,20 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let (route, routes) = watch::channel(route);
-        let seen = Arc::<Seen>::default();
-        let accepting = tokio::spawn(accept(listener, routes, seen.clone()));
+        let (seen, line) = (Arc::<Seen>::default(), Arc::<Line>::default());
+        let accepting = tokio::spawn(accept(listener, routes, line.clone(), seen.clone()));
         Ok(Self {
             address,
             route,
+            line,
             seen,
             accepting,
         })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Where it listens, as `--broker` takes it.
@@ -66,6 +77,26 @@ impl Proxy {
     /// Cuts all connections; new ones take this route.
     pub fn switch(&self, route: Route) {
         self.route.send_replace(route);
+    }
+
+    /// Closes nothing, and lets nothing pass any more, also on new connections.
+    pub fn freeze(&self) {
+        self.line.freeze();
+    }
+
+    /// Lets pass again what was held up.
+    pub fn thaw(&self) {
+        self.line.thaw();
+    }
+
+    /// Forgets all connections that there are, as a router that starts anew: neither end hears of it. New ones pass.
+    pub fn forget(&self) {
+        self.line.forget(|_| true);
+    }
+
+    /// The same of the connections on which PostgreSQL was asked to notify. Answers how many there were.
+    pub fn forget_listeners(&self) -> usize {
+        self.line.forget(Wire::listens)
     }
 
     /// How many polls have been asked through it.
@@ -95,33 +126,45 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, routes: watch::Receiver<Route>, seen: Arc<Seen>) {
+async fn accept(
+    listener: TcpListener,
+    routes: watch::Receiver<Route>,
+    line: Arc<Line>,
+    seen: Arc<Seen>,
+) {
     while let Ok((client, _)) = listener.accept().await {
         seen.connections.fetch_add(1, Ordering::Relaxed);
-        let (mut routes, seen) = (routes.clone(), seen.clone());
+        let (mut routes, seen, wire) = (routes.clone(), seen.clone(), line.wire());
         tokio::spawn(async move {
             let route = *routes.borrow_and_update();
             tokio::select! {
                 // Also at the proxy's end, when the sender is gone.
                 _ = routes.changed() => {}
-                _ = carry(client, route, &seen) => {}
+                _ = carry(client, route, &wire, &seen) => {}
             }
         });
     }
 }
 
-async fn carry(mut client: TcpStream, route: Route, seen: &Seen) -> std::io::Result<()> {
+async fn carry(
+    mut client: TcpStream,
+    route: Route,
+    wire: &Wire,
+    seen: &Seen,
+) -> std::io::Result<()> {
     let (to, delay) = match route {
         Route::Through(to) => (to, Duration::ZERO),
         Route::Slowly(to, delay) => (to, delay),
         Route::Closed => return Ok(()),
     };
+    wire.passes().await;
     let mut server = TcpStream::connect(to).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
     let asks = |piece: &[u8]| {
+        wire.hears(piece);
         seen.count(piece);
         if piece.starts_with(b"GET /api/v1/agent/target-state") {
             seen.polls.fetch_add(1, Ordering::Relaxed);
@@ -131,8 +174,8 @@ async fn carry(mut client: TcpStream, route: Route, seen: &Seen) -> std::io::Res
     };
     // One end's end is the other's: a broker that was killed must look dead.
     tokio::select! {
-        end = pump(from_client, to_server, delay, asks) => end,
-        end = pump(from_server, to_client, delay, |piece| seen.count(piece)) => end,
+        end = pump(from_client, to_server, delay, wire, asks) => end,
+        end = pump(from_server, to_client, delay, wire, |piece| seen.count(piece)) => end,
     }
 }
 
@@ -140,11 +183,13 @@ async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     delay: Duration,
+    wire: &Wire,
     look: impl Fn(&[u8]),
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let length = from.read(&mut buffer).await?;
+        wire.passes().await;
         if length == 0 {
             return to.shutdown().await;
         }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::agent::Pace;
 use crate::leaks;
 use crate::{
-    AgentProcess, Broker, Build, Bystanders, Cli, Cluster, Database, Engine, Proxy, Route, World,
+    AgentProcess, Broker, Bystanders, Cli, Cluster, Database, Engine, Proxy, Route, World,
     unique,
 };
 
@@ -49,8 +49,7 @@ impl Stage {
 
     /// Starts a broker of the newest release on the story's database.
     pub async fn previous_broker(&self, name: &str) -> Result<Broker> {
-        let (database, directory) = (self.database.url(), self.directory());
-        Broker::of(Build::Previous, name, database, directory, &[]).await
+        Broker::start_previous(name, self.database.url(), self.directory()).await
     }
 
     /// Starts a broker with more on its command line.

@@ -84,6 +84,7 @@ mod targeting;
 mod targeting_by_hand;
 mod tls;
 mod too_much;
+mod trouble;
 mod update;
 mod upgrade;
 mod victim;

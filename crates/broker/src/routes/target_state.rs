@@ -7,7 +7,9 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use brokkr_core::AgentId;
-use brokkr_core::wire::{MAX_WAIT_SECONDS, REVISION_HEADER, STATE_HEADER, TargetState};
+use brokkr_core::wire::{
+    MAX_WAIT_SECONDS, REVISION_HEADER, STALE_HEADER, STATE_HEADER, TargetState,
+};
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -40,6 +42,7 @@ pub(super) struct Habit {
 /// and the state token that it accepted last as `Brokkr-State: EPOCH.TOKEN`: by that the broker sees that its database lost
 /// history.
 /// `Brokkr-Requests` names the requests that it has in hand, at most 16, separated by commas: only others end a wait.
+/// While the database does not answer, polls are answered from memory for a minute, and `Brokkr-Stale` says how many seconds old it is.
 #[utoipa::path(get, path = "/agent/target-state", tag = "agent protocol", params(Habit, InHand),
     responses((status = 200, body = TargetState), (status = 304, description = "Nothing new")))]
 #[expect(
@@ -107,7 +110,7 @@ impl Poll {
             };
             // What was loaded anew meanwhile may be another history.
             if load.is_none_or(|load| load == broker.fleet.load_number()) {
-                return Ok(told(broker, news));
+                return told(broker, news);
             }
         }
     }
@@ -176,7 +179,12 @@ fn gone(broker: &Broker, agent: AgentId) -> Error {
     }
 }
 
-fn told(broker: &Broker, news: News) -> Response {
+fn told(broker: &Broker, news: News) -> Result<Response> {
+    let freshness = broker.fleet.freshness();
+    // It may have become so while the poll waited.
+    if freshness == Freshness::Lost {
+        return Err(Error::database_lost());
+    }
     let headers = |etag: Etag| {
         [
             (ETAG, etag.header()),
@@ -187,10 +195,16 @@ fn told(broker: &Broker, news: News) -> Response {
             ),
         ]
     };
-    match news {
+    let mut response = match news {
         News::Nothing(etag) => (StatusCode::NOT_MODIFIED, headers(etag)).into_response(),
         News::State(state, etag) => (headers(etag), Json(state)).into_response(),
+    };
+    if freshness == Freshness::Degraded {
+        let stale = HeaderName::from_static(STALE_HEADER);
+        let seconds = broker.fleet.age().as_secs();
+        response.headers_mut().insert(stale, seconds.into());
     }
+    Ok(response)
 }
 
 impl Broker {

@@ -90,7 +90,7 @@ pub(crate) async fn record(revisions: &[Revision], now: Timestamp, tx: &mut Tx) 
 pub(crate) async fn notify(tx: &mut Tx) -> Result<()> {
     match tx {
         Tx::Sqlite(_) => Ok(()),
-        Tx::Postgres(_) => tx.execute("notify brokkr_changes").await,
+        Tx::Postgres(..) => tx.execute("notify brokkr_changes").await,
     }
 }
 

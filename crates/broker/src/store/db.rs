@@ -1,3 +1,5 @@
+mod patience;
+
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -6,8 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use sqlx::pool::PoolOptions;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
@@ -15,12 +16,14 @@ use super::copy::unchanging;
 use super::on;
 use super::schema::{self, POSTGRES, SQLITE};
 use crate::error::Result;
+pub(crate) use patience::in_time;
+use patience::{BEGIN_WRITE, LONG_ANSWER, begin, bounded, checked};
 
 /// The first version of SQLite that keeps what it acknowledged in WAL mode under every
 /// interleaving of checkpoints (sqlite.org, "WAL-reset bug", fixed in 3.51.3).
 const SQLITE_AT_LEAST: (u32, u32, u32) = (3, 51, 3);
 
-/// Connections for reads. Writers have one more, which is the writer task's alone.
+/// Connections for reads.
 const READERS: u32 = 4;
 
 /// How many rows SQLite reads before somebody takes them.
@@ -48,7 +51,8 @@ enum Pools {
 /// A transaction on either engine.
 pub(crate) enum Tx {
     Sqlite(Transaction<'static, Sqlite>),
-    Postgres(Transaction<'static, Postgres>),
+    /// With how long each answer may take.
+    Postgres(Transaction<'static, Postgres>, Duration),
 }
 
 impl Db {
@@ -88,7 +92,7 @@ impl Db {
                 _lock: None,
             }
         } else {
-            let pool: PgPool = bounded(1).connect(url).await.context(UNREACHABLE)?;
+            let pool: PgPool = checked(1).connect(url).await.context(UNREACHABLE)?;
             Pools::Postgres {
                 read: pool.clone(),
                 write: pool,
@@ -117,10 +121,9 @@ impl Db {
     pub(crate) async fn snapshot(&self) -> Result<Tx> {
         Ok(match &self.pools {
             Pools::Sqlite { read, .. } => Tx::Sqlite(read.begin().await?),
-            Pools::Postgres { read, .. } => Tx::Postgres(
-                read.begin_with("begin isolation level repeatable read read only")
-                    .await?,
-            ),
+            Pools::Postgres { read, .. } => {
+                begin(read, "begin isolation level repeatable read read only").await?
+            }
         })
     }
 
@@ -129,7 +132,7 @@ impl Db {
         Ok(match &self.pools {
             // A deferred transaction that turns to writing fails at once when another one wrote meanwhile.
             Pools::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("begin immediate").await?),
-            Pools::Postgres { write, .. } => Tx::Postgres(write.begin().await?),
+            Pools::Postgres { write, .. } => begin(write, BEGIN_WRITE).await?,
         })
     }
 
@@ -138,11 +141,15 @@ impl Db {
         self.reads.load(Ordering::Relaxed)
     }
 
-    /// The `PostgreSQL` pool to listen on for other replicas' changes.
-    pub(crate) fn postgres(&self) -> Option<&PgPool> {
+    /// A way to a connection of its own, to listen for other replicas' changes; none on SQLite. One that hangs takes nothing
+    /// from those who read.
+    pub(crate) fn to_listen(&self) -> Option<PgPool> {
         match &self.pools {
             Pools::Sqlite { .. } => None,
-            Pools::Postgres { read, .. } => Some(read),
+            Pools::Postgres { read, .. } => {
+                let options = PgConnectOptions::clone(&read.connect_options());
+                Some(bounded(1).connect_lazy_with(options))
+            }
         }
     }
 
@@ -164,9 +171,16 @@ impl Tx {
     pub(crate) async fn commit(self) -> Result<()> {
         match self {
             Self::Sqlite(tx) => tx.commit().await?,
-            Self::Postgres(tx) => tx.commit().await?,
+            Self::Postgres(tx, patience) => in_time(patience, tx.commit()).await?,
         }
         Ok(())
+    }
+
+    /// What is asked from here on reads whole tables.
+    pub(crate) const fn may_take_long(&mut self) {
+        if let Self::Postgres(_, patience) = self {
+            *patience = LONG_ANSWER;
+        }
     }
 
     /// Marks the point to which a refused change is undone.
@@ -354,11 +368,7 @@ async fn open_postgres(url: &str) -> anyhow::Result<Pools> {
 }
 
 async fn connect_postgres(url: &str) -> anyhow::Result<Pools> {
-    let write: PgPool = PgPoolOptions::new()
-        .max_connections(2)
-        .connect(url)
-        .await
-        .context(UNREACHABLE)?;
+    let write: PgPool = checked(2).connect(url).await.context(UNREACHABLE)?;
     let (version,): (i32,) = sqlx::query_as("select current_setting('server_version_num')::int")
         .fetch_one(&write)
         .await?;
@@ -368,16 +378,6 @@ async fn connect_postgres(url: &str) -> anyhow::Result<Pools> {
             version / 10_000
         );
     }
-    let read = bounded(READERS + 1)
-        .connect(url)
-        .await
-        .context(UNREACHABLE)?;
+    let read = checked(READERS).connect(url).await.context(UNREACHABLE)?;
     Ok(Pools::Postgres { read, write })
-}
-
-/// A pool whose callers would rather hear "busy" than queue for long.
-fn bounded<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {
-    PoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(5))
 }

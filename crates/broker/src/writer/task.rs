@@ -103,11 +103,7 @@ impl Task {
             Lane::Desired => self.decide_all(group, &mut change).await?,
             Lane::Ingest => self.report_all(group, &mut change).await?,
         };
-        change
-            .tx
-            .commit()
-            .await
-            .map_err(|error| unknown_outcome(&error))?;
+        change.tx.commit().await.map_err(unknown_outcome)?;
         Ok(outcomes)
     }
 
@@ -266,8 +262,12 @@ fn wants_repetition(error: &Error) -> bool {
     matches!(cause.code().as_deref(), Some("40P01" | "40001"))
 }
 
-fn unknown_outcome(error: &Error) -> Error {
+fn unknown_outcome(error: Error) -> Error {
     tracing::error!(cause = ?error, "a commit failed");
+    if error.is_full_disk() {
+        // Nothing was committed.
+        return error;
+    }
     Error::Unavailable(
         "the database broke off while it committed: the change may or may not stand; repeat the request".to_owned(),
     )

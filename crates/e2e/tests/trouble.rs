@@ -1,0 +1,13 @@
+//! What happens around a broker: its database goes, stands still, fills up and forgets; its replicas end; its clients are
+//! slow, or too many.
+
+mod cut_off;
+mod load;
+mod polling;
+mod standstill;
+mod turnover;
+
+/// Whether there is time for all of it.
+fn is_torture() -> bool {
+    std::env::var_os("BROKKR_TORTURE").is_some()
+}
