@@ -2,6 +2,7 @@
 //! slow, or too many.
 
 mod cut_off;
+mod full_disk;
 mod load;
 mod polling;
 mod standstill;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use super::copy::unchanging;
 use super::on;
@@ -240,8 +240,7 @@ async fn open_sqlite(file: &Path) -> anyhow::Result<Pools> {
     let lock = lock(file)?;
     private_file(file)?;
     let options = durable(file);
-    let write = SqlitePoolOptions::new()
-        .max_connections(1)
+    let write = writing()
         .connect_with(options.clone().create_if_missing(true))
         .await
         .with_context(|| format!("the database file {} cannot be opened", file.display()))?;
@@ -269,8 +268,7 @@ async fn open_sqlite(file: &Path) -> anyhow::Result<Pools> {
 
 /// Takes no lock, and leaves the tables as they are.
 async fn open_sqlite_beside(file: &Path) -> anyhow::Result<Pools> {
-    let write = SqlitePoolOptions::new()
-        .max_connections(1)
+    let write = writing()
         .connect_with(durable(file))
         .await
         .with_context(|| {
@@ -286,6 +284,20 @@ async fn open_sqlite_beside(file: &Path) -> anyhow::Result<Pools> {
         write,
         _lock: None,
     })
+}
+
+/// The one connection that writes. When its disk is full, SQLite undoes the transaction by itself, and the driver goes on
+/// believing that there is one: nothing could ever begin again.
+fn writing() -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(1)
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // What is to be undone comes first.
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        })
 }
 
 /// To write: what was acknowledged must survive.
