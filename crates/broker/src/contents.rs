@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use brokkr_core::Digest;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -17,6 +18,13 @@ use crate::store::{self, Db};
 const BYTES: u64 = 32 * 1024 * 1024;
 /// So many contents of a few kilobytes.
 const ITEMS: usize = 4_096;
+/// What each request has of its own, for as long as its answer is under way: texts, and contents that are too large to be
+/// held for others. Beyond it, more are refused: who reads slowly must not fill the memory.
+const ROOM: usize = 128 * 1024 * 1024;
+/// Compressed, a content from this size on counts.
+const LARGE: usize = 1024 * 1024;
+/// In what the room is counted.
+const UNIT: usize = 1024;
 
 /// Which content: what is published twice by one owner is one content.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,6 +39,19 @@ pub(crate) struct Wanted {
 pub(crate) struct Contents {
     db: Arc<Db>,
     read: Cache<(Uuid, Digest), Bytes, Weight>,
+    room: Arc<Semaphore>,
+}
+
+/// A content with its part of the room.
+struct Held<T> {
+    content: T,
+    _room: OwnedSemaphorePermit,
+}
+
+impl<T: AsRef<[u8]>> AsRef<[u8]> for Held<T> {
+    fn as_ref(&self) -> &[u8] {
+        self.content.as_ref()
+    }
 }
 
 #[derive(Clone)]
@@ -47,6 +68,7 @@ impl Contents {
         Self {
             db,
             read: Cache::with_weighter(ITEMS, BYTES, Weight),
+            room: Arc::new(Semaphore::new(ROOM / UNIT)),
         }
     }
 
@@ -59,19 +81,44 @@ impl Contents {
     }
 
     /// The text of a content.
-    pub(crate) async fn text(&self, wanted: &Wanted) -> Result<String> {
+    pub(crate) async fn text(&self, wanted: &Wanted) -> Result<Bytes> {
         let compressed = self.compressed(wanted).await?;
-        restored(compressed, wanted.clone()).await
+        let room = self.room(snapshot::size(&compressed))?;
+        let content = restored(compressed, wanted.clone()).await?;
+        Ok(held(content, room))
+    }
+
+    fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(units);
+        room.map_err(|_| {
+            Error::Unavailable(
+                "the broker sends as many contents as it can hold; repeat the request".to_owned(),
+            )
+        })
     }
 
     async fn read_from_database(&self, wanted: &Wanted) -> Result<Bytes> {
         let mut tx = self.db.read().await?;
         let body = store::contents::body(wanted.owner, &wanted.digest, &mut tx).await?;
         drop(tx);
-        let body = Bytes::from(body);
+        let body = if body.len() < LARGE {
+            Bytes::from(body)
+        } else {
+            let room = self.room(body.len())?;
+            held(body, room)
+        };
         restored(body.clone(), wanted.clone()).await?;
         Ok(body)
     }
+}
+
+/// The memory of a content, which goes with its part of the room.
+fn held(content: impl AsRef<[u8]> + Send + 'static, room: OwnedSemaphorePermit) -> Bytes {
+    Bytes::from_owner(Held {
+        content,
+        _room: room,
+    })
 }
 
 async fn restored(compressed: Bytes, wanted: Wanted) -> Result<String> {

@@ -66,6 +66,13 @@ fn read(manifests: &str, default_namespace: Option<String>) -> Result<Snapshot> 
     })
 }
 
+/// How many bytes the text of a content has, as the content itself says.
+pub(crate) fn size(compressed: &[u8]) -> usize {
+    let said = zstd::zstd_safe::get_frame_content_size(compressed);
+    let said = said.ok().flatten();
+    said.map_or(MAX_BYTES, |size| usize::try_from(size).unwrap_or(MAX_BYTES))
+}
+
 /// The text of a content as it lies in the database, if it is still what its digest says.
 pub(crate) fn restore(
     compressed: &[u8],

@@ -5,6 +5,7 @@ mod cut_off;
 mod full_disk;
 mod load;
 mod polling;
+mod slow_clients;
 mod standstill;
 mod turnover;
 

@@ -1,11 +1,13 @@
 //! One connection, from its first byte to its end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -29,6 +31,7 @@ impl Connection {
     pub(super) fn begin(self, stream: TcpStream) {
         // Answers are small: waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
+        bound(&stream);
         // Two tasks, so that a plain connection does not carry room for a handshake.
         match self.listener.tls.clone() {
             None => {
@@ -60,4 +63,17 @@ impl Connection {
         // How a connection ends is the client's affair.
         let _ = watcher.watch(connection).await;
     }
+}
+
+/// The kernel holds so much of an answer that is not taken; it counts twice of it for its own upkeep.
+const UNSENT: usize = 128 * 1024;
+/// How long a client may take nothing of an answer, or be gone without a word.
+const TAKE_TIME: Duration = Duration::from_secs(20);
+
+/// Bounds what a client that does not read its answers costs, and for how long. The kernel knows what was taken, and however
+/// slowly: a timer here would see that only when there is much room again. Where it cannot be told to, it does as it does.
+fn bound(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let _ = socket.set_send_buffer_size(UNSENT);
+    let _ = socket.set_tcp_user_timeout(Some(TAKE_TIME));
 }
