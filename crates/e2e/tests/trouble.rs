@@ -2,9 +2,12 @@
 //! slow, or too many.
 
 mod cut_off;
+mod flood;
 mod full_disk;
+mod herd;
 mod load;
 mod polling;
+mod replicas_end;
 mod slow_clients;
 mod standstill;
 mod turnover;
