@@ -15,13 +15,14 @@ use brokkr_core::wire::{ActorRole, CreateKey, KeyOwner};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit;
+use crate::backup::flush_folder;
 use crate::changes::keys::{FirstAdmin, RegisterFirstAdmin};
 use crate::store::{self, Db, keys};
 use crate::writer::Writer;
 use crate::{Broker, StartError};
 
-/// Makes sure that somebody can administer the broker. The file is written before the key is good: a crash
-/// in between leaves a key that the next start takes.
+/// Makes sure that somebody can administer the broker. The file is on the disk before the key is good: a
+/// crash in between leaves a key that the next start takes.
 pub(crate) async fn ensure(broker: &Broker, file: &Path) -> Result<(), StartError> {
     if is_there(broker).await? {
         return Ok(());
@@ -126,6 +127,9 @@ fn write(broker: &Broker, file: &Path) -> anyhow::Result<Pak> {
         .open(file)
         .with_context(cannot)?;
     writeln!(opened, "{}", pak.expose()).with_context(cannot)?;
-    opened.sync_all().with_context(cannot)?;
+    opened
+        .sync_all()
+        .and_then(|()| flush_folder(file))
+        .with_context(cannot)?;
     Ok(pak)
 }

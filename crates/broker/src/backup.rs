@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::part::Part;
+pub(crate) use self::part::flush_folder;
 pub use self::restore::{Replace, Replaced, Restored, restore};
 use crate::StartError;
 use crate::store::{copy, sqlite_file};

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use serde::{Deserialize, Serialize};
 
+use crate::key_file::flush_folder;
+
 /// Every broker that somebody signed in to, by the name given to it.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,7 +84,8 @@ impl Config {
             .context("the contexts are no TOML")
             .and_then(|text| Ok(file.write_all(text.as_bytes())?))
             .and_then(|()| Ok(file.sync_all()?))
-            .and_then(|()| Ok(fs::rename(&part, path)?));
+            .and_then(|()| Ok(fs::rename(&part, path)?))
+            .and_then(|()| Ok(flush_folder(path)?));
         if written.is_err() {
             let _ = fs::remove_file(&part);
         }

@@ -33,11 +33,18 @@ pub fn replace(path: &Path, key: &str, like: &Path) -> anyhow::Result<()> {
         // Whoever reads the old one must be able to read the new one.
         fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
         file.sync_all()?;
-        fs::rename(&part, path)
+        fs::rename(&part, path)?;
+        flush_folder(path)
     };
     write()
         .inspect_err(|_| drop(fs::remove_file(&part)))
         .with_context(|| format!("the key file {} cannot be written", path.display()))
+}
+
+/// Brings the name of a file onto the disk: without it a loss of power may take the file, whatever is on the disk of it.
+pub fn flush_folder(of: &Path) -> io::Result<()> {
+    let folder = of.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// A file that waits for a key. A key is shown once, so the place for it is made before the key is.
@@ -67,6 +74,7 @@ impl Reserved {
     pub fn write(mut self, key: &str) -> anyhow::Result<()> {
         writeln!(self.file, "{key}")
             .and_then(|()| self.file.sync_all())
+            .and_then(|()| flush_folder(&self.path))
             .with_context(|| format!("the key file {} cannot be written", self.path.display()))?;
         self.written = true;
         Ok(())

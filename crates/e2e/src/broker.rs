@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use brokkr_client::{Client, PlainHttp};
 use tokio::process::Command;
 
-use crate::{Build, Process};
+use crate::{Build, Disk, Process};
 
 /// A broker process that can be killed and started again at the same address.
 pub struct Broker {
@@ -26,6 +26,7 @@ struct Start {
     build: Build,
     /// A program that becomes the broker, with its own arguments.
     under: Vec<String>,
+    variables: Vec<(&'static str, PathBuf)>,
 }
 
 impl Broker {
@@ -66,6 +67,16 @@ impl Broker {
             ..Start::of(name, database, directory)
         };
         start.broker(more).await
+    }
+
+    /// Starts a broker whose database and key lie on a disk that remembers; its logs are in `directory`.
+    pub async fn start_on(disk: &Disk, name: &str, directory: &Path) -> Result<Self> {
+        let start = Start {
+            key_file: disk.folder().join("admin.key"),
+            variables: disk.variables(),
+            ..Start::of(name, &disk.database(), directory)
+        };
+        start.broker(&[]).await
     }
 
     /// Starts it again at the address that it had.
@@ -124,6 +135,7 @@ impl Start {
             directory: directory.to_owned(),
             build: Build::Tested,
             under: Vec::new(),
+            variables: Vec::new(),
         }
     }
 
@@ -148,7 +160,8 @@ impl Start {
             .args(["--database", &self.database])
             .arg("--admin-key-file")
             .arg(&self.key_file)
-            .args(more);
+            .args(more)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
         let mut process = Process::start(&self.name, &mut command, &self.directory)?;
         let address = process.says("listening on http://").await?;
         Ok((

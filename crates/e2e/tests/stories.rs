@@ -66,6 +66,7 @@ mod one_history;
 mod orphan;
 mod pauses;
 mod poison;
+mod power_loss;
 mod prune;
 mod raw_requests;
 mod rbac;

@@ -106,7 +106,7 @@ pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
 }
 
 /// Brings names onto the disk.
-pub(super) fn flush_folder(of: &Path) -> io::Result<()> {
+pub(crate) fn flush_folder(of: &Path) -> io::Result<()> {
     File::open(folder(of))?.sync_all()
 }
 
