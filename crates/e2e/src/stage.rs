@@ -8,8 +8,7 @@ use tempfile::TempDir;
 use crate::agent::Pace;
 use crate::leaks;
 use crate::{
-    AgentProcess, Broker, Bystanders, Cli, Cluster, Database, Engine, Proxy, Route, World,
-    unique,
+    AgentProcess, Broker, Bystanders, Cli, Cluster, Database, Engine, Proxy, Route, World, unique,
 };
 
 /// What one story has to itself.

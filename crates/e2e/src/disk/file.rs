@@ -56,12 +56,12 @@ impl File {
             while from < end {
                 let to = end.min((from / SECTOR + 1) * SECTOR);
                 let part = &bytes[from - offset..to - offset];
-                if random.f64() < odds {
-                    put(part, from, &mut content);
-                } else if random.f64() * 4.0 < odds {
-                    put(&part[..random.usize(..part.len())], from, &mut content);
-                } else if random.f64() * 4.0 < odds {
-                    content.resize(content.len().max(to), 0);
+                let chances = [1.0, 4.0, 4.0].map(|rarity| random.f64() * rarity < odds);
+                match chances {
+                    [true, ..] => put(part, from, &mut content),
+                    [_, true, _] => put(&part[..random.usize(..part.len())], from, &mut content),
+                    [_, _, true] => content.resize(content.len().max(to), 0),
+                    _ => {}
                 }
                 from = to;
             }

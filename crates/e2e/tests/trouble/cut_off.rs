@@ -42,12 +42,12 @@ async fn being_cut_off(stage: &Stage) -> Result<()> {
     is(&broker, 200, "degraded").await?;
     let poll = poll(&broker, &key, &etag).await?;
     ensure!(poll.status() == 304, "{poll:?}");
-    let stale = poll.headers().get(STALE_HEADER);
-    let stale: u64 = stale
+    let seconds = poll.headers().get(STALE_HEADER);
+    let seconds: u64 = seconds
         .context("it does not say how old it is")?
         .to_str()?
         .parse()?;
-    ensure!((5..60).contains(&stale), "{stale}");
+    ensure!((5..60).contains(&seconds), "{seconds}");
     load.is_refused().await?;
     let read = Raw::admin(&broker)?.get("/stacks").await?;
     read.refuses(503, Code::Unavailable)?;

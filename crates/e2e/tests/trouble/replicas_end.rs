@@ -59,7 +59,7 @@ impl Cast {
     }
 
     /// Everything acknowledged is everywhere, and every agent has the last of it.
-    async fn is_whole(self, writes: usize) -> Result<()> {
+    async fn ends_whole(self, writes: usize) -> Result<()> {
         let stacks = self.load.stacks().to_vec();
         let acknowledged = self.load.end().await?;
         ensure!(acknowledged.len() >= writes, "it was not under load");
@@ -91,7 +91,7 @@ async fn killing(stage: &Stage) -> Result<()> {
         cast.load.grows(10).await?;
         victim.start_again().await?;
     }
-    cast.is_whole(20 * rounds).await
+    cast.ends_whole(20 * rounds).await
 }
 
 async fn rolling(stage: &Stage) -> Result<()> {
@@ -103,5 +103,5 @@ async fn rolling(stage: &Stage) -> Result<()> {
         cast.load.grows(10).await?;
         broker.start_again().await?;
     }
-    cast.is_whole(20 * REPLICAS.len()).await
+    cast.ends_whole(20 * REPLICAS.len()).await
 }

@@ -81,8 +81,8 @@ async fn being_a_standby(stage: &Stage) -> Result<()> {
     .await?;
     is(&broker, 200, "ok").await?;
     ensure!(raw.get("/stacks").await?.status == 200);
-    let (_, state) = state(&broker.client(&key)?).await?;
-    ensure!(state.stacks[0].sequence == 1, "{state:?}");
+    let (_, found) = state(&broker.client(&key)?).await?;
+    ensure!(found.stacks[0].sequence == 1, "{found:?}");
 
     let reset = format!(
         "begin; set transaction read write; alter database {name} reset default_transaction_read_only; commit"
