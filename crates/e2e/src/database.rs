@@ -106,6 +106,22 @@ impl Database {
         }
     }
 
+    /// Another one with all that is in it; a file lies in `directory`. No broker may have it open.
+    pub async fn twin(&self, directory: &Path) -> Result<Self> {
+        if self.engine == Engine::Sqlite {
+            let twin = Self::create(self.engine, directory).await?;
+            std::fs::copy(self.file()?, twin.file()?)?;
+            return Ok(twin);
+        }
+        let server = server()?;
+        let name = format!("brokkr_{}", unique());
+        let sql = format!("create database {name} template {}", self.name());
+        run(&server, sql).await?;
+        let (host, _) = server.rsplit_once('/').context("a URL with a database")?;
+        let (engine, url) = (self.engine, format!("{host}/{name}"));
+        Ok(Self { engine, url })
+    }
+
     /// Puts it aside, so that an empty one is in its place. No broker may have it open.
     pub async fn put_aside(&self) -> Result<()> {
         match self.engine {
@@ -139,7 +155,8 @@ impl Database {
         }
     }
 
-    fn file(&self) -> Result<&Path> {
+    /// The file of one on SQLite.
+    pub fn file(&self) -> Result<&Path> {
         Ok(Path::new(
             self.url.strip_prefix("sqlite:").context("a file")?,
         ))
@@ -158,10 +175,28 @@ impl Database {
                 sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
                     .execute(&mut connection)
                     .await?;
-                Ok(())
+                Ok(connection.close().await?)
             }
             Engine::Postgres => run(&self.url, sql.to_owned()).await,
         }
+    }
+
+    /// The texts that a query answers.
+    pub async fn strings(&self, sql: &str) -> Result<Vec<String>> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        Ok(match self.engine {
+            Engine::Sqlite => {
+                let mut connection = SqliteConnection::connect(&self.url).await?;
+                let strings = sqlx::query_scalar(sql).fetch_all(&mut connection).await?;
+                connection.close().await?;
+                strings
+            }
+            Engine::Postgres => {
+                let connection = PgConnection::connect(&self.url).await;
+                let mut connection = connection.context("the test PostgreSQL")?;
+                sqlx::query_scalar(sql).fetch_all(&mut connection).await?
+            }
+        })
     }
 
     /// Every row of every table as a text, with the table's name. A file of SQLite is searched as it lies.
@@ -169,17 +204,12 @@ impl Database {
         if self.engine == Engine::Sqlite {
             return Ok(Vec::new());
         }
-        let mut connection = PgConnection::connect(&self.url)
-            .await
-            .context("the test PostgreSQL")?;
-        let tables: Vec<String> =
-            sqlx::query_scalar("select tablename::text from pg_tables where schemaname = 'public'")
-                .fetch_all(&mut connection)
-                .await?;
+        let tables = "select tablename::text from pg_tables where schemaname = 'public'";
         let mut texts = Vec::new();
-        for table in tables {
-            let rows = AssertSqlSafe(format!("select t::text from {table} t"));
-            let rows: Vec<String> = sqlx::query_scalar(rows).fetch_all(&mut connection).await?;
+        for table in self.strings(tables).await? {
+            let rows = self
+                .strings(&format!("select t::text from {table} t"))
+                .await?;
             texts.extend(rows.into_iter().map(|row| (table.clone(), row)));
         }
         Ok(texts)

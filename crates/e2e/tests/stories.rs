@@ -61,6 +61,7 @@ mod kill_broker;
 mod limits;
 mod losses;
 mod lost_api_server;
+mod migrating;
 mod network;
 mod one_history;
 mod orphan;

@@ -96,7 +96,7 @@ impl Broker {
         let broker = brokkr_broker::Broker::open(&settings, Arc::new(System)).await?;
         let watched = Arc::clone(&broker);
         self.monitoring.start(&mut lifecycle, watched).await?;
-        let address = serve(&mut lifecycle, broker, self.listen.address).await?;
+        let address = serve(&mut lifecycle, broker, self.listen.address)?;
         let scheme = self.listen.scheme();
         output::write(&format!("listening on {scheme}://{address}\n"))?;
         lifecycle.run().await
@@ -104,7 +104,7 @@ impl Broker {
 }
 
 /// Opens the port, and serves from then on.
-pub async fn serve(
+pub fn serve(
     lifecycle: &mut Lifecycle,
     broker: Arc<brokkr_broker::Broker>,
     listen: SocketAddr,

@@ -88,7 +88,7 @@ impl Dev {
         };
         let mut lifecycle = Lifecycle::new()?;
         let broker = Broker::open(&settings, Arc::new(System)).await?;
-        let address = broker::serve(&mut lifecycle, broker, self.listen).await?;
+        let address = broker::serve(&mut lifecycle, broker, self.listen)?;
         let server = format!("http://{address}");
         let admin = client(&server, key_file::read(&admin_key_file)?)?;
         let name = cluster.agent_name()?;

@@ -56,12 +56,15 @@ impl File {
             while from < end {
                 let to = end.min((from / SECTOR + 1) * SECTOR);
                 let part = &bytes[from - offset..to - offset];
-                let chances = [1.0, 4.0, 4.0].map(|rarity| random.f64() * rarity < odds);
-                match chances {
-                    [true, ..] => put(part, from, &mut content),
-                    [_, true, _] => put(&part[..random.usize(..part.len())], from, &mut content),
-                    [_, _, true] => content.resize(content.len().max(to), 0),
-                    _ => {}
+                let is_there = random.f64() < odds;
+                let has_traces = random.f64() * 2.0 < odds;
+                match (is_there, has_traces, random.bool()) {
+                    (true, ..) => put(part, from, &mut content),
+                    (_, true, true) => {
+                        put(&part[..random.usize(..part.len())], from, &mut content);
+                    }
+                    (_, true, false) => content.resize(content.len().max(to), 0),
+                    (false, false, _) => {}
                 }
                 from = to;
             }

@@ -91,7 +91,7 @@ impl Image {
         &mut self,
         database: &mut SqliteConnection,
     ) -> Result<HashMap<DeploymentObjectId, Snapshot>> {
-        let rows: Vec<(Uuid, Uuid, i64, Vec<u8>, Option<Vec<u8>>)> = sqlx::query_as(
+        let rows: Vec<Row> = sqlx::query_as(
             "select d.id, d.stack_id, d.sequence, d.digest, c.body from deployment_objects d
              left join contents c on c.owner_id = d.owner_id and c.digest = d.digest
              order by d.sequence",
@@ -126,6 +126,9 @@ impl Image {
         Ok(())
     }
 }
+
+/// Its id, stack, sequence, digest, and its content if that is there.
+type Row = (Uuid, Uuid, i64, Vec<u8>, Option<Vec<u8>>);
 
 /// Where a snapshot is, and of what content.
 type Snapshot = (StackId, u64, Digest);

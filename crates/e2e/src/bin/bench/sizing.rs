@@ -1,5 +1,6 @@
 //! The table of docs/how-to/scale.md that says what larger fleets take.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -39,7 +40,7 @@ fn table(figures: &[Figure]) -> Option<String> {
     );
     let mut row = |what: &str, measured: String, each: f64, shown: &dyn Fn(f64) -> String| {
         let fleets = FLEETS.map(|agents| shown(each * agents)).join(" | ");
-        text.push_str(&format!("| {what} | {measured} | {fleets} |\n"));
+        let _ = writeln!(text, "| {what} | {measured} | {fleets} |");
     };
     for (what, name) in [
         ("memory, all agents waiting", "broker_kb_per_agent"),

@@ -87,8 +87,8 @@ fn figures(samples: &[Sample]) -> Result<Vec<Figure>> {
     let hours = last[last.len() - 1].at - middle[0].at;
     let memory = slope(both, |sample| sample.memory_mib);
     let files = of(both, |sample| sample.open_files);
-    let most = files.iter().copied().fold(f64::MIN, f64::max);
-    let least = files.iter().copied().fold(f64::MAX, f64::min);
+    let highest = files.iter().copied().fold(f64::MIN, f64::max);
+    let lowest = files.iter().copied().fold(f64::MAX, f64::min);
     let late = p99(&mut of(last, |s| s.millis)) / p99(&mut of(middle, |s| s.millis));
     let growth = slope(last, |s| s.database_mib) / slope(middle, |s| s.database_mib);
     let memory_bound = Must::AtMost(1.0 + NOISE_MIB / hours);
@@ -97,7 +97,7 @@ fn figures(samples: &[Sample]) -> Result<Vec<Figure>> {
         Figure::of(
             "soak_open_files",
             "files",
-            &[most - least],
+            &[highest - lowest],
             Must::AtMost(16.0),
         ),
         Figure::of("soak_p99_last_vs_middle", "", &[late], Must::AtMost(1.25)),
