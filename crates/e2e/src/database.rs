@@ -68,7 +68,7 @@ impl Database {
     }
 
     /// Begins to write a file of SQLite, as another program does. Until the answer is dropped, nobody else can.
-    pub async fn write(&self) -> Result<SqliteConnection> {
+    pub async fn begin_to_write(&self) -> Result<SqliteConnection> {
         let mut connection = SqliteConnection::connect(&self.url).await?;
         sqlx::raw_sql("begin immediate")
             .execute(&mut connection)

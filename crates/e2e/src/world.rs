@@ -48,16 +48,20 @@ impl World {
     ) -> Result<TestStack> {
         let namespace = format!("{name}-{}", unique());
         options.default_namespace = Some(namespace.clone());
-        let admin = self.broker.admin().clone();
-        let id = create_stack(&admin, name, options).await?;
-        Ok(TestStack {
-            admin,
+        let id = create_stack(self.broker.admin(), name, options).await?;
+        Ok(self.stack_of(id, namespace))
+    }
+
+    /// A stack that somebody made, with its default namespace.
+    pub fn stack_of(&self, id: StackId, namespace: String) -> TestStack {
+        TestStack {
+            admin: self.broker.admin().clone(),
             agent: self.agent.reference(),
             id,
             namespace,
             cluster: self.cluster.clone(),
             bystanders: self.bystanders.clone(),
-        })
+        }
     }
 
     /// Waits until the agent has asked so many times more.

@@ -2,7 +2,10 @@
 
 use anyhow::{Context as _, Result, ensure};
 use brokkr_e2e::manifests::{config_map, snapshot};
-use brokkr_e2e::{Build, Engine, Failure, Pace, Route, Stage, TestStack, World, perform};
+use brokkr_e2e::{
+    Build, Engine, Failure, Pace, Raw, Route, Stage, TestStack, World, perform, unique,
+};
+use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL and a cluster: make test"]
@@ -16,42 +19,37 @@ async fn two_versions(stage: &Stage) -> Result<()> {
     let mut old = stage.world_of(before, None).await?;
     old.agent.set_build(Build::Previous);
     old.agent.start(Pace::Waiting)?;
-    let of_old = old.stack("old").await?;
-    of_old.roll_out(&content("1")).await?;
+    let of_old = stack_as_before(&old).await?;
+    roll_out("1", &of_old, &old).await?;
 
     // A broker of this version beside it on the same database, and an agent of its own.
     let after = stage.broker("after").await?;
     let mut new = stage.world_of(after, None).await?;
     new.start_agent()?;
     let of_new = new.stack("new").await?;
-    of_new.roll_out(&content("1")).await?;
-    of_old.roll_out(&content("2")).await?;
+    roll_out("1", &of_new, &new).await?;
+    roll_out("2", &of_old, &old).await?;
 
-    // Each is told by either what the other one accepted.
-    let crosswise = [at(&of_old, &new), at(&of_new, &old)];
-    for (stack, value) in crosswise.iter().zip(["3", "4"]) {
-        stack.roll_out(&content(value)).await?;
-    }
+    // Each is told by its broker what the other one accepted.
+    roll_out("3", &of_old, &new).await?;
+    roll_out("4", &of_new, &old).await?;
     old.link.switch(Route::Through(new.broker.address()));
-    of_old.roll_out(&content("5")).await?;
-    at(&of_old, &new).roll_out(&content("6")).await?;
+    roll_out("5", &of_old, &old).await?;
+    roll_out("6", &of_old, &new).await?;
 
     // The broker goes first, then the agent.
     old.broker.terminate().await?;
     old.agent.terminate().await?;
     old.agent.set_build(Build::Tested);
     old.start_agent()?;
-    let stacks = [at(&of_old, &new), of_new];
-    for stack in &stacks {
-        let before = old
-            .cluster
-            .versions(&content("6"), &stack.namespace)
-            .await?;
+    for stack in [of_old.seen_by(new.broker.admin()), of_new] {
+        let versions = async |value| {
+            let content = content(value);
+            new.cluster.versions(&content, &stack.namespace).await
+        };
+        let before = versions("6").await?;
         stack.roll_out(&content("7")).await?;
-        let after = old
-            .cluster
-            .versions(&content("7"), &stack.namespace)
-            .await?;
+        let after = versions("7").await?;
         for (key, version) in &before {
             let now = after.get(key).context("an object is gone")?;
             ensure!(now.uid == version.uid, "{key} was replaced");
@@ -61,9 +59,25 @@ async fn two_versions(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// A stack as it is seen at another world's broker.
-fn at(stack: &TestStack, world: &World) -> TestStack {
-    stack.seen_by(world.broker.admin())
+/// Makes a stack as the release before does it: its broker refuses options that it does not know.
+async fn stack_as_before(world: &World) -> Result<TestStack> {
+    let namespace = format!("old-{}", unique());
+    let options = json!({"default_namespace": namespace, "create_namespace": true});
+    let create = json!({"name": "old", "options": options}).to_string();
+    let answer = Raw::admin(&world.broker)?.post("/stacks", &create).await?;
+    let made: Value = serde_json::from_str(&answer.body)?;
+    let id = made["id"].as_str().context("an id")?.parse()?;
+    let stack = world.stack_of(id, namespace);
+    stack.target().await?;
+    Ok(stack)
+}
+
+/// Publishes at a world's broker, without a plan, which the release before does not know, and waits until the stack's agent has applied it.
+async fn roll_out(value: &str, stack: &TestStack, at: &World) -> Result<()> {
+    let name = stack.id.to_string();
+    let published = at.broker.publish(&name, &content(value)).await?;
+    let stack = stack.seen_by(at.broker.admin());
+    stack.synced(published.deployment_object.sequence).await
 }
 
 fn content(value: &str) -> String {

@@ -2,11 +2,14 @@
 //!
 //! A step must leave the tables usable for the version before: it adds, and takes away only what that one does not use any more. So
 //! brokers of two versions serve one database while a fleet of them is upgraded, or put back. A step that cannot do so raises
-//! `schema_floor`.
+//! `schema_floor`. What is kept as JSON is read by the version before too, which refuses fields that it does not know rather than to
+//! overlook them: those that nobody has set are left out.
 
 use std::sync::LazyLock;
 
 use anyhow::ensure;
+use serde::Serialize;
+use serde_json::Value;
 use sqlx::migrate::Migrator;
 
 pub(super) static SQLITE: LazyLock<Migrator> =
@@ -30,4 +33,14 @@ pub(super) fn check(floor: i64, known: &Migrator) -> anyhow::Result<()> {
 fn lenient(mut migrator: Migrator) -> Migrator {
     migrator.set_ignore_missing(true);
     migrator
+}
+
+/// Those fields of a value that differ from its default.
+pub(super) fn what_is_set<T: Serialize + Default>(value: &T) -> serde_json::Result<Value> {
+    let mut fields = serde_json::to_value(value)?;
+    let default = serde_json::to_value(T::default())?;
+    if let Some(fields) = fields.as_object_mut() {
+        fields.retain(|name, value| default.get(name) != Some(value));
+    }
+    Ok(fields)
 }

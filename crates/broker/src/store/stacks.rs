@@ -8,6 +8,7 @@ use jiff_sqlx::ToSqlx;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::schema::what_is_set;
 use super::{Tx, Word, number, on, sql};
 use crate::error::{Error, Result, name_gone, name_taken};
 use crate::page::Window;
@@ -145,6 +146,7 @@ impl TryFrom<Row> for StackRow {
 }
 
 pub(crate) async fn insert(stack: &Stack, owner: Uuid, tx: &mut Tx) -> Result<()> {
+    let options = what_is_set(&stack.options).map_err(Error::internal)?;
     on!(tx, |c| sqlx::query(
         "insert into stacks (id, owner_id, name, labels, annotations, targeting, options,
              changed_revision, edited_revision, created_at)
@@ -156,7 +158,7 @@ pub(crate) async fn insert(stack: &Stack, owner: Uuid, tx: &mut Tx) -> Result<()
     .bind(Json(&stack.labels))
     .bind(Json(&stack.annotations))
     .bind(Json(&stack.targeting))
-    .bind(Json(&stack.options))
+    .bind(Json(&options))
     .bind(sql(stack.revision))
     .bind(stack.created_at.to_sqlx())
     .execute(c)
@@ -308,6 +310,7 @@ pub(crate) async fn count(owner: Uuid, tx: &mut Tx) -> Result<u64> {
 
 /// Replaces all that people may change of a stack.
 pub(crate) async fn update(stack: &Stack, tx: &mut Tx) -> Result<()> {
+    let options = what_is_set(&stack.options).map_err(Error::internal)?;
     on!(tx, |c| {
         sqlx::query(
         "update stacks set labels = $2, annotations = $3, targeting = $4, options = $5, changed_revision = $6,
@@ -318,7 +321,7 @@ pub(crate) async fn update(stack: &Stack, tx: &mut Tx) -> Result<()> {
     .bind(Json(&stack.labels))
     .bind(Json(&stack.annotations))
     .bind(Json(&stack.targeting))
-    .bind(Json(&stack.options))
+    .bind(Json(&options))
     .bind(sql(stack.revision))
     .execute(c)
     .await

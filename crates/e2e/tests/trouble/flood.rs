@@ -40,7 +40,7 @@ async fn a_flood_of_events_is_shed_and_none_is_lost(stage: &Stage) -> Result<()>
     let before = broker.process().memory()?;
 
     // While somebody else writes, what is reported waits.
-    let other = stage.database().write().await?;
+    let other = stage.database().begin_to_write().await?;
     let (shed, mut sheds) = watch::channel(0);
     let mut reporting = JoinSet::new();
     for agent in agents {
