@@ -26,7 +26,7 @@ test: ## everything: also PostgreSQL and a real Kubernetes API
 	scripts/previous
 	scripts/faulty
 	cargo build --workspace --locked
-	scripts/testbed cargo test --workspace --locked -- --include-ignored
+	scripts/testbed cargo test --workspace --locked --no-fail-fast -- --include-ignored
 	scripts/fuzz
 
 fuzz: ## asks a broker all that its OpenAPI document says, and much that it does not
