@@ -14,6 +14,8 @@ use crate::simulated::{self, Simulation};
 
 /// From one publish that is timed to the next.
 const PROBE: Duration = Duration::from_secs(1);
+/// The simulation outlasts what is watched: its end would look like a change.
+const MARGIN: Duration = Duration::from_secs(20);
 const MIB: f64 = 1024.0 * 1024.0;
 /// What the allocator and the kernel do by themselves.
 const NOISE_MIB: f64 = 4.0;
@@ -33,7 +35,7 @@ struct Sample {
 pub async fn measure(stage: &Stage, duration: Duration) -> Result<Vec<Figure>> {
     let broker = stage.broker("broker").await?;
     let cli = stage.operator(&broker).await?;
-    let seconds = format!("{}s", duration.as_secs());
+    let seconds = format!("{}s", (duration + MARGIN).as_secs());
     // Contents so large that the cache for them is full long before the first third is over.
     let how = [
         ["--agents", "1000"],
