@@ -75,10 +75,10 @@ async fn what_hangs_holds_up_only_itself(stage: &Stage) -> Result<()> {
         let namespaces = hung.iter().map(|stack| stack.namespace.clone());
         front.turn(Weather::Silent(namespaces.collect()));
         let value = format!("beside {hanging}");
+        let begun = Instant::now();
         for stack in hung {
             stack.publish(&large(&value)).await?;
         }
-        let begun = Instant::now();
         eventually("requests hang", PATIENCE, async || {
             let asked = front.asked_since(begun);
             for stack in hung {
