@@ -39,11 +39,11 @@ demo: ## broker, agent and a cluster with a small application; Ctrl-C ends it
 cluster: ## a real cluster to play with; Ctrl-C ends it
 	@scripts/cluster
 
-torture: ## the tests of kills and other trouble ten times as long, 10,000 losses of power, every fail point, and 100,000 simulated histories
+torture: ## the tests of kills and other trouble ten times as long, 10,000 losses of power, every refused step of a disk, every fail point, and 100,000 simulated histories
 	scripts/faulty
 	cargo build --release --locked -p brokkr
 	BROKKR_SEEDS=100000 cargo test -p brokkr-agent --release --locked --test simulation -- --show-output
-	BROKKR_TORTURE=1 scripts/testbed cargo test -p brokkr-e2e --release --locked -- --include-ignored --show-output kill fail_points power_loss trouble
+	BROKKR_TORTURE=1 scripts/testbed cargo test -p brokkr-e2e --release --locked -- --include-ignored --show-output kill fail_points failing_disk power_loss trouble
 
 mutants: ## builds with defects on demand, and the tests that must find them
 	scripts/mutants

@@ -105,7 +105,7 @@ pub(crate) async fn another(
     };
     let made = writer.change(audit::local(ActorRole::Host), create).await;
     shutdown.cancel();
-    writing.await.context("the writer died")?;
+    writing.await.context("the writer died")??;
     db.close().await;
     let ((_, pak), _) = made?;
     Ok(pak)

@@ -109,6 +109,11 @@ pub(crate) enum Error {
     Unavailable(String),
     #[error("{}; repeat the request", trouble(.0))]
     Database(#[source] sqlx::Error),
+    /// Nobody knows what of a commit is on the disk. The broker ends.
+    #[error(
+        "the database's disk failed to keep a change, which may or may not stand: the broker ends; repeat the request when it is back"
+    )]
+    NotKept(#[source] sqlx::Error),
     #[error("the broker has a defect; its log has the details under this request's id")]
     Internal(#[source] anyhow::Error),
 }
@@ -125,12 +130,18 @@ impl Error {
         }
     }
 
-    /// Whether the database says that there is no room for it.
-    pub(crate) fn is_full_disk(&self) -> bool {
-        let Self::Database(error) = self else {
-            return false;
-        };
-        code(error).is_some_and(|code| FULL_DISK.contains(&&*code))
+    /// What it means that a commit failed with it.
+    pub(crate) fn of_commit(self) -> Self {
+        match self {
+            // Nothing was committed.
+            Self::Database(error) if is_full_disk(&error) => Self::Database(error),
+            Self::Database(error) if code(&error).as_deref() == Some(FAILED_SYNC) => {
+                Self::NotKept(error)
+            }
+            _ => Self::Unavailable(
+                "the database broke off while it committed: the change may or may not stand; repeat the request".to_owned(),
+            ),
+        }
     }
 
     /// Memory is too old to be served from.
@@ -181,7 +192,7 @@ impl Error {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 Code::UnsupportedMediaType,
             ),
-            Self::Unavailable(_) | Self::Database(_) => {
+            Self::Unavailable(_) | Self::Database(_) | Self::NotKept(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable)
             }
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),
@@ -222,19 +233,25 @@ impl Error {
 
 /// What troubles the database, as far as that helps whoever cannot look at it.
 fn trouble(error: &sqlx::Error) -> &'static str {
-    match code(error).as_deref() {
-        Some(code) if FULL_DISK.contains(&code) => {
-            "the database's disk is full, and somebody must make room"
-        }
-        Some(READ_ONLY) => "the database takes no writes, as a standby does",
-        _ => "the database cannot be reached or is busy",
+    if is_full_disk(error) {
+        return "the database's disk is full, and somebody must make room";
     }
+    if code(error).as_deref() == Some(READ_ONLY) {
+        return "the database takes no writes, as a standby does";
+    }
+    "the database cannot be reached or is busy"
 }
 
 /// SQLite's `SQLITE_FULL`, and `PostgreSQL`'s `disk_full`.
 const FULL_DISK: [&str; 2] = ["13", "53100"];
+/// SQLite's `SQLITE_IOERR_FSYNC`. `PostgreSQL` ends by itself.
+const FAILED_SYNC: &str = "1034";
 /// `PostgreSQL`'s `read_only_sql_transaction`.
 const READ_ONLY: &str = "25006";
+
+fn is_full_disk(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| FULL_DISK.contains(&&*code))
+}
 
 fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
     error.as_database_error()?.code()

@@ -47,6 +47,7 @@ use brokkr_core::Name;
 use brokkr_core::ambient::Ambient;
 use brokkr_core::pak::Pak;
 use brokkr_core::wire::{Actor, Agent, TargetStatus};
+use futures::FutureExt;
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
@@ -108,7 +109,7 @@ pub struct Broker {
     stopped: CancellationToken,
     /// The settings were changed here.
     settings_changed: Notify,
-    tasks: Mutex<JoinSet<()>>,
+    tasks: Mutex<JoinSet<Result<()>>>,
     parsing: Semaphore,
     tls: Option<Arc<Tls>>,
     limits: Limits,
@@ -179,9 +180,10 @@ impl Broker {
         let stopping = CancellationToken::new();
         let listening = follower::listen(Arc::clone(&db), committed, stopped.clone());
         let mut tasks = JoinSet::new();
+        let following = follower.run(stopped.clone());
         tasks.spawn(or_stop(writing, stopping.clone()));
-        tasks.spawn(or_stop(follower.run(stopped.clone()), stopping.clone()));
-        tasks.spawn(or_stop(listening, stopping.clone()));
+        tasks.spawn(or_stop(following.map(Ok), stopping.clone()));
+        tasks.spawn(or_stop(listening.map(Ok), stopping.clone()));
         let broker = Arc::new(Self {
             contents: Contents::new(Arc::clone(&db)),
             db,
@@ -234,11 +236,14 @@ impl Broker {
         self.stopped.cancel();
         let mut tasks =
             std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut end = Ok(());
         while let Some(outcome) = tasks.join_next().await {
-            outcome.context("a task of the broker died")?;
+            end = end.and(outcome.context("a task of the broker died")?);
         }
         self.db.close().await;
-        Ok(())
+        Ok(end.context(
+            "the broker cannot go on: look at the disk of its database, then start it again",
+        )?)
     }
 
     /// How many times requests have read the database. Polls of unchanged agents never do.
@@ -322,12 +327,16 @@ async fn load(db: &Db) -> Result<(Index, Progress)> {
     Ok((Index::load(&mut tx).await?, upto))
 }
 
-/// Runs a task of the broker. One that dies takes the broker along: without its writer or its follower it
-/// would serve what is no longer true. [`Broker::close`] then tells how it died.
-async fn or_stop(task: impl Future<Output = ()>, stopping: CancellationToken) {
+/// Runs a task of the broker. One that fails or dies takes the broker along: without its writer or its follower it
+/// would serve what is no longer true. [`Broker::close`] then tells why.
+async fn or_stop(
+    task: impl Future<Output = Result<()>>,
+    stopping: CancellationToken,
+) -> Result<()> {
     let guard = stopping.drop_guard();
-    task.await;
+    task.await?;
     guard.disarm();
+    Ok(())
 }
 
 #[cfg(test)]
@@ -337,9 +346,13 @@ mod tests {
     #[tokio::test]
     async fn a_task_that_dies_stops_the_broker_and_one_that_ends_does_not() {
         let stopping = CancellationToken::new();
-        or_stop(async {}, stopping.clone()).await;
-        assert!(!stopping.is_cancelled());
+        let ended = or_stop(async { Ok(()) }, stopping.clone()).await;
+        assert!(ended.is_ok() && !stopping.is_cancelled());
         let died = tokio::spawn(or_stop(async { panic!("a defect") }, stopping.clone())).await;
         assert!(died.is_err() && stopping.is_cancelled());
+        let stopping = CancellationToken::new();
+        let failed = async { Err(error::Error::Unavailable(String::new())) };
+        let failed = or_stop(failed, stopping.clone()).await;
+        assert!(failed.is_err() && stopping.is_cancelled());
     }
 }

@@ -136,13 +136,13 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// The writer, and the task that does its work until `shutdown` and the last queued change.
+    /// The writer, and the task that does its work until `shutdown` and the last queued change, or until the disk fails.
     pub(crate) fn new(
         db: Arc<Db>,
         ambient: Arc<dyn Ambient>,
         committed: Arc<Notify>,
         shutdown: CancellationToken,
-    ) -> (Self, impl Future<Output = ()> + Send) {
+    ) -> (Self, impl Future<Output = Result<()>> + Send) {
         let (desired, desired_changes) = Queue::new();
         let (ingest, ingest_changes) = Queue::new();
         let task = Task {

@@ -95,6 +95,11 @@ impl Broker {
         self.process.terminate().await
     }
 
+    /// Waits until it ends by itself.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        self.process.ended().await
+    }
+
     /// Its process.
     pub const fn process(&self) -> &Process {
         &self.process

@@ -6,6 +6,7 @@ mod journal;
 mod platter;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-pub use self::journal::{Act, Step};
+pub use self::journal::{Act, Kind, Step};
 pub use self::platter::Platter;
 
 /// It is compiled where SQLite is, from C.
@@ -24,8 +25,20 @@ const SHIM: &str = include_str!("disk/shim.c");
 pub struct Disk {
     folder: PathBuf,
     beginning: BTreeMap<String, Vec<u8>>,
+    fault: Option<Fault>,
     /// Apart from the story's files: all keys of the story are in the journal too.
     notes: TempDir,
+}
+
+/// A step that a disk refuses to each process that is started on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    /// Of these kinds.
+    pub kinds: &'static [Kind],
+    /// The how-manieth, from 1.
+    pub number: usize,
+    /// The error, as Linux numbers them.
+    pub error: i32,
 }
 
 impl Disk {
@@ -37,6 +50,7 @@ impl Disk {
         let disk = Self {
             folder,
             beginning: BTreeMap::new(),
+            fault: None,
             notes,
         };
         compile(&disk.shim()).await?;
@@ -49,6 +63,11 @@ impl Disk {
         std::fs::write(self.folder.join(name), &content)?;
         self.beginning.insert(name.to_owned(), content);
         Ok(())
+    }
+
+    /// From now on a step is refused to each process.
+    pub const fn refuse(&mut self, fault: Fault) {
+        self.fault = Some(fault);
     }
 
     /// The disk before the first step.
@@ -68,21 +87,30 @@ impl Disk {
 
     /// What a process must have in its environment to be listened to.
     pub fn variables(&self) -> Vec<(&'static str, PathBuf)> {
-        vec![
+        let mut variables = vec![
             ("LD_PRELOAD", self.shim()),
             ("DISK_FOLDER", self.folder.clone()),
-            ("DISK_JOURNAL", self.journal()),
-        ]
+            ("DISK_JOURNAL", self.journal_file()),
+        ];
+        if let Some(fault) = self.fault {
+            variables.push(("DISK_FAULT", fault.to_string().into()));
+        }
+        variables
     }
 
     /// How far the journal has come: what is done later has a greater [`Step::end`].
     pub fn moment(&self) -> Result<u64> {
-        Ok(std::fs::metadata(self.journal())?.len())
+        Ok(std::fs::metadata(self.journal_file())?.len())
+    }
+
+    /// What is written down so far; nothing, before a process has begun.
+    pub fn journal(&self) -> Result<Vec<Step>> {
+        journal::read(&std::fs::read(self.journal_file()).unwrap_or_default())
     }
 
     /// All that was done to the files. Played to the end it must have left what is there, or the journal is not whole.
     pub fn steps(&self) -> Result<Vec<Step>> {
-        let steps = journal::read(&std::fs::read(self.journal())?)?;
+        let steps = self.journal()?;
         let mut platter = self.platter();
         for step in &steps {
             platter.take(step)?;
@@ -98,8 +126,16 @@ impl Disk {
         self.notes.path().join("shim.so")
     }
 
-    fn journal(&self) -> PathBuf {
+    fn journal_file(&self) -> PathBuf {
         self.notes.path().join("journal")
+    }
+}
+
+impl fmt::Display for Fault {
+    /// As `shim.c` reads it.
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds: u32 = self.kinds.iter().map(|kind| 1 << *kind as u32).sum();
+        write!(to, "{kinds}:{}:{}", self.number, self.error)
     }
 }
 

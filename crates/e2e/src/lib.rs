@@ -41,7 +41,7 @@ pub use bystanders::Bystanders;
 pub use cli::{Cli, Said};
 pub use cluster::{Cluster, Version};
 pub use database::{Database, Engine};
-pub use disk::{Act, Disk, Platter, Step};
+pub use disk::{Act, Disk, Fault, Kind, Platter, Step};
 pub use event::event;
 pub use eventually::{PATIENCE, eventually, hold};
 pub use impostor::{Impostor, Lie};

@@ -12,7 +12,7 @@ use self::image::Image;
 use self::writers::{Note, Written, write_on};
 
 pub mod image;
-mod writers;
+pub mod writers;
 
 mod on_sqlite {
     test!(what_was_acknowledged_outlives_the_power on Sqlite);

@@ -47,6 +47,7 @@ mod environment;
 mod example;
 mod facts;
 mod fail_points;
+mod failing_disk;
 mod finalizer;
 mod foreign_history;
 mod foreign_rows;

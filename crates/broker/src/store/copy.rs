@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection};
 
 use super::db::{Db, sqlite_options};
-use super::schema::SQLITE;
+use super::schema::{self, SQLITE};
 use super::{broker, epochs};
 
 /// Whose history a database is, and how far it has come.
@@ -73,16 +73,21 @@ async fn look(copy: &mut SqliteConnection) -> anyhow::Result<()> {
         .collect();
     let steps: Vec<(i64, bool, Vec<u8>)> =
         sqlx::query_as("select version, success, checksum from _sqlx_migrations order by version")
-            .fetch_all(copy)
+            .fetch_all(&mut *copy)
             .await
             .map_err(|_| anyhow!("it is no database of a broker"))?;
     ensure!(!steps.is_empty(), "it is no database of a broker");
+    let mut is_ahead = false;
     for (version, is_whole, checksum) in steps {
         match known.get(&version) {
             Some(known) if **known == *checksum && is_whole => {}
             Some(_) => bail!("its tables are not those of any version of Brokkr"),
-            None => bail!("it is of a newer version of Brokkr: use that one"),
+            None => is_ahead = true,
         }
+    }
+    if is_ahead {
+        let floor = sqlx::query_scalar(schema::FLOOR).fetch_one(copy).await?;
+        schema::check(floor, &SQLITE)?;
     }
     Ok(())
 }

@@ -256,6 +256,11 @@ async fn open_sqlite(file: &Path) -> anyhow::Result<Pools> {
         sqlx::query_scalar(schema::FLOOR).fetch_one(&write).await?,
         &SQLITE,
     )?;
+    // After a failed flush or a kill the log may have changes that are nowhere else but in memory. From here on they are in the
+    // database, and on the disk.
+    sqlx::query("pragma wal_checkpoint(truncate)")
+        .execute(&write)
+        .await?;
     let read = bounded(READERS)
         .connect_with(options.read_only(true))
         .await?;

@@ -50,9 +50,7 @@ impl Queue {
             room,
         };
         self.sender.send(Box::new(pending)).map_err(|_| busy())?;
-        outcome
-            .await
-            .map_err(|_| Error::internal(anyhow!("the writer dropped a change")))?
+        outcome.await.map_err(|_| busy())?
     }
 }
 

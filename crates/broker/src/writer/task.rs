@@ -36,33 +36,35 @@ pub(super) struct Task {
 type Changes = mpsc::UnboundedReceiver<Box<dyn Queued>>;
 
 impl Task {
+    /// Writes until `shutdown`. It fails as soon as the disk does not keep what was committed: the pages that it was to keep may
+    /// be lost, and a second attempt would find nothing left to do, and succeed.
     pub(super) async fn run(
         self,
         mut desired: Changes,
         mut ingest: Changes,
         shutdown: CancellationToken,
-    ) {
+    ) -> Result<()> {
         loop {
             let (lane, first) = tokio::select! {
                 biased;
                 Some(first) = desired.recv() => (Lane::Desired, first),
                 Some(first) = ingest.recv() => (Lane::Ingest, first),
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => return Ok(()),
             };
             if lane == Lane::Ingest {
-                self.write(lane, group(first, &mut ingest)).await;
+                self.write(lane, group(first, &mut ingest)).await?;
                 continue;
             }
-            self.write(lane, group(first, &mut desired)).await;
+            self.write(lane, group(first, &mut desired)).await?;
             // However much is desired, what agents report is written too.
             if let Ok(first) = ingest.try_recv() {
-                self.write(Lane::Ingest, group(first, &mut ingest)).await;
+                self.write(Lane::Ingest, group(first, &mut ingest)).await?;
             }
         }
     }
 
     /// Writes a group. One that fails for something that may be the fault of one change is repeated in halves.
-    async fn write(&self, lane: Lane, group: Vec<Box<dyn Queued>>) {
+    async fn write(&self, lane: Lane, group: Vec<Box<dyn Queued>>) -> Result<()> {
         let mut parts = vec![group];
         let mut patience = REPETITIONS;
         while let Some(mut part) = parts.pop() {
@@ -73,14 +75,21 @@ impl Task {
                     parts.push(part.split_off(part.len() / 2));
                     parts.push(part);
                 }
-                Err(refusal) if is_refusal(&refusal) => self.answer(part, Ok(vec![Err(refusal)])),
+                Err(refusal) if is_refusal(&refusal) => self.answer(part, vec![Err(refusal)]),
                 Err(error) if patience > 0 && wants_repetition(&error) => {
                     patience -= 1;
                     parts.push(part);
                 }
-                outcome => self.answer(part, outcome),
+                Err(error) => {
+                    fail(part, &error);
+                    if matches!(error, Error::NotKept(_)) {
+                        return Err(error);
+                    }
+                }
+                Ok(outcomes) => self.answer(part, outcomes),
             }
         }
+        Ok(())
     }
 
     /// One transaction over the group: each change's own outcome, or the error that failed them all.
@@ -103,7 +112,10 @@ impl Task {
             Lane::Desired => self.decide_all(group, &mut change).await?,
             Lane::Ingest => self.report_all(group, &mut change).await?,
         };
-        change.tx.commit().await.map_err(unknown_outcome)?;
+        let committed = change.tx.commit().await;
+        committed
+            .inspect_err(|cause| tracing::error!(?cause, "a commit failed"))
+            .map_err(Error::of_commit)?;
         Ok(outcomes)
     }
 
@@ -208,24 +220,21 @@ impl Task {
         }
     }
 
-    fn answer(&self, group: Vec<Box<dyn Queued>>, outcome: Result<Vec<Result<u64>>>) {
-        match outcome {
-            Ok(outcomes) => {
-                self.committed.notify_one();
-                for (change, outcome) in group.into_iter().zip(outcomes) {
-                    change.finish(outcome);
-                }
-            }
-            Err(error) => {
-                let requests: Vec<_> = group.iter().filter_map(|change| change.request()).collect();
-                let (changes, requests) = (group.len(), requests.join(" "));
-                tracing::warn!(%error, cause = ?error, changes, requests, "a group of changes failed");
-                let reason = error.to_string();
-                for change in group {
-                    change.finish(Err(Error::Unavailable(reason.clone())));
-                }
-            }
+    fn answer(&self, group: Vec<Box<dyn Queued>>, outcomes: Vec<Result<u64>>) {
+        self.committed.notify_one();
+        for (change, outcome) in group.into_iter().zip(outcomes) {
+            change.finish(outcome);
         }
+    }
+}
+
+fn fail(group: Vec<Box<dyn Queued>>, error: &Error) {
+    let requests: Vec<_> = group.iter().filter_map(|change| change.request()).collect();
+    let (changes, requests) = (group.len(), requests.join(" "));
+    tracing::warn!(%error, cause = ?error, changes, requests, "a group of changes failed");
+    let reason = error.to_string();
+    for change in group {
+        change.finish(Err(Error::Unavailable(reason.clone())));
     }
 }
 
@@ -244,7 +253,10 @@ fn group(first: Box<dyn Queued>, queue: &mut Changes) -> Vec<Box<dyn Queued>> {
 
 /// Whether it is what one change asks for that the broker does not do, and not the fate of all that came with it.
 const fn is_refusal(error: &Error) -> bool {
-    !matches!(error, Error::Database(_) | Error::Unavailable(_))
+    !matches!(
+        error,
+        Error::Database(_) | Error::NotKept(_) | Error::Unavailable(_)
+    )
 }
 
 /// Runs a change; one that panics is refused.
@@ -260,15 +272,4 @@ fn wants_repetition(error: &Error) -> bool {
         return false;
     };
     matches!(cause.code().as_deref(), Some("40P01" | "40001"))
-}
-
-fn unknown_outcome(error: Error) -> Error {
-    tracing::error!(cause = ?error, "a commit failed");
-    if error.is_full_disk() {
-        // Nothing was committed.
-        return error;
-    }
-    Error::Unavailable(
-        "the database broke off while it committed: the change may or may not stand; repeat the request".to_owned(),
-    )
 }

@@ -11,6 +11,35 @@ pub struct Step {
     pub end: u64,
 }
 
+/// The kinds of steps, as `shim.c` numbers them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A file is made.
+    Create = 1,
+    /// Bytes are put into it.
+    Write,
+    /// It gets another length.
+    Cut,
+    /// All of it is to be kept.
+    Sync,
+    /// Its name is taken away.
+    Remove,
+    /// It gets another name.
+    Rename,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Create,
+        Self::Write,
+        Self::Cut,
+        Self::Sync,
+        Self::Remove,
+        Self::Rename,
+    ];
+}
+
 /// What can be done to a file.
 #[derive(Debug)]
 pub enum Act {
@@ -26,6 +55,8 @@ pub enum Act {
     Removed,
     /// It has this name, and what had it before has none.
     Renamed(String),
+    /// This was refused.
+    Failed(Kind),
 }
 
 /// Reads a whole journal.
@@ -46,6 +77,12 @@ pub(super) fn read(journal: &[u8]) -> Result<Vec<Step>> {
             4 => Act::Synced,
             5 => Act::Removed,
             6 => Act::Renamed(String::from_utf8(bytes.to_vec())?),
+            7 => Act::Failed(
+                Kind::ALL
+                    .into_iter()
+                    .find(|kind| *kind as usize == offset)
+                    .context("no kind of step")?,
+            ),
             other => bail!("the journal has a step of kind {other}"),
         };
         let end = u64::try_from(journal.len() - rest.len())?;

@@ -52,6 +52,8 @@ impl Platter {
                 let loose = Loose::Bytes(*offset, bytes.clone());
                 self.file(&name)?.tell(loose);
             }
+            // Nothing was done.
+            Act::Failed(_) => {}
             Act::Cut(length) => self.file(&name)?.tell(Loose::Length(*length)),
         }
         Ok(())

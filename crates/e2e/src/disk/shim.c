@@ -3,6 +3,7 @@
  *
  * DISK_FOLDER   the folder; a step to what lies in deeper ones is not looked at, nor to shared memory (-shm)
  * DISK_JOURNAL  the journal, which lies elsewhere
+ * DISK_FAULT    if given, KINDS:N:ERROR: the N-th step of these kinds (a sum of 1 << kind) is not done, and fails with this error
  *
  * A file that is reached in another way than by these functions lacks steps in the journal: who reads it compares its end
  * with the files. */
@@ -12,6 +13,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,7 +21,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum kind { CREATED = 1, WROTE, CUT, SYNCED, REMOVED, RENAMED };
+enum kind { CREATED = 1, WROTE, CUT, SYNCED, REMOVED, RENAMED, FAILED };
 
 /* As disk/journal.rs reads it: then come the name and the bytes. An empty name is the folder's own. */
 struct head {
@@ -38,6 +40,8 @@ static char *names[DESCRIPTORS];
 static const char *folder;
 static size_t folder_length;
 static int journal = -1;
+static unsigned fault_kinds, fault_in;
+static int fault_error;
 
 __attribute__((constructor)) static void begin(void) {
     const char *path = getenv("DISK_JOURNAL");
@@ -46,6 +50,8 @@ __attribute__((constructor)) static void begin(void) {
     folder_length = strlen(folder);
     journal = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (journal < 0) abort();
+    const char *fault = getenv("DISK_FAULT");
+    if (fault && sscanf(fault, "%u:%u:%d", &fault_kinds, &fault_in, &fault_error) != 3) abort();
 }
 
 /* The name of a file that is looked at, or null. */
@@ -71,7 +77,15 @@ static void record(enum kind kind, const char *name, uint64_t offset, const void
     if (syscall(SYS_writev, journal, parts, 3) != all) abort();
 }
 
-static void take_turn(void) { pthread_mutex_lock(&turn); }
+/* Begins a step; false if it is the one that fails. */
+static int begins(enum kind kind, const char *name) {
+    pthread_mutex_lock(&turn);
+    if (!(fault_kinds & 1u << kind) || fault_in == 0 || --fault_in > 0) return 1;
+    record(FAILED, name, kind, NULL, 0);
+    pthread_mutex_unlock(&turn);
+    errno = fault_error;
+    return 0;
+}
 
 /* Ends a step: without an error it is recorded. */
 static long ends(long result, enum kind kind, const char *name, uint64_t offset, const void *bytes, size_t length) {
@@ -87,10 +101,11 @@ static int opened(const char *path, int flags, mode_t mode) {
     if (!name) return syscall(SYS_openat, AT_FDCWD, path, flags, mode);
     struct stat before;
     int makes = (flags & O_CREAT) && stat(path, &before) != 0, cuts = flags & O_TRUNC;
-    if (makes || cuts) take_turn();
+    enum kind kind = makes ? CREATED : CUT;
+    if ((makes || cuts) && !begins(kind, name)) return -1;
     int descriptor = syscall(SYS_openat, AT_FDCWD, path, flags, mode);
     if (descriptor >= DESCRIPTORS) abort();
-    if (makes || cuts) ends(descriptor, makes ? CREATED : CUT, name, 0, NULL, 0);
+    if (makes || cuts) ends(descriptor, kind, name, 0, NULL, 0);
     if (descriptor >= 0) names[descriptor] = strdup(name);
     return descriptor;
 }
@@ -116,7 +131,7 @@ int close(int descriptor) {
 ssize_t pwrite(int descriptor, const void *bytes, size_t length, off_t offset) {
     const char *name = name_at(descriptor);
     if (!name) return syscall(SYS_pwrite64, descriptor, bytes, length, offset);
-    take_turn();
+    if (!begins(WROTE, name)) return -1;
     long written = syscall(SYS_pwrite64, descriptor, bytes, length, offset);
     return ends(written, WROTE, name, offset, bytes, written);
 }
@@ -126,7 +141,7 @@ ssize_t pwrite64(int, const void *, size_t, off_t) __attribute__((alias("pwrite"
 ssize_t write(int descriptor, const void *bytes, size_t length) {
     const char *name = name_at(descriptor);
     if (!name) return syscall(SYS_write, descriptor, bytes, length);
-    take_turn();
+    if (!begins(WROTE, name)) return -1;
     long written = syscall(SYS_write, descriptor, bytes, length);
     return ends(written, WROTE, name, lseek(descriptor, 0, SEEK_CUR) - written, bytes, written);
 }
@@ -134,7 +149,7 @@ ssize_t write(int descriptor, const void *bytes, size_t length) {
 int ftruncate(int descriptor, off_t length) {
     const char *name = name_at(descriptor);
     if (!name) return syscall(SYS_ftruncate, descriptor, length);
-    take_turn();
+    if (!begins(CUT, name)) return -1;
     return ends(syscall(SYS_ftruncate, descriptor, length), CUT, name, length, NULL, 0);
 }
 
@@ -143,7 +158,7 @@ int ftruncate64(int, off_t) __attribute__((alias("ftruncate")));
 static int synced(long call, int descriptor) {
     const char *name = name_at(descriptor);
     if (!name) return syscall(call, descriptor);
-    take_turn();
+    if (!begins(SYNCED, name)) return -1;
     return ends(syscall(call, descriptor), SYNCED, name, 0, NULL, 0);
 }
 
@@ -154,14 +169,14 @@ int fdatasync(int descriptor) { return synced(SYS_fdatasync, descriptor); }
 int unlink(const char *path) {
     const char *name = name_of(path);
     if (!name) return syscall(SYS_unlinkat, AT_FDCWD, path, 0);
-    take_turn();
+    if (!begins(REMOVED, name)) return -1;
     return ends(syscall(SYS_unlinkat, AT_FDCWD, path, 0), REMOVED, name, 0, NULL, 0);
 }
 
 int rename(const char *from, const char *to) {
     const char *name = name_of(from), *new = name_of(to);
     if (!name || !new) return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
-    take_turn();
+    if (!begins(RENAMED, name)) return -1;
     long result = syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
     for (int descriptor = 0; result == 0 && descriptor < DESCRIPTORS; descriptor++) {
         if (!names[descriptor] || strcmp(names[descriptor], name) != 0) continue;

@@ -42,6 +42,17 @@ impl Image {
         format!("sqlite:{}", self.folder().join("brokkr.db").display())
     }
 
+    /// Puts copies of the files of a folder into the place of what is there.
+    pub fn copies(&self, folder: &Path) -> Result<()> {
+        let mut files = BTreeMap::new();
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            files.insert(name, std::fs::read(entry.path())?);
+        }
+        self.becomes(&files)
+    }
+
     /// Puts these files into the place of what is there.
     pub fn becomes(&self, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
         for entry in std::fs::read_dir(self.folder())? {

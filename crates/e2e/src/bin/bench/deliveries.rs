@@ -26,9 +26,9 @@ const TO_1K: [&str; 8] = [
     "--publishes",
     "1",
     "--duration",
-    "20s",
+    "40s",
     "--apply-time",
-    "1s",
+    "400ms",
 ];
 const TO_10K: [&str; 8] = [
     "--reach",
