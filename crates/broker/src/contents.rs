@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use brokkr_core::Digest;
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
@@ -14,12 +14,12 @@ use crate::error::{Error, Result};
 use crate::snapshot;
 use crate::store::{self, Db};
 
-/// All that is held together, compressed; what is larger by itself is read each time.
+/// All that is held together, compressed. A content is never as large.
 const BYTES: u64 = 32 * 1024 * 1024;
 /// So many contents of a few kilobytes.
 const ITEMS: usize = 4_096;
-/// What each request has of its own, for as long as its answer is under way: texts, and contents that are too large to be
-/// held for others. Beyond it, more are refused: who reads slowly must not fill the memory.
+/// What requests have of their own, for as long as their answers are under way: texts, and large contents, which stay until the last
+/// answer is out, held for others or not. Beyond it, more are refused: who reads slowly must not fill the memory.
 const ROOM: usize = 128 * 1024 * 1024;
 /// Compressed, a content from this size on counts.
 const LARGE: usize = 1024 * 1024;
@@ -64,12 +64,19 @@ impl Weighter<(Uuid, Digest), Bytes> for Weight {
 }
 
 impl Contents {
-    pub(crate) fn new(db: Arc<Db>) -> Self {
-        Self {
+    pub(crate) fn new(db: Arc<Db>) -> anyhow::Result<Self> {
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(ITEMS)
+            .weight_capacity(BYTES)
+            // What is larger than a shard is never held, and by default there are more of them the more cores there are.
+            .shards(1)
+            .build()?;
+        let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Ok(Self {
             db,
-            read: Cache::with_weighter(ITEMS, BYTES, Weight),
+            read: Cache::with_options(options, Weight, hasher, lifecycle),
             room: Arc::new(Semaphore::new(ROOM / UNIT)),
-        }
+        })
     }
 
     /// A content as it lies, compressed. That it is what its digest says was seen when it was read.

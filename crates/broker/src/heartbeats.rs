@@ -1,8 +1,10 @@
 //! Heartbeats, and when keys were used, lie in memory and reach the database in chunks, each agent's twice a minute.
 
-use brokkr_core::wire::ActorRole;
+use std::slice::Chunks;
 use std::sync::Arc;
 use std::time::Duration;
+
+use brokkr_core::wire::ActorRole;
 
 use crate::Broker;
 use crate::audit;
@@ -11,8 +13,11 @@ use crate::changes::keys::RecordUses;
 use crate::writer::Mutation;
 
 const ROUND: Duration = Duration::from_secs(30);
-/// So many rows hold the writer for a few milliseconds.
-const CHUNK: usize = 512;
+/// The heartbeats of a large fleet are divided into so many chunks, and so are the uses of its keys: ten a second together, of which
+/// none holds the writer for long.
+const CHUNKS: usize = 150;
+/// Fewer rows are not worth a commit of their own.
+const LEAST: usize = 64;
 
 /// Writes in rounds until the broker stops, and what is new once more then.
 pub(crate) async fn keep(broker: Arc<Broker>) {
@@ -25,8 +30,11 @@ pub(crate) async fn keep(broker: Arc<Broker>) {
 /// Writes all that is new, spread over the time of a round: a publish waits for a chunk at the most, and finds the cores
 /// free after it. A broker that stops waits no longer.
 async fn round(broker: &Broker) {
-    let (seats, uses) = (broker.fleet.seats(), broker.fleet.unflushed_uses());
-    let (seats, uses) = (seats.chunks(CHUNK), uses.chunks(CHUNK));
+    let (mut seats, mut uses) = (broker.fleet.seats(), broker.fleet.unflushed_uses());
+    // Who was made at the same time lies together in the database: a chunk is to write few of its pages.
+    seats.sort_unstable_by_key(|(agent, _)| agent.uuid());
+    uses.sort_unstable_by_key(|(key, _)| key.uuid());
+    let (seats, uses) = (chunks(&seats), chunks(&uses));
     let pauses = u32::try_from(1 + seats.len() + uses.len()).unwrap_or(u32::MAX);
     let pause = async || {
         let _ = tokio::time::timeout(ROUND / pauses, broker.stopping.cancelled()).await;
@@ -46,6 +54,10 @@ async fn round(broker: &Broker) {
         write(broker, RecordUses(chunk.to_vec())).await;
     }
     pause().await;
+}
+
+fn chunks<T>(rows: &[T]) -> Chunks<'_, T> {
+    rows.chunks(rows.len().div_ceil(CHUNKS).max(LEAST))
 }
 
 /// What cannot be written now is told of: the next round brings what is newer by then.

@@ -185,7 +185,7 @@ impl Broker {
         tasks.spawn(or_stop(following.map(Ok), stopping.clone()));
         tasks.spawn(or_stop(listening.map(Ok), stopping.clone()));
         let broker = Arc::new(Self {
-            contents: Contents::new(Arc::clone(&db)),
+            contents: Contents::new(Arc::clone(&db))?,
             db,
             writer,
             fleet,

@@ -33,6 +33,10 @@ pub(crate) mod target_status;
 pub(crate) mod windows;
 mod word;
 
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+
+use crate::error::Result;
 pub(crate) use db::{Db, Tx, in_time, lock, sqlite_file};
 pub(crate) use word::Word;
 
@@ -53,6 +57,22 @@ macro_rules! on {
     };
 }
 pub(crate) use on;
+
+/// Runs a statement that forgets what was before a time ($1), and no more than so many rows ($2). Answers how many.
+async fn forget_before(
+    before: Timestamp,
+    rows: i64,
+    statement: &'static str,
+    tx: &mut Tx,
+) -> Result<u64> {
+    let forgotten = on!(tx, |c| sqlx::query(statement)
+        .bind(before.to_sqlx())
+        .bind(rows)
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    Ok(forgotten)
+}
 
 /// A number as SQL keeps it. Counters here never come near the limit.
 pub(crate) fn sql(number: u64) -> i64 {

@@ -6,12 +6,16 @@ use anyhow::{Context, Result, ensure};
 use brokkr_core::ambient::System;
 use brokkr_core::pak::{Pak, Role};
 use brokkr_core::wire::CreateAgent;
-use brokkr_e2e::{Broker, Spoken, Stage, speak};
+use brokkr_e2e::{Broker, PATIENCE, Spoken, Stage, eventually, speak};
+use futures::future::try_join_all;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 mod on_sqlite {
     test!(a_flood_of_bad_keys_hurts_nobody_else on Sqlite);
     test!(a_key_that_asks_too_much_waits_and_polls_do_not on Sqlite);
     test!(connections_beyond_the_limit_are_closed on Sqlite);
+    test!(a_fleet_that_comes_all_at_once_may_wait on Sqlite);
     test!(nothing_is_open_without_a_key on Sqlite);
     test!(no_other_origin_is_let_in on Sqlite);
 }
@@ -132,7 +136,7 @@ async fn connections_beyond_the_limit_are_closed(stage: &Stage) -> Result<()> {
     let key = admin_key(&broker)?;
     let mut held = Vec::new();
     for _ in 0..20 {
-        held.push(tokio::net::TcpStream::connect(broker.address()).await?);
+        held.push(TcpStream::connect(broker.address()).await?);
     }
     let many = ask(broker.address(), "/healthz", &key, "", 1).await?;
     ensure!(
@@ -140,12 +144,32 @@ async fn connections_beyond_the_limit_are_closed(stage: &Stage) -> Result<()> {
         "an eleventh connection is served: {many:?}"
     );
     drop(held);
-    brokkr_e2e::eventually("there is room again", brokkr_e2e::PATIENCE, async || {
+    eventually("there is room again", PATIENCE, async || {
         let one = ask(broker.address(), "/healthz", &key, "", 1).await?;
         ensure!(one.statuses == [200], "{one:?}");
         Ok(())
     })
     .await
+}
+
+/// More than wait by default, and not more than systems allow.
+const AT_ONCE: usize = 3_000;
+
+/// All may wait for a broker that has no time to let anybody in: who is turned away comes again later each time.
+async fn a_fleet_that_comes_all_at_once_may_wait(stage: &Stage) -> Result<()> {
+    let broker = stage.broker("broker").await?;
+    let key = admin_key(&broker)?;
+    let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn")?;
+    let coming = AT_ONCE.min(allowed.trim().parse()?);
+    broker.process().suspend()?;
+    let connecting = (0..coming).map(|_| TcpStream::connect(broker.address()));
+    let come = timeout(PATIENCE / 2, try_join_all(connecting)).await;
+    broker.process().resume()?;
+    let come = come.context("some are turned away")??;
+    drop(come);
+    let one = ask(broker.address(), "/healthz", &key, "", 1).await?;
+    ensure!(one.statuses == [200], "{one:?}");
+    Ok(())
 }
 
 /// What is often left open, and what answers say too much of.

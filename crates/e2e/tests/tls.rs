@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use brokkr_client::{Authorities, Client, PlainHttp};
 use brokkr_core::pak::Pak;
 use brokkr_e2e::{Authority, Cli, Issued, PATIENCE, Process, Stage, Tunnel, eventually};
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 
 mod on_sqlite {
     test!(an_authority_of_ones_own_is_believed_when_it_is_given on Sqlite);
+    test!(a_simulation_speaks_tls on Sqlite);
     test!(what_proves_nothing_is_refused on Sqlite);
     test!(a_renewed_certificate_is_taken_while_clients_connect on Sqlite);
     test!(what_is_too_old_or_silent_gets_nowhere on Sqlite);
@@ -76,6 +78,31 @@ async fn an_authority_of_ones_own_is_believed_when_it_is_given(stage: &Stage) ->
     cli.does(&["whoami"]).await?;
     let config = std::fs::read_to_string(stage.directory().join("config.toml"))?;
     ensure!(config.contains(&ca), "no absolute path: {config}");
+    Ok(())
+}
+
+async fn a_simulation_speaks_tls(stage: &Stage) -> Result<()> {
+    let authority = Authority::new()?;
+    authority.write(stage.directory())?;
+    let (_broker, address) = start(stage, &authority.issue(HOST)?).await?;
+    let server = format!("https://{address}");
+    let cli = Cli::new(stage.directory());
+    let login = ["login", "--server", &server, "--key-file", "admin.key"];
+    cli.does(&[&login[..], &["--ca-file", "ca.crt"]].concat())
+        .await?;
+    let how = [
+        "simulate",
+        "--agents",
+        "10",
+        "--warm-up",
+        "0s",
+        "--duration",
+        "2s",
+    ];
+    let report: Value = cli.reads(&how).await?;
+    let number = |pointer: &str| report.pointer(pointer).and_then(Value::as_u64);
+    ensure!(number("/wrong") == Some(0), "{report:#}");
+    ensure!(number("/deliveries/count") > Some(0), "{report:#}");
     Ok(())
 }
 

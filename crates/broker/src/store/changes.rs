@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::rows::{BringRows as _, in_turn, pieces};
-use super::{Tx, number, on, sql};
+use super::{Tx, forget_before, number, on, sql};
 use crate::error::Result;
 
 /// A row that the followers must read again.
@@ -112,18 +112,9 @@ pub(crate) async fn since(revision: u64, tx: &mut Tx) -> Result<Vec<(u64, Option
 /// Forgets what the oldest revisions touched, if that was written before a time: at most so many of them.
 /// Answers how many. A follower that needs one reads everything anew.
 pub(crate) async fn forget(before: Timestamp, revisions: i64, tx: &mut Tx) -> Result<u64> {
-    let forgotten = on!(tx, |c| {
-        sqlx::query(
-            "delete from changes where created_at < $1
-           and revision in (select revision from changes order by revision limit $2)",
-        )
-        .bind(before.to_sqlx())
-        .bind(revisions)
-        .execute(c)
-        .await
-        .map(|done| done.rows_affected())
-    })?;
-    Ok(forgotten)
+    let statement = "delete from changes where created_at < $1
+       and revision in (select revision from changes order by revision limit $2)";
+    forget_before(before, revisions, statement, tx).await
 }
 
 /// The random ids of revisions in a row.

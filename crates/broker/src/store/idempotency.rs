@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 
-use super::{Tx, on};
+use super::{Tx, forget_before, on};
 use crate::error::{Error, Result};
 
 /// What was asked for under a key, and what came of it.
@@ -68,15 +68,8 @@ pub(crate) async fn insert(
 
 /// Forgets keys that were used before a time: at most so many of them. Answers how many.
 pub(crate) async fn forget(before: Timestamp, rows: i64, tx: &mut Tx) -> Result<u64> {
-    let forgotten = on!(tx, |c| sqlx::query(
-        "delete from idempotency where (caller_id, key) in (
-             select caller_id, key from idempotency where created_at <= $1 limit $2
-         )"
-    )
-    .bind(before.to_sqlx())
-    .bind(rows)
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected()))?;
-    Ok(forgotten)
+    let statement = "delete from idempotency where (caller_id, key) in (
+         select caller_id, key from idempotency where created_at <= $1 limit $2
+     )";
+    forget_before(before, rows, statement, tx).await
 }

@@ -7,7 +7,7 @@ use sqlx::QueryBuilder;
 use uuid::Uuid;
 
 use super::rows::{BringRows as _, in_turn, pieces};
-use super::{Tx, Word, number, on, sql};
+use super::{Tx, Word, forget_before, number, on, sql};
 use crate::error::{Error, Result};
 use crate::page::Window;
 use crate::rotation::{Expiry, Life, Stage, Succession};
@@ -351,21 +351,8 @@ macro_rules! long_ended {
 
 /// Forgets keys that ended before a time: at most so many of them. Answers how many.
 pub(crate) async fn forget(before: Timestamp, rows: i64, tx: &mut Tx) -> Result<u64> {
-    on!(tx, |c| sqlx::query(long_ended!(
-        "update keys set predecessor_id = null where predecessor_id"
-    ))
-    .bind(before.to_sqlx())
-    .bind(rows)
-    .execute(c)
-    .await
-    .map(drop))?;
-    let forgotten = on!(tx, |c| sqlx::query(long_ended!(
-        "delete from keys where id"
-    ))
-    .bind(before.to_sqlx())
-    .bind(rows)
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected()))?;
-    Ok(forgotten)
+    let successors = long_ended!("update keys set predecessor_id = null where predecessor_id");
+    forget_before(before, rows, successors, tx).await?;
+    let keys = long_ended!("delete from keys where id");
+    forget_before(before, rows, keys, tx).await
 }

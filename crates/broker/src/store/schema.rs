@@ -44,3 +44,55 @@ pub(super) fn what_is_set<T: Serialize + Default>(value: &T) -> serde_json::Resu
     }
     Ok(fields)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Options {
+        old: u32,
+        new: Option<u32>,
+        on: bool,
+    }
+
+    impl Default for Options {
+        fn default() -> Self {
+            Self {
+                old: 1,
+                new: None,
+                on: true,
+            }
+        }
+    }
+
+    #[test]
+    fn what_nobody_has_set_is_left_out() {
+        let set = |options| what_is_set(&options).expect("JSON");
+        assert_eq!(set(Options::default()), json!({}));
+        let options = Options {
+            new: Some(2),
+            ..Options::default()
+        };
+        assert_eq!(set(options), json!({"new": 2}));
+        let options = Options {
+            old: 0,
+            on: false,
+            ..Options::default()
+        };
+        assert_eq!(set(options), json!({"old": 0, "on": false}));
+    }
+
+    #[test]
+    fn tables_are_too_new_by_their_floor_alone() {
+        let newest = SQLITE
+            .iter()
+            .map(|step| step.version)
+            .max()
+            .expect("a step");
+        assert!(check(newest, &SQLITE).is_ok());
+        assert!(check(newest + 1, &SQLITE).is_err());
+    }
+}

@@ -11,7 +11,7 @@ use jiff_sqlx::ToSqlx;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Tx, Word, number, on, sql};
+use super::{Tx, Word, forget_before, number, on, sql};
 use crate::error::{Error, Result, name_taken};
 
 /// Every question about windows reads the same columns.
@@ -154,18 +154,11 @@ pub(crate) async fn changed_revision(tx: &mut Tx) -> Result<u64> {
 /// Forgets windows that were deleted before a time: at most so many of them. Answers how many. The last one that was changed
 /// stays: its revision is a part of that of every state.
 pub(crate) async fn forget(before: Timestamp, rows: i64, tx: &mut Tx) -> Result<u64> {
-    let forgotten = on!(tx, |c| sqlx::query(
-        "delete from windows where id in (
-             select id from windows where deleted_at < $1
-               and edited_revision < (select max(edited_revision) from windows) limit $2
-         )"
-    )
-    .bind(before.to_sqlx())
-    .bind(rows)
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected()))?;
-    Ok(forgotten)
+    let statement = "delete from windows where id in (
+         select id from windows where deleted_at < $1
+           and edited_revision < (select max(edited_revision) from windows) limit $2
+     )";
+    forget_before(before, rows, statement, tx).await
 }
 
 /// What an agent with these labels and annotations is told of windows.

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
+use brokkr_client::Client;
 use brokkr_core::ambient::{Ambient, System};
+use brokkr_core::id::DeploymentObjectId;
 use brokkr_core::wire::Code;
 use data_encoding::BASE64;
 use futures::future::join_all;
@@ -13,6 +15,7 @@ on_both_engines!(
     a_herd_reads_a_content_once,
     a_content_that_is_held_is_for_those_who_run_it_only,
     no_more_contents_are_held_than_there_is_room_for,
+    a_large_content_is_held_too,
 );
 
 const HERD: usize = 40;
@@ -88,19 +91,34 @@ async fn no_more_contents_are_held_than_there_is_room_for(engine: Engine) {
         let published = publish(&admin, "shop", noise(EACH)).await;
         ids.push(published.deployment_object.id);
     }
-    // Who may read it is asked of the database each time, what it is if it is not held.
-    let reads = async |id| {
-        let before = broker.broker.database_reads();
-        admin.manifests(id).await.expect("a content");
-        broker.broker.database_reads() - before
-    };
-    for id in &ids {
-        assert_eq!(reads(*id).await, 2, "nobody has read it yet");
-    }
     let mut held = 0;
     for id in &ids {
-        held += usize::from(reads(*id).await == 1);
+        assert_eq!(
+            reads(*id, &broker, &admin).await,
+            2,
+            "nobody has read it yet"
+        );
+    }
+    for id in &ids {
+        held += usize::from(reads(*id, &broker, &admin).await == 1);
     }
     assert!(held > 0 && held * EACH <= ROOM, "{held} are held");
+    broker.stop().await;
+}
+
+/// How often a content is looked for in the database: who may read it is asked each time, what it is if it is not held.
+async fn reads(id: DeploymentObjectId, broker: &TestBroker, admin: &Client) -> u64 {
+    let before = broker.broker.database_reads();
+    admin.manifests(id).await.expect("a content");
+    broker.broker.database_reads() - before
+}
+
+async fn a_large_content_is_held_too(engine: Engine) {
+    let Scene { broker, admin, .. } = Scene::set(engine).await;
+    create_stack(&admin, "shop").await;
+    let published = publish(&admin, "shop", noise(6 * 1024 * 1024)).await;
+    let id = published.deployment_object.id;
+    assert_eq!(reads(id, &broker, &admin).await, 2);
+    assert_eq!(reads(id, &broker, &admin).await, 1);
     broker.stop().await;
 }

@@ -215,7 +215,7 @@ async fn the_last_use_is_shown_at_once_and_kept(engine: Engine) {
     let tag = etag(&client).await;
     let reads = broker.broker.database_reads();
     let writes = ingest(&database).await;
-    for _ in 0..50 {
+    for _ in 0..500 {
         let poll = client
             .target_state(Some(&tag), Duration::ZERO, Duration::from_secs(10))
             .await;
