@@ -108,10 +108,11 @@ async fn measure(bench: &Bench) -> Result<()> {
         Group::Polls,
         Group::Refusals,
         Group::Deliveries,
-        Group::Ingest,
-        Group::Publishes,
+        // Before there is much that PostgreSQL's server writes afterwards, beside whatever comes next.
         Group::Size,
         Group::Waiting,
+        Group::Ingest,
+        Group::Publishes,
         Group::Replicas,
         Group::Tls,
         // Before there are objects of other agents in the cluster, which a real one does not have.
