@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit;
 use crate::backup::flush_folder;
 use crate::changes::keys::{FirstAdmin, RegisterFirstAdmin};
+use crate::memory::Memory;
 use crate::store::{self, Db, keys};
 use crate::writer::Writer;
 use crate::{Broker, StartError};
@@ -95,7 +96,13 @@ pub(crate) async fn another(
     let used = store::broker::revision(&mut db.snapshot().await?).await;
     used.context("this is no database of a broker yet: start the broker first")?;
     let shutdown = CancellationToken::new();
-    let (writer, writing) = Writer::new(Arc::clone(&db), ambient, Arc::default(), shutdown.clone());
+    let (writer, writing) = Writer::new(
+        Arc::clone(&db),
+        ambient,
+        Arc::default(),
+        shutdown.clone(),
+        Memory::default(),
+    );
     let writing = tokio::spawn(writing);
     let create = CreateKey {
         owner: KeyOwner::Admin,

@@ -19,6 +19,7 @@ mod idempotency;
 mod key_watch;
 mod limits;
 mod listener;
+mod memory;
 mod metrics;
 mod page;
 mod plan;
@@ -37,6 +38,7 @@ mod writer;
 
 pub use limits::LimitSettings;
 pub use listener::{ListenerSettings, TlsFiles};
+pub use memory::Memory;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,7 +52,7 @@ use brokkr_core::wire::{Actor, Agent, TargetStatus};
 use futures::FutureExt;
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +64,7 @@ use crate::fleet::{Fleet, Index};
 use crate::follower::Follower;
 use crate::limits::Limits;
 use crate::listener::{Listener, Tls};
+use crate::memory::Rooms;
 use crate::metrics::Metrics;
 use crate::store::Db;
 use crate::store::agents::{AgentRow, Heartbeat};
@@ -110,7 +113,7 @@ pub struct Broker {
     /// The settings were changed here.
     settings_changed: Notify,
     tasks: Mutex<JoinSet<Result<()>>>,
-    parsing: Semaphore,
+    rooms: Rooms,
     tls: Option<Arc<Tls>>,
     limits: Limits,
     connections: usize,
@@ -119,8 +122,6 @@ pub struct Broker {
 
 /// How long a write waits for its own replica's index. It is durable by then in any case.
 const OWN_INDEX: Duration = Duration::from_secs(2);
-/// How many snapshots are read at once.
-const PARSERS: usize = 2;
 /// An agent that polled less long ago than this is never called silent.
 const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(150);
 
@@ -154,7 +155,8 @@ impl Broker {
             Some(files) => Some(Arc::new(Tls::load(files.clone()).await?)),
             None => None,
         };
-        let db = Arc::new(Db::open(&settings.database).await?);
+        let memory = settings.limits.memory;
+        let db = Arc::new(Db::open(&settings.database, memory.pages()).await?);
         store::broker::identify(&db, &*ambient)
             .await
             .context("the database cannot be written")?;
@@ -170,6 +172,7 @@ impl Broker {
             Arc::clone(&ambient),
             Arc::clone(&committed),
             stopped.clone(),
+            memory,
         );
         let follower = Follower {
             db: Arc::clone(&db),
@@ -177,6 +180,7 @@ impl Broker {
             feed: Arc::clone(&feed),
             committed: Arc::clone(&committed),
         };
+        let rooms = Rooms::new(memory);
         let stopping = CancellationToken::new();
         let listening = follower::listen(Arc::clone(&db), committed, stopped.clone());
         let mut tasks = JoinSet::new();
@@ -185,7 +189,7 @@ impl Broker {
         tasks.spawn(or_stop(following.map(Ok), stopping.clone()));
         tasks.spawn(or_stop(listening.map(Ok), stopping.clone()));
         let broker = Arc::new(Self {
-            contents: Contents::new(Arc::clone(&db))?,
+            contents: Contents::new(Arc::clone(&db), memory, rooms.answers.clone())?,
             db,
             writer,
             fleet,
@@ -195,7 +199,7 @@ impl Broker {
             stopped,
             settings_changed: Notify::new(),
             tasks: Mutex::new(tasks),
-            parsing: Semaphore::new(PARSERS),
+            rooms,
             tls,
             limits: Limits::new(&settings.limits),
             connections: settings.limits.connections,

@@ -18,6 +18,7 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
+use crate::memory::Memory;
 use addresses::Addresses;
 use bucket::Rate;
 use keys::Keys;
@@ -30,6 +31,8 @@ pub struct LimitSettings {
     pub connections: usize,
     /// How many requests of one key a second in the long run, polls not counted.
     pub key_rate: u32,
+    /// How much memory.
+    pub memory: Memory,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -44,6 +47,7 @@ impl Default for LimitSettings {
         Self {
             connections: 10_000,
             key_rate: Self::KEY_RATE,
+            memory: Memory::default(),
             trusted_proxies: Vec::new(),
         }
     }

@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 
 use crate::Broker;
 use crate::fleet::Freshness;
+use crate::memory::{Room, Rooms};
 use crate::rights;
 use crate::writer::Lane;
 
@@ -137,15 +138,8 @@ impl Collector for Figures {
             "How long ago this replica last saw that it is up to date; it looks once a second",
             broker.fleet.age().as_secs_f64(),
         )?;
-        let help = "Bytes of changes that wait to be written: desired state, and what agents report; at 64 MiB, more are refused";
         let Page(mut encoder) = page;
-        let mut family =
-            encoder.encode_descriptor("writer_queue_bytes", help, None, MetricType::Gauge)?;
-        for (lane, name) in [(Lane::Desired, "desired"), (Lane::Ingest, "ingest")] {
-            let waiting = ConstGauge::new(broker.writer.waiting(lane));
-            waiting.encode(family.encode_family(&[("lane", name)])?)?;
-        }
-        Ok(())
+        rooms(&mut encoder, broker)
     }
 }
 
@@ -157,6 +151,40 @@ fn requests(encoder: &mut DescriptorEncoder, metrics: &Metrics) -> fmt::Result {
             let labels = [("operation", operation.as_str()), ("status", *class)];
             let count = ConstCounter::new(count.load(Ordering::Relaxed));
             count.encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+type Bytes = fn(&Room) -> usize;
+
+/// The parts of the memory that requests take from. One that is full is why requests are refused with 503.
+fn rooms(encoder: &mut DescriptorEncoder, broker: &Broker) -> fmt::Result {
+    let Rooms {
+        report_bodies,
+        change_bodies,
+        reading,
+        answers,
+    } = &broker.rooms;
+    let rooms = [
+        ("change_bodies", change_bodies),
+        ("report_bodies", report_bodies),
+        ("reading", reading),
+        ("answers", answers),
+        ("waiting_changes", broker.writer.room(Lane::Desired)),
+        ("waiting_reports", broker.writer.room(Lane::Ingest)),
+    ];
+    let taken = "Bytes taken of each part of the memory: bodies of changes and of reports, manifests being read, answers under way, and what waits to be written of desired state and of reports";
+    let size = "Bytes that each part of the memory has; what does not fit is refused with 503";
+    let families: [(_, _, Bytes); 2] = [
+        ("memory_taken_bytes", taken, Room::taken),
+        ("memory_room_bytes", size, Room::size),
+    ];
+    for (name, help, bytes) in families {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (part, room) in rooms {
+            let value = ConstGauge::new(bytes(room) as u64);
+            value.encode(family.encode_family(&[("part", part)])?)?;
         }
     }
     Ok(())

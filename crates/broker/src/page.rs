@@ -81,9 +81,20 @@ impl Window {
 }
 
 /// The page of `limit + 1` rows.
-pub(crate) fn paged<T>(mut rows: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Page<T> {
-    let more = rows.len() > limit;
+pub(crate) fn paged<T>(rows: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Page<T> {
+    let found = rows.len();
+    clipped(rows, limit, found, cursor)
+}
+
+/// The page of rows that may be fewer than the `limit + 1` that were found.
+pub(crate) fn clipped<T>(
+    mut rows: Vec<T>,
+    limit: usize,
+    found: usize,
+    cursor: impl Fn(&T) -> String,
+) -> Page<T> {
     rows.truncate(limit);
+    let more = found > rows.len();
     let next = if more { rows.last().map(cursor) } else { None };
     Page { items: rows, next }
 }

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use brokkr_core::manifest::{self, MAX_BYTES};
+use brokkr_core::manifest::{self, Cost, MAX_BYTES};
 use brokkr_core::{Digest, KeptKind, ObjectKey};
-use tokio::sync::Semaphore;
 
 use crate::error::{Error, Result};
+use crate::memory::{Room, Taken};
 
 /// Level 3 halves what level 1 leaves and costs a millisecond a megabyte.
 const COMPRESSION: i32 = 3;
@@ -31,12 +31,11 @@ impl Snapshot {
     }
 }
 
-/// Reads manifests, off the threads that serve polls, and no more texts at once than there are cores: a
-/// large one takes seconds and many times its size in memory.
+/// Reads manifests, off the threads that serve polls, once there is memory for it: a large text takes seconds and many times its size.
 pub(crate) async fn prepare(
     manifests: Arc<str>,
     default_namespace: Option<String>,
-    slots: &Semaphore,
+    reading: &Room,
 ) -> Result<Snapshot> {
     if manifests.len() > MAX_BYTES {
         return Err(Error::TooLarge(format!(
@@ -44,18 +43,32 @@ pub(crate) async fn prepare(
             manifests.len()
         )));
     }
-    let _slot = slots.acquire().await.map_err(Error::internal)?;
+    let _room = room(reading, Cost::of(&manifests)).await?;
     tokio::task::spawn_blocking(move || read(&manifests, default_namespace))
         .await
         .map_err(Error::internal)?
 }
 
+/// No cluster keeps an object larger than this, in bytes: etcd's `--max-request-bytes`, if nobody raised it.
+const LARGEST_OBJECT: usize = 1536 * 1024;
+/// So many texts are read at once: it is the processor's work.
+const AT_ONCE: usize = 2;
+
+/// Room for reading a text. What has room for nothing else reads one object of the size that clusters take, and one at a time.
+async fn room(reading: &Room, cost: Cost) -> Result<Taken> {
+    if !reading.fits(cost.bytes) && cost.document > LARGEST_OBJECT {
+        return Err(Error::TooLarge(format!(
+            "one document of the manifests has {} bytes, and this broker has not enough memory to read it: write its objects as documents of their own, separated by `---`, or give the broker more (--memory)",
+            cost.document
+        )));
+    }
+    let taken = reading.wait(cost.bytes.max(reading.size() / AT_ONCE)).await;
+    taken.ok_or_else(|| Error::internal(anyhow::anyhow!("there is no room for reading any more")))
+}
+
 fn read(manifests: &str, default_namespace: Option<String>) -> Result<Snapshot> {
     let namespace = default_namespace.as_deref();
-    let objects = manifest::parse(manifests, namespace)?
-        .iter()
-        .map(|manifest| manifest.key(namespace))
-        .collect();
+    let objects = manifest::keys(manifests, namespace)?;
     Ok(Snapshot {
         digest: Digest::of(namespace, manifests),
         size: manifests.len() as u64,

@@ -24,6 +24,7 @@ use uuid::Uuid;
 use crate::audit::Audited;
 use crate::changes::reports::Reports;
 use crate::error::Result;
+use crate::memory::{Memory, Room};
 use crate::plan::Planning;
 use crate::store::changes::Touched;
 use crate::store::{Db, Tx};
@@ -142,9 +143,10 @@ impl Writer {
         ambient: Arc<dyn Ambient>,
         committed: Arc<Notify>,
         shutdown: CancellationToken,
+        memory: Memory,
     ) -> (Self, impl Future<Output = Result<()>> + Send) {
-        let (desired, desired_changes) = Queue::new();
-        let (ingest, ingest_changes) = Queue::new();
+        let (desired, desired_changes) = Queue::new(memory.lane());
+        let (ingest, ingest_changes) = Queue::new(memory.lane());
         let task = Task {
             db,
             ambient,
@@ -156,9 +158,9 @@ impl Writer {
         )
     }
 
-    /// How many bytes of changes wait to be written.
-    pub(crate) fn waiting(&self, lane: Lane) -> u64 {
-        self.queue(lane).held() as u64
+    /// What changes that wait to be written take up.
+    pub(crate) const fn room(&self, lane: Lane) -> &Room {
+        self.queue(lane).room()
     }
 
     const fn queue(&self, lane: Lane) -> &Queue {

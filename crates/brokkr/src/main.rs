@@ -14,6 +14,7 @@ mod failure;
 mod key_file;
 mod lifecycle;
 mod logging;
+mod memory;
 mod monitoring;
 mod open_files;
 mod output;

@@ -391,15 +391,37 @@ impl Client {
 
     /// The newest events, newest first, at most `limit`.
     pub async fn events(&self, filter: &EventFilter, limit: usize) -> Result<Vec<RecordedEvent>> {
+        let mut events = Vec::new();
+        let mut cursor = None;
+        // Large ones come in several pages.
+        while events.len() < limit {
+            let page = self.page_of_events(filter, limit - events.len(), cursor);
+            let Page { items, next } = page.await?;
+            events.extend(items);
+            cursor = next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(events)
+    }
+
+    /// One page of events, newest first: those before `cursor`, the `next` of another page.
+    pub async fn page_of_events(
+        &self,
+        filter: &EventFilter,
+        limit: usize,
+        cursor: Option<String>,
+    ) -> Result<Page<RecordedEvent>> {
         let request = self
             .request(Method::GET, &["events"])
             .query(&stack_and_agent(
                 filter.stack.as_ref(),
                 filter.agent.as_ref(),
             ))
-            .query(&[("limit", limit)]);
-        let page: Page<RecordedEvent> = self.json(request).await?;
-        Ok(page.items)
+            .query(&[("limit", limit)])
+            .query(&cursor.map(|cursor| [("cursor", cursor)]));
+        self.json(request).await
     }
 }
 

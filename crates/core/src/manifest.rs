@@ -4,7 +4,9 @@
 //! Broker and agent read with the same code: what the broker accepted, the agent understands.
 //! `List` documents of `v1` are flattened, as `kubectl` does; documents that hold nothing are skipped.
 
+mod cost;
 mod node;
+mod reading;
 mod shape;
 mod yaml;
 
@@ -12,12 +14,18 @@ use serde_json::{Map, Value};
 
 use crate::object::ObjectKey;
 
+pub use cost::Cost;
+use reading::Reading;
 pub use shape::is_dns_label;
 
 /// The largest snapshot, in bytes of YAML.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// The most objects in one snapshot.
 pub const MAX_OBJECTS: usize = 5_000;
+/// The most values in one snapshot, with the names of fields. The largest real ones (2 MB of definitions) need a tenth.
+const MAX_NODES: usize = 2_000_000;
+/// How deep a document may be.
+const MAX_DEPTH: usize = 64;
 
 /// One Kubernetes object of a snapshot, without what only a cluster may set.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,21 +115,32 @@ impl ManifestError {
 /// The first thing that makes the text no snapshot: its size, its YAML, an object's shape, an
 /// object that stands in it twice.
 pub fn parse(text: &str, default_namespace: Option<&str>) -> Result<Vec<Manifest>, ManifestError> {
+    read::<true>(text, default_namespace)
+}
+
+/// The keys of a snapshot's objects. It refuses what [`parse`] refuses, and holds one document at a time: [`Cost`] tells what that takes.
+///
+/// # Errors
+/// As [`parse`].
+pub fn keys(text: &str, default_namespace: Option<&str>) -> Result<Vec<ObjectKey>, ManifestError> {
+    let manifests = read::<false>(text, default_namespace)?;
+    Ok(manifests
+        .iter()
+        .map(|manifest| manifest.key(default_namespace))
+        .collect())
+}
+
+fn read<const WHOLE: bool>(
+    text: &str,
+    default_namespace: Option<&str>,
+) -> Result<Vec<Manifest>, ManifestError> {
     if text.len() > MAX_BYTES {
         return Err(ManifestError::whole(format!(
             "the manifests have {} bytes, more than the {MAX_BYTES} that a stack may have: split the stack",
             text.len()
         )));
     }
-    let mut manifests = Vec::new();
-    for document in yaml::documents(text)? {
-        shape::read(document, &mut manifests)?;
-        if manifests.len() > MAX_OBJECTS {
-            return Err(ManifestError::whole(format!(
-                "there are more than {MAX_OBJECTS} objects, the most that a stack may have: split the stack"
-            )));
-        }
-    }
+    let manifests = yaml::read::<Reading<WHOLE>, WHOLE>(text)?.finish()?;
     if manifests.is_empty() {
         return Err(ManifestError::whole(
             "there is no object in the manifests, and nothing was changed: what runs is removed with `brokkr stack delete` or `brokkr stack untarget`, never by an empty list",

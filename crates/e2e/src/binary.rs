@@ -144,10 +144,19 @@ impl Process {
 
     /// How much memory it has at present, in bytes.
     pub fn memory(&self) -> Result<u64> {
+        self.has("VmRSS:")
+    }
+
+    /// How much of that the system cannot take back, in bytes: what a limit of memory ends a process for.
+    pub fn anonymous_memory(&self) -> Result<u64> {
+        self.has("RssAnon:")
+    }
+
+    fn has(&self, what: &'static str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(what));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        Ok(kilobytes.context("VmRSS")?.parse::<u64>()? * 1024)
+        Ok(kilobytes.context(what)?.parse::<u64>()? * 1024)
     }
 
     /// The rest of the first line of its output that begins with `prefix`, as soon as there is one.

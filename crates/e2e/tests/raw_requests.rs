@@ -6,6 +6,7 @@ use brokkr_e2e::{Broker, Spoken, Stage, speak, speak_again};
 mod on_sqlite {
     test!(what_is_no_request_is_refused on Sqlite);
     test!(a_body_that_is_too_large_or_too_slow_is_cut_off on Sqlite);
+    test!(who_is_refused_while_sending_hears_why on Sqlite);
 }
 
 const MEGABYTE: u64 = 1024 * 1024;
@@ -176,5 +177,20 @@ async fn a_body_that_is_too_large_or_too_slow_is_cut_off(stage: &Stage) -> Resul
         slow.statuses == [408] && slow.text.contains("too_slow"),
         "{slow:?}"
     );
+    Ok(())
+}
+
+async fn who_is_refused_while_sending_hears_why(stage: &Stage) -> Result<()> {
+    let broker = stage.broker("broker").await?;
+    let length = usize::try_from(20 * MEGABYTE)?;
+    let post = format!(
+        "POST /api/v1/stacks/shop/deployment-objects HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n{}",
+        " ".repeat(length)
+    );
+    let get = "GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let spoken = speak(broker.address(), (post + get).as_bytes()).await?;
+    // The same connection goes on.
+    ensure!(spoken.statuses == [401, 200], "{:?}", spoken.statuses);
+    ensure!(spoken.text.contains("a valid key is needed"), "{spoken:?}");
     Ok(())
 }

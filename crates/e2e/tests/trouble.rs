@@ -5,6 +5,7 @@ mod cut_off;
 mod flood;
 mod full_disk;
 mod herd;
+mod little_memory;
 mod load;
 mod polling;
 mod replicas_end;

@@ -14,6 +14,7 @@ use brokkr_core::ambient::Ambient;
 use brokkr_core::wire::REQUEST_ID_HEADER;
 use futures::FutureExt;
 use futures::future::Either;
+use http::header::EXPECT;
 use http::{HeaderName, HeaderValue, Request};
 use hyper::body::Incoming;
 use tower::Service;
@@ -99,7 +100,8 @@ fn route(
     id: RequestId,
     request: Request<Incoming>,
 ) -> impl Future<Output = Response> + use<> {
-    let mut request = request.map(|body| Body::new(Timed::new(body)));
+    let on_demand = request.headers().contains_key(EXPECT);
+    let mut request = request.map(|body| Body::new(Timed::new(body, on_demand)));
     request.extensions_mut().insert(peer);
     request.extensions_mut().insert(id);
     let answer = AssertUnwindSafe(router.clone().call(request)).catch_unwind();

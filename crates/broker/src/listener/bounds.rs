@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use http::Request;
+use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::error::{Error, Result};
 
@@ -24,6 +26,12 @@ pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
 const BODY_TIME: Duration = Duration::from_secs(20);
 /// What must come in each second after that.
 const BODY_RATE: u64 = 16 * 1024;
+/// How long the rest of a body is, in bytes, that is taken though nobody reads it. A client that is refused before it has sent all goes
+/// on sending, and if the connection ends meanwhile, it may never see why.
+const UNREAD: u64 = 64 * 1024 * 1024;
+/// How long that may take in all, and how soon there must be more of it.
+const UNREAD_TIME: Duration = Duration::from_secs(10);
+const UNREAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// Refuses a head that is too large.
 pub(super) fn check(request: &Request<Incoming>) -> Result<()> {
@@ -58,18 +66,22 @@ impl TooSlow {
     }
 }
 
-/// A body that must keep coming.
+/// A body that must keep coming. If it is dropped before its end, the rest is taken and thrown away.
 pub(super) struct Timed {
-    body: Incoming,
+    /// Until it is dropped.
+    body: Option<Incoming>,
+    /// Whether the client waits for leave to send it.
+    on_demand: bool,
     /// Since somebody began to read it; polls have none, and pay for none.
     clock: Option<(Instant, Pin<Box<Sleep>>)>,
     received: u64,
 }
 
 impl Timed {
-    pub(super) fn new(body: Incoming) -> Self {
+    pub(super) const fn new(body: Incoming, on_demand: bool) -> Self {
         Self {
-            body,
+            on_demand,
+            body: Some(body),
             clock: None,
             received: 0,
         }
@@ -85,7 +97,10 @@ impl Body for Timed {
         context: &mut Context<'_>,
     ) -> Poll<Option<std::result::Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
-        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
+        let Some(body) = &mut this.body else {
+            return Poll::Ready(None);
+        };
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
             if let Some(data) = frame
                 .as_ref()
                 .and_then(|frame| frame.as_ref().ok()?.data_ref())
@@ -109,10 +124,28 @@ impl Body for Timed {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map(Body::size_hint).unwrap_or_default()
     }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        let is_coming = |body: &Incoming| {
+            let rest = body.size_hint().upper();
+            !self.on_demand && rest.is_some_and(|rest| (1..=UNREAD).contains(&rest))
+        };
+        let unread = self.body.take().filter(is_coming);
+        // When the process ends, connections end with it.
+        if let (Some(body), Ok(runtime)) = (unread, Handle::try_current()) {
+            runtime.spawn(timeout(UNREAD_TIME, throw_away(body)));
+        }
+    }
+}
+
+async fn throw_away(mut body: Incoming) {
+    while let Ok(Some(Ok(_))) = timeout(UNREAD_PAUSE, body.frame()).await {}
 }

@@ -5,8 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use axum::body::HttpBody as _;
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
+use brokkr_core::pak::Role;
 use brokkr_core::wire::PLAN_HEADER;
 use futures::future::Either;
 use http::{HeaderValue, Method};
@@ -19,11 +21,22 @@ use crate::Broker;
 use crate::auth::authenticate;
 use crate::error::{Error, Result};
 use crate::limits::{Kind, Permit, Permitted};
+use crate::memory::{self, Taken};
 use crate::scope::{Caller, Identity, Origin};
 use crate::session::Session;
 
 /// What agents ask all the time.
 const POLL: &str = "/agent/target-state";
+
+/// A larger body is counted; the others lie in what a connection has in any case.
+const LARGE_BODY: u64 = 64 * 1024;
+
+/// What a request has while it is under way.
+struct Leave {
+    permit: Permit,
+    /// The memory of its body.
+    body: Option<Taken>,
+}
 
 /// The layer before every operation: is there such a one, who is asking, may they.
 #[derive(Clone)]
@@ -62,7 +75,7 @@ impl Guard {
         find(operations, request.method()).ok_or_else(|| not_allowed(operations))
     }
 
-    fn admit(&self, right: &Right, request: &Request) -> Result<(Admission, Permit)> {
+    fn admit(&self, right: &Right, request: &Request) -> Result<(Admission, Leave)> {
         let limits = &self.broker.limits;
         let caller = authenticate(&self.broker, request.headers());
         let mut caller = caller.map_err(|_| limits.bad_key(request))?;
@@ -92,15 +105,39 @@ impl Guard {
                 }
                 let session = Session::read(request.headers())?;
                 self.broker.fleet.is_of_latest_session(&caller, session)?;
+                let body = self.room(right, &caller, request)?;
                 let admission = Admission {
                     caller,
                     reach,
                     session,
                     body: BodyLimit(right.most),
                 };
-                Ok((admission, permit))
+                Ok((admission, Leave { permit, body }))
             }
         }
+    }
+
+    /// Memory for the body of a request, as it comes and as it is read, until it is answered.
+    fn room(&self, right: &Right, caller: &Caller, request: &Request) -> Result<Option<Taken>> {
+        let size = request.body().size_hint();
+        // One that does not say how long it is may be as long as it may.
+        let bytes = size.upper().unwrap_or(right.most as u64);
+        if bytes <= LARGE_BODY || size.lower() > right.most as u64 {
+            return Ok(None);
+        }
+        let rooms = &self.broker.rooms;
+        let room = match caller.role() {
+            Role::Agent => &rooms.report_bodies,
+            Role::Admin | Role::Generator => &rooms.change_bodies,
+        };
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let taken = room.take(bytes.saturating_mul(2));
+        taken.map(Some).ok_or_else(|| {
+            Error::Unavailable(
+                "the broker reads as many requests as it has memory for; repeat the request"
+                    .to_owned(),
+            )
+        })
     }
 }
 
@@ -181,10 +218,15 @@ where
         };
         let broker = Arc::clone(&self.guard.broker);
         match self.guard.admit(right, &request) {
-            Ok((admission, permit)) => {
+            Ok((admission, Leave { permit, body })) => {
                 request.extensions_mut().insert(admission);
                 let work = permit.around(self.inner.call(request));
-                Either::Right(Counted { work, broker, row })
+                Either::Right(Counted {
+                    work,
+                    broker,
+                    row,
+                    _body: body,
+                })
             }
             Err(error) => {
                 let response = refused(error);
@@ -196,12 +238,13 @@ where
 }
 
 pin_project! {
-    /// A request under way, whose answer is counted.
+    /// A request under way, whose answer is counted, and what both take up.
     pub(crate) struct Counted<F> {
         #[pin]
         work: F,
         broker: Arc<Broker>,
         row: usize,
+        _body: Option<Taken>,
     }
 }
 
@@ -213,10 +256,11 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let answered = this.work.poll(context);
-        if let Poll::Ready(Ok(response)) = &answered {
+        this.work.poll(context).map_ok(|response| {
+            let sent = memory::under_way(response, &this.broker.rooms.answers);
+            let response = sent.unwrap_or_else(Error::into_response);
             this.broker.metrics.answered(*this.row, response.status());
-        }
-        answered
+            response
+        })
     }
 }

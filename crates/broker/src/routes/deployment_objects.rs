@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use brokkr_core::DeploymentObjectId;
@@ -18,6 +19,7 @@ use crate::contents::Wanted;
 use crate::error::{Error, Result};
 use crate::extract::{self, IdempotencyKey, Json, Path, Query};
 use crate::idempotency::Once;
+use crate::memory::Accounted;
 use crate::page::{self, PageQuery};
 use crate::rights::Reader;
 use crate::scope::Scope;
@@ -72,7 +74,7 @@ pub(super) async fn publish(
     let mut namespace = default_namespace(&broker, &stack, &scope).await?;
     loop {
         let snapshot =
-            snapshot::prepare(Arc::clone(&manifests), namespace, &broker.parsing).await?;
+            snapshot::prepare(Arc::clone(&manifests), namespace, &broker.rooms.reading).await?;
         let mutation = PublishSnapshot {
             scope: scope.clone(),
             stack: stack.clone(),
@@ -239,11 +241,13 @@ pub(super) async fn manifests(
         return Ok((
             common,
             [(CONTENT_ENCODING, HeaderValue::from_static("zstd"))],
+            Extension(Accounted),
             broker.contents.compressed(&wanted).await?,
         )
             .into_response());
     }
-    Ok((common, broker.contents.text(&wanted).await?).into_response())
+    let text = broker.contents.text(&wanted).await?;
+    Ok((common, Extension(Accounted), text).into_response())
 }
 
 /// The content of a snapshot, if its reader may see it. What an agent is to run now is known without the database.

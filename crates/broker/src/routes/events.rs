@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::Broker;
 use crate::error::Result;
 use crate::extract::{Json, Query};
+use crate::memory::to_answer;
 use crate::page;
 use crate::scope::Scope;
 use crate::store::agent_events::{self, EventRow, Filter, Position};
@@ -26,7 +27,7 @@ pub(super) struct EventQuery {
     /// Of this stack: id, name or generator:name. A name that no stack has any more is that of the one deleted last.
     #[param(value_type = Option<String>)]
     stack: Option<Reference>,
-    /// At most so many rows: 1 to 500, 100 if absent.
+    /// At most so many rows: 1 to 500, 100 if absent. There are fewer where their objects make 512 KiB, and a `next` as long as there are more.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// The `next` of the page before.
@@ -49,6 +50,8 @@ pub(super) async fn list(
         },
         Some(cursor) => parse(cursor).ok_or_else(page::invalid_cursor)?,
     };
+    // What could not be sent is not read.
+    let _room = to_answer(&broker.rooms.answers, agent_events::PAGE_BYTES)?;
     let mut tx = broker.db.read().await?;
     let mut filter = Filter::default();
     if let Some(agent) = &query.agent {
@@ -57,8 +60,8 @@ pub(super) async fn list(
     if let Some(stack) = &query.stack {
         filter.stack = Some(stacks::find_ever(stack, &scope, &mut tx).await?.stack.id);
     }
-    let rows = agent_events::list(filter, &scope, before, limit + 1, &mut tx).await?;
-    let page = page::paged(rows, limit, |row: &EventRow| {
+    let (rows, found) = agent_events::list(filter, &scope, before, limit + 1, &mut tx).await?;
+    let page = page::clipped(rows, limit, found, |row: &EventRow| {
         format!("{}.{}", row.position.ingest, row.position.id.simple())
     });
     Ok(Json(Page {

@@ -42,7 +42,7 @@ pub(super) async fn ask(
         } => {
             let namespace = default_namespace(&broker, stack, &scope).await?;
             let manifests = manifests.as_str().into();
-            Some(snapshot::prepare(manifests, namespace, &broker.parsing).await?)
+            Some(snapshot::prepare(manifests, namespace, &broker.rooms.reading).await?)
         }
         Ask::Sync { .. } | Ask::Describe { .. } | Ask::Logs { .. } => None,
     };

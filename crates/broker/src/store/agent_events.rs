@@ -45,6 +45,7 @@ struct Row {
     last_at: jiff_sqlx::Timestamp,
     recorded_at: jiff_sqlx::Timestamp,
     ingest: i64,
+    found: i64,
 }
 
 impl From<Row> for EventRow {
@@ -179,24 +180,37 @@ pub(crate) struct Filter {
     pub(crate) stack: Option<StackId>,
 }
 
-/// Events within a scope, newest first, before a place in the feed.
+/// So many bytes of objects are read at once, or those of one event.
+pub(crate) const PAGE_BYTES: usize = 512 * 1024;
+
+/// Events within a scope, newest first, before a place in the feed: as many as are asked for, or fewer if they are large. With how many
+/// there would have been.
 pub(crate) async fn list(
     filter: Filter,
     scope: &Scope,
     before: Position,
     rows: usize,
     tx: &mut Tx,
-) -> Result<Vec<EventRow>> {
+) -> Result<(Vec<EventRow>, usize)> {
     let rows: Vec<Row> = on!(tx, |c| {
         sqlx::query_as(
-        "select e.agent_id, a.name as agent_name, e.id, e.stack_id, s.name as stack_name, g.name as generator,
+        "with page as (
+             select e.agent_id, e.id, e.ingest, octet_length(cast(e.objects as text)) as bytes
+             from agent_events e join stacks s on s.id = e.stack_id
+             where ($1 is null or e.agent_id = $1) and ($2 is null or e.stack_id = $2)
+               and ($3 is null or s.owner_id = $3) and (e.ingest, e.id) < ($4, $5)
+             order by e.ingest desc, e.id desc limit $6),
+         sized as (
+             select agent_id, id, count(*) over () as found,
+                    sum(bytes) over (order by ingest desc, id desc) - bytes as bytes_before from page)
+         select e.agent_id, a.name as agent_name, e.id, e.stack_id, s.name as stack_name, g.name as generator,
                 e.deployment_object_id, e.sequence, e.action, e.outcome, e.reason, e.objects, e.count,
-                e.first_at, e.last_at, e.recorded_at, e.ingest
-         from agent_events e join agents a on a.id = e.agent_id join stacks s on s.id = e.stack_id
+                e.first_at, e.last_at, e.recorded_at, e.ingest, p.found
+         from sized p join agent_events e on e.agent_id = p.agent_id and e.id = p.id
+              join agents a on a.id = e.agent_id join stacks s on s.id = e.stack_id
               left join generators g on g.id = s.owner_id
-         where ($1 is null or e.agent_id = $1) and ($2 is null or e.stack_id = $2)
-           and ($3 is null or s.owner_id = $3) and (e.ingest, e.id) < ($4, $5)
-         order by e.ingest desc, e.id desc limit $6"
+         where p.bytes_before < $7
+         order by e.ingest desc, e.id desc"
     )
     .bind(filter.agent.map(AgentId::uuid))
     .bind(filter.stack.map(StackId::uuid))
@@ -204,8 +218,11 @@ pub(crate) async fn list(
     .bind(sql(before.ingest))
     .bind(before.id)
     .bind(i64::try_from(rows).unwrap_or(i64::MAX))
+    .bind(i64::try_from(PAGE_BYTES).unwrap_or(i64::MAX))
     .fetch_all(c)
     .await
     })?;
-    Ok(rows.into_iter().map(EventRow::from).collect())
+    let found = rows.first().map_or(0, |row| row.found);
+    let found = usize::try_from(found).unwrap_or_default();
+    Ok((rows.into_iter().map(EventRow::from).collect(), found))
 }

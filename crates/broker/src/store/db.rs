@@ -56,10 +56,11 @@ pub(crate) enum Tx {
 }
 
 impl Db {
-    /// Opens the database that a URL names (`sqlite:FILE` or `postgres://…`), and brings its tables up to date.
-    pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
+    /// Opens the database that a URL names (`sqlite:FILE` or `postgres://…`), and brings its tables up to date. `SQLite` keeps so many
+    /// bytes of its file in memory to write.
+    pub(crate) async fn open(url: &str, pages: usize) -> anyhow::Result<Self> {
         Ok(Self::new(match engine(url)? {
-            Engine::Sqlite(file) => open_sqlite(file).await?,
+            Engine::Sqlite(file) => open_sqlite(file, pages).await?,
             Engine::Postgres(url) => open_postgres(url).await?,
         }))
     }
@@ -236,12 +237,14 @@ pub(crate) fn sqlite_file(url: &str) -> anyhow::Result<Option<&Path>> {
     })
 }
 
-async fn open_sqlite(file: &Path) -> anyhow::Result<Pools> {
+async fn open_sqlite(file: &Path, pages: usize) -> anyhow::Result<Pools> {
     let lock = lock(file)?;
     private_file(file)?;
     let options = durable(file);
+    let cache = format!("-{}", pages / 1024);
+    let to_write = options.clone().pragma("cache_size", cache);
     let write = writing()
-        .connect_with(options.clone().create_if_missing(true))
+        .connect_with(to_write.create_if_missing(true))
         .await
         .with_context(|| format!("the database file {} cannot be opened", file.display()))?;
     let (version,): (String,) = sqlx::query_as("select sqlite_version()")
@@ -310,7 +313,6 @@ fn durable(file: &Path) -> SqliteConnectOptions {
     sqlite_options(file)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .pragma("cache_size", "-65536")
 }
 
 pub(super) fn sqlite_options(file: &Path) -> SqliteConnectOptions {

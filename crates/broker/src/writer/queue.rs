@@ -1,8 +1,5 @@
 //! Where changes wait for the writer task: a bounded queue for each lane.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use anyhow::anyhow;
 use brokkr_core::wire::Actor;
 use futures::FutureExt;
@@ -11,27 +8,25 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Change, Mutation};
 use crate::error::{Error, Result};
-
-/// What a queue may hold, in bytes. A full one is an overload: better to say so than to let memory grow.
-const ROOM: usize = 64 * 1024 * 1024;
+use crate::memory::{Room, Taken};
 
 /// The end at which changes come in.
 pub(super) struct Queue {
     sender: mpsc::UnboundedSender<Box<dyn Queued>>,
-    held: Arc<AtomicUsize>,
+    /// A full one is an overload: better to say so than to let memory grow.
+    room: Room,
 }
 
 impl Queue {
     /// A queue, and the end at which changes go out.
-    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Box<dyn Queued>>) {
+    pub(super) fn new(room: Room) -> (Self, mpsc::UnboundedReceiver<Box<dyn Queued>>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let held = Arc::default();
-        (Self { sender, held }, receiver)
+        (Self { sender, room }, receiver)
     }
 
-    /// How many bytes of changes wait, or are being written.
-    pub(super) fn held(&self) -> usize {
-        self.held.load(Ordering::Relaxed)
+    /// What changes that wait, or are being written, take up.
+    pub(super) const fn room(&self) -> &Room {
+        &self.room
     }
 
     /// Queues a change, and waits until it is durable.
@@ -40,14 +35,16 @@ impl Queue {
         actor: Actor,
         mutation: M,
     ) -> Result<(M::Output, u64)> {
-        let room = Room::take(&self.held, mutation.weight()).ok_or_else(busy)?;
+        let weight = mutation.weight();
+        let room = self.room.take(weight).ok_or_else(busy)?;
         let (answer, outcome) = oneshot::channel();
         let pending = Pending {
             actor,
             mutation,
             output: None,
             answer,
-            room,
+            weight,
+            _room: room,
         };
         self.sender.send(Box::new(pending)).map_err(|_| busy())?;
         outcome.await.map_err(|_| busy())?
@@ -56,28 +53,6 @@ impl Queue {
 
 fn busy() -> Error {
     Error::Unavailable("the broker is too busy or stopping; repeat the request".to_owned())
-}
-
-/// The part of a queue that a change takes up, until it is answered.
-struct Room {
-    held: Arc<AtomicUsize>,
-    bytes: usize,
-}
-
-impl Room {
-    /// One that is larger than all there is waits alone.
-    fn take(held: &Arc<AtomicUsize>, bytes: usize) -> Option<Self> {
-        let before = held.fetch_add(bytes, Ordering::Relaxed);
-        let held = Arc::clone(held);
-        let room = Self { held, bytes };
-        (before == 0 || before + bytes <= ROOM).then_some(room)
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
 }
 
 /// A change in the queue, whatever its type.
@@ -96,7 +71,8 @@ struct Pending<M: Mutation> {
     mutation: M,
     output: Option<M::Output>,
     answer: oneshot::Sender<Result<(M::Output, u64)>>,
-    room: Room,
+    weight: usize,
+    _room: Taken,
 }
 
 impl<M: Mutation> Queued for Pending<M> {
@@ -114,7 +90,7 @@ impl<M: Mutation> Queued for Pending<M> {
     }
 
     fn weight(&self) -> usize {
-        self.room.bytes
+        self.weight
     }
 
     fn request(&self) -> Option<&str> {
@@ -128,29 +104,5 @@ impl<M: Mutation> Queued for Pending<M> {
             .and_then(|revision| output.map(|output| (output, revision)).ok_or_else(missing));
         // Nobody is there when the client hung up; the change stands all the same.
         let _ = answer.send(outcome);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_queue_takes_nothing_more_until_something_was_answered() {
-        let held = Arc::default();
-        let first = Room::take(&held, ROOM - 10).expect("it is empty");
-        assert!(Room::take(&held, 11).is_none());
-        let second = Room::take(&held, 10);
-        assert!(second.is_some(), "what was refused takes up nothing");
-        drop(first);
-        assert!(Room::take(&held, ROOM - 10).is_some());
-    }
-
-    #[test]
-    fn what_is_larger_than_the_queue_waits_alone() {
-        let held = Arc::default();
-        let alone = Room::take(&held, ROOM + 1);
-        assert!(alone.is_some());
-        assert!(Room::take(&held, 1).is_none());
     }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use brokkr_client::EventFilter;
-use brokkr_core::wire::{AgentEvent, Health, StackStatus, Sync};
+use brokkr_core::ObjectKey;
+use brokkr_core::wire::{AgentEvent, Health, ObjectOutcome, ObjectResult, StackStatus, Sync};
 
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,7 @@ on_both_engines!(
     what_one_report_says_twice_counts_once,
     the_last_word_on_a_stack_stands,
     a_long_report_is_kept_whole,
+    large_events_come_in_several_pages,
     nothing_is_kept_of_a_stack_that_is_another_agents,
     agents_are_heard_however_much_is_published,
 );
@@ -83,6 +85,47 @@ async fn a_long_report_is_kept_whole(engine: Engine) {
     kept.sort_unstable();
     assert_eq!(kept, (1..=99).collect::<Vec<_>>());
     scene.broker.stop().await;
+}
+
+async fn large_events_come_in_several_pages(engine: Engine) {
+    let scene = Scene::running(engine, "shop").await;
+    let stack = scene.stack("shop").await;
+    let objects: Vec<_> = (0..2_000)
+        .map(|number| created(&number.to_string()))
+        .collect();
+    for count in 1..=12 {
+        let event = AgentEvent {
+            objects: objects.clone(),
+            ..counted(&failed_event(stack, "no"), count)
+        };
+        scene.agent.report_events(vec![event]).await.expect("heard");
+    }
+    assert!(scene.counts().await.into_iter().eq((1..=12).rev()));
+    let all = EventFilter::default();
+    let first = scene
+        .admin
+        .page_of_events(&all, 500, None)
+        .await
+        .expect("a page");
+    let bytes = serde_json::to_vec(&first).expect("JSON").len();
+    assert!((100_000..1_000_000).contains(&bytes), "{bytes} bytes");
+    assert!(first.next.is_some());
+    let two = scene.admin.events(&all, 2).await.expect("events");
+    assert_eq!(two.len(), 2);
+    scene.broker.stop().await;
+}
+
+fn created(name: &str) -> ObjectOutcome {
+    ObjectOutcome {
+        object: ObjectKey {
+            group: String::new(),
+            kind: "ConfigMap".to_owned(),
+            namespace: Some("shop".to_owned()),
+            name: name.to_owned(),
+        },
+        result: ObjectResult::Created,
+        reason: None,
+    }
 }
 
 async fn nothing_is_kept_of_a_stack_that_is_another_agents(engine: Engine) {

@@ -85,13 +85,14 @@ impl Broker {
             None => {}
         }
         let listener = self.listen.settings()?;
+        let with_tls = listener.tls.is_some();
         self.logging.start()?;
         let mut lifecycle = Lifecycle::new()?;
         let settings = Settings {
             database: self.database.url,
             admin_key_file: self.admin_key_file,
             listener,
-            limits: self.limits.settings(),
+            limits: self.limits.settings(with_tls),
         };
         let broker = brokkr_broker::Broker::open(&settings, Arc::new(System)).await?;
         let watched = Arc::clone(&broker);

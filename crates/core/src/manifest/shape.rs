@@ -5,11 +5,8 @@ use serde_json::{Map, Value};
 use super::{Manifest, ManifestError, Place};
 
 /// Reads one document, which is an object or a `v1` `List` of objects.
-pub(super) fn read(
-    (place, document): (Place, Value),
-    into: &mut Vec<(Place, Manifest)>,
-) -> Result<(), ManifestError> {
-    let Value::Object(object) = document else {
+pub(super) fn read(place: Place, document: Value) -> Result<Vec<Manifest>, ManifestError> {
+    let Value::Object(mut object) = document else {
         return Err(place.error(
             "",
             "a Kubernetes object is a mapping with apiVersion, kind and metadata",
@@ -18,20 +15,19 @@ pub(super) fn read(
     let is_list = object.get("kind").and_then(Value::as_str) == Some("List")
         && object.get("apiVersion").and_then(Value::as_str) == Some("v1");
     if !is_list {
-        into.push((place, manifest(place, "", object)?));
-        return Ok(());
+        return Ok(vec![manifest(place, "", object)?]);
     }
-    let Some(Value::Array(items)) = object.get("items").cloned() else {
+    let Some(Value::Array(items)) = object.remove("items") else {
         return Err(place.error("/items", "a List has a sequence of `items`"));
     };
-    for (index, item) in items.into_iter().enumerate() {
+    let items = items.into_iter().enumerate().map(|(index, item)| {
         let pointer = format!("/items/{index}");
         let Value::Object(item) = item else {
             return Err(place.error(pointer, "each item of a List is a Kubernetes object"));
         };
-        into.push((place, manifest(place, &pointer, item)?));
-    }
-    Ok(())
+        manifest(place, &pointer, item)
+    });
+    items.collect()
 }
 
 fn manifest(

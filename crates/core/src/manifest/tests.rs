@@ -335,7 +335,68 @@ fn bounds_what_a_text_may_cost() {
     assert!(refusal(&many).reason.contains("5000 objects"));
 }
 
+/// Counts the keys of each document.
+#[derive(Default)]
+struct Counted(Vec<usize>);
+
+impl Extend<(u64, Value)> for Counted {
+    fn extend<D: IntoIterator<Item = (u64, Value)>>(&mut self, documents: D) {
+        self.0.extend(
+            documents
+                .into_iter()
+                .map(|(_, document)| keys_of(&document)),
+        );
+    }
+}
+
+fn keys_of(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(keys_of).sum(),
+        Value::Object(fields) => fields.values().map(|value| 1 + keys_of(value)).sum(),
+        _ => 0,
+    }
+}
+
+#[test]
+fn what_a_text_costs_is_what_its_worst_document_costs() {
+    let small = "a: 1\n";
+    let large = format!("b:\n{}", "- a: 1\n".repeat(1_000));
+    let alone = Cost::of(&large);
+    assert!(alone.bytes > 10 * Cost::of(small).bytes);
+    let together = Cost::of(&format!("{small}---\n{large}\n--- # more\n{small}"));
+    assert!(
+        together.bytes.abs_diff(alone.bytes) < 1_000,
+        "{together:?}, {alone:?}"
+    );
+    assert!(together.document.abs_diff(alone.document) < 10);
+    // No document ends here.
+    let whole = Cost::of(&format!("a: |\n ---\n{}", " ---x\n".repeat(1_000)));
+    assert!(whole.document > 6_000, "{whole:?}");
+}
+
+/// What makes or spoils an object, in pieces.
+const PIECES: &str = "(a: (b|null|\\{1: a, '1': b\\}|\\{c: \\{c: 1, c: 2\\}\\}|[1, [\\{d: .inf\\}]])\n|---\n|kind: (A|List|AList)\n|apiVersion: v1\n|\
+    metadata: \\{name: (a|b|c)(, (uid: x|labels: (null|\\{a: 1\\}|\\{a: b\\})))?\\}\n|status: (\\{\\}|\\{a: 1\\})\n|\
+    items: (x|\\{\\}|\\[\\]|\\[\\{apiVersion: v1, kind: (A|List), metadata: \\{name: d\\}, items: \\[1\\]\\}\\])\n){0,9}";
+
 proptest! {
+    #[test]
+    fn a_text_costs_no_more_than_it_seems(text in "([ab&*:{}\\[\\],'\"|? \n-]|: |- |, |\\{a, b\\}|\\? a\n|\n){0,9}") {
+        if let Ok(Counted(counts)) = yaml::read::<_, true>(&text) {
+            let cost = Cost::of(&text);
+            let signs = (cost.bytes - cost.document) / 256 - MAX_DEPTH;
+            let bare = text.matches('}').count();
+            prop_assert!(signs + bare >= counts.iter().sum::<usize>(), "{signs} signs");
+        }
+    }
+
+    #[test]
+    fn keys_are_those_of_the_objects(text in PIECES) {
+        let parsed = parse(&text, Some("n"));
+        let parsed = parsed.map(|manifests| manifests.iter().map(|manifest| manifest.key(Some("n"))).collect());
+        prop_assert_eq!(keys(&text, Some("n")), parsed);
+    }
+
     #[test]
     fn no_text_panics(text in "\\PC{0,200}") {
         let _ = parse(&text, None);

@@ -5,35 +5,42 @@ use serde_saphyr::options::{DuplicateKeyPolicy, Options};
 use serde_saphyr::{NonFiniteFloatPolicy, Spanned, UserMessageFormatter};
 
 use super::node::Node;
-use super::{ManifestError, Place};
+use super::{MAX_DEPTH, MAX_NODES, ManifestError};
 
-/// The documents of a text that hold something, each with its place.
-pub(super) fn documents(text: &str) -> Result<Vec<(Place, Value)>, ManifestError> {
+/// Collects the documents of a text, each with the line in which it begins.
+pub(super) fn read<C: Default + Extend<(u64, Value)>, const WHOLE: bool>(
+    text: &str,
+) -> Result<C, ManifestError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let documents: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options())
-        .map_err(|error| refusal(&error))?;
-    Ok(documents
-        .into_iter()
-        .enumerate()
-        .map(|(index, spanned)| {
-            let place = Place {
-                document: index + 1,
-                line: spanned.referenced.line(),
-            };
-            (place, spanned.value.0)
-        })
-        .filter(|(_, value)| !value.is_null())
-        .collect())
+    let read = serde_saphyr::from_str_multiple_with_options::<Spanned<Node<WHOLE>>, Documents<C>>;
+    let read = read(text, options());
+    read.map(|Documents(documents)| documents)
+        .map_err(|error| refusal(&error))
 }
 
-/// What `kubectl` reads, and bounds on what a text may cost. The largest real snapshots (2 MB of
-/// definitions) need a tenth of these nodes; aliases are for people, who write few.
+/// What the parser extends with each document.
+#[derive(Default)]
+struct Documents<C>(C);
+
+impl<C: Extend<(u64, Value)>, const WHOLE: bool> Extend<Spanned<Node<WHOLE>>> for Documents<C> {
+    fn extend<D: IntoIterator<Item = Spanned<Node<WHOLE>>>>(&mut self, documents: D) {
+        let documents = documents
+            .into_iter()
+            .map(|document| (document.referenced.line(), document.value.0));
+        self.0.extend(documents);
+    }
+}
+
+/// How many values aliases may stand for together: they are for people, who write few.
+pub(super) const REPLAYED: usize = 200_000;
+
+/// What `kubectl` reads, and bounds on what a text may cost.
 fn options() -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_events: 4_000_000,
-            max_nodes: 2_000_000,
-            max_depth: 64,
+            max_events: 2 * MAX_NODES,
+            max_nodes: MAX_NODES,
+            max_depth: MAX_DEPTH,
             max_documents: 20_000,
             max_aliases: 2_000,
             max_anchors: 2_000,
@@ -41,7 +48,7 @@ fn options() -> Options {
             max_total_scalar_bytes: 32 * 1024 * 1024,
         },
         alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: 200_000,
+            max_total_replayed_events: REPLAYED,
             max_replay_stack_depth: 16,
         },
         duplicate_keys: DuplicateKeyPolicy::Error,

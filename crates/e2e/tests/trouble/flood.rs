@@ -76,7 +76,11 @@ async fn a_flood_of_events_is_shed_and_none_is_lost(stage: &Stage) -> Result<()>
 }
 
 /// Reports the same until it is acknowledged.
-async fn report(agent: Client, stack: StackId, shed: watch::Sender<usize>) -> Result<Vec<EventId>> {
+pub(super) async fn report(
+    agent: Client,
+    stack: StackId,
+    shed: watch::Sender<usize>,
+) -> Result<Vec<EventId>> {
     let outcome = |number: usize| ObjectOutcome {
         object: ObjectKey {
             group: String::new(),
