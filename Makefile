@@ -1,6 +1,6 @@
 # Every target does its own set-up, without root; `make doctor` shows what that takes.
 .DEFAULT_GOAL := help
-.PHONY: help doctor lint check test fuzz demo cluster torture mutants bench soak apps clean
+.PHONY: help doctor console lint check test fuzz demo cluster torture mutants bench soak apps clean
 
 CLIPPY := cargo clippy --workspace --all-targets --locked -- -D warnings
 
@@ -9,6 +9,12 @@ help: ## this list
 
 doctor: ## what is installed, what is missing, what to do about it
 	@scripts/doctor
+
+# Built again when something of it is newer: the broker would be, too.
+PAGE := console/dist/page/index.html
+console: $(PAGE) ## the page for people, which the next build of the broker has in it (needs Node.js)
+$(PAGE): docs/openapi.json $(shell find console -name node_modules -prune -o -name dist -prune -o -type f -print)
+	scripts/console
 
 lint: ## formatting, clippy, licences and banned crates, Go formatting, shell scripts
 	cargo fmt --all --check
@@ -22,11 +28,12 @@ check: ## while you work: formatting, clippy, unit tests and SQLite
 	cargo build --locked -p brokkr
 	cargo test --workspace --locked
 
-test: ## everything: also PostgreSQL and a real Kubernetes API
+test: $(PAGE) ## everything: also PostgreSQL, a real Kubernetes API and a real browser
 	scripts/previous
 	scripts/faulty
 	cargo build --workspace --locked
 	scripts/testbed cargo test --workspace --locked --no-fail-fast -- --include-ignored
+	scripts/console-tests
 	scripts/fuzz
 
 fuzz: ## asks a broker all that its OpenAPI document says, and much that it does not
@@ -63,4 +70,4 @@ apps: ## MANIFESTS=DIR: every file of DIR through the product onto a cluster
 
 clean: ## all builds and brought tools
 	cargo clean
-	rm -rf target
+	rm -rf target console/dist/page console/node_modules

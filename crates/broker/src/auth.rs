@@ -1,20 +1,45 @@
 //! From the `Authorization` header to a [`Caller`], by the fleet index alone.
 
 use brokkr_core::pak::Pak;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, COOKIE as COOKIE_HEADER};
 use http::{HeaderMap, HeaderValue};
 
 use crate::Broker;
 use crate::error::{Error, Result};
 use crate::scope::Caller;
 
-/// Who sends a request, by the key in its headers.
+/// What the console's cookie is called.
+pub(crate) const COOKIE: &str = "brokkr_session";
+
+/// Who sends a request: by the key in its headers, or without one by the cookie of who signed in.
 pub(crate) fn authenticate(broker: &Broker, headers: &HeaderMap) -> Result<Caller> {
-    let pak = pak(headers).ok_or(Error::Unauthenticated)?;
-    broker
-        .fleet
-        .authenticate(&pak, broker.ambient.now())
-        .ok_or(Error::Unauthenticated)
+    let now = broker.ambient.now();
+    let caller = if headers.contains_key(AUTHORIZATION) {
+        pak(headers).and_then(|pak| broker.fleet.authenticate(&pak, now))
+    } else {
+        token(headers).and_then(|token| broker.fleet.signed_in(&token, now))
+    };
+    caller.ok_or(Error::Unauthenticated)
+}
+
+/// The cookie of who signed in, for so many seconds. Only requests from the broker's own pages bring it, and only to the API; no script
+/// reads it.
+pub(crate) fn cookie(token: &str, seconds: i64, is_secure: bool) -> String {
+    let secure = if is_secure { "; Secure" } else { "" };
+    format!("{COOKIE}={token}; Path=/api/v1; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+}
+
+/// The token of the one cookie of this name.
+fn token(headers: &HeaderMap) -> Option<Pak> {
+    let texts = headers.get_all(COOKIE_HEADER).iter();
+    let texts = texts.filter_map(|value| value.to_str().ok());
+    let cookies = texts.flat_map(|text| text.split(';'));
+    let mut tokens =
+        cookies.filter_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='));
+    let (Some(only), None) = (tokens.next(), tokens.next()) else {
+        return None;
+    };
+    only.parse().ok()
 }
 
 /// The one key that a request carries, as `Bearer <key>` or bare.
@@ -39,6 +64,36 @@ mod tests {
     use brokkr_core::pak::Role;
 
     use super::*;
+
+    #[test]
+    fn reads_the_token_of_one_cookie() {
+        let of = |values: &[String]| {
+            let values = values
+                .iter()
+                .map(|value| (COOKIE_HEADER, value.parse().expect("a header")));
+            token(&values.collect()).map(|token| token.id())
+        };
+        let key = Pak::generate(Role::Admin, &System);
+        let good = format!("brokkr_session={}", key.expose());
+        for values in [
+            vec![good.clone()],
+            vec![format!("a=b; {good};c=d")],
+            vec!["a=b".to_owned(), good.clone()],
+        ] {
+            assert_eq!(of(&values), Some(key.id()), "{values:?}");
+        }
+        for values in [
+            vec![],
+            vec!["brokkr_session".to_owned()],
+            vec!["brokkr_session=".to_owned()],
+            vec![format!("x{good}")],
+            vec![good.replace('=', "_2=")],
+            vec![good.clone(), good.clone()],
+            vec![format!("{good}; {good}")],
+        ] {
+            assert_eq!(of(&values), None, "{values:?}");
+        }
+    }
 
     #[test]
     fn reads_one_key_or_none() {

@@ -18,6 +18,7 @@ pub(crate) mod retention;
 pub(crate) mod retire;
 pub(crate) mod sessions;
 pub(crate) mod settings;
+pub(crate) mod sign_ins;
 pub(crate) mod stacks;
 mod targeting;
 pub(crate) mod targets;

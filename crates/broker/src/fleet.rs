@@ -125,8 +125,31 @@ impl Fleet {
         // Before it is known whether there is such a key: else the time of a refusal would tell.
         let hash = pak.hash();
         let index = self.read();
-        let key = index.key(pak.id())?;
-        if key.hash != hash || !key.life.is_good(now) {
+        if index.key(pak.id())?.hash != hash {
+            return None;
+        }
+        self.holder(pak.id(), now, &index)
+    }
+
+    /// Who signed in and was given this token; nobody if the sign-in is over, or its key.
+    pub(crate) fn signed_in(&self, token: &Pak, now: Timestamp) -> Option<Caller> {
+        let hash = token.hash();
+        let index = self.read();
+        let sign_in = index.sign_in(token.id().uuid().into())?;
+        if sign_in.hash != hash || sign_in.expires_at <= now {
+            return None;
+        }
+        let holder = self.holder(sign_in.key, now, &index)?;
+        Some(Caller {
+            sign_in: Some(sign_in.id),
+            ..holder
+        })
+    }
+
+    /// Who has a key, if it is good, and uses it.
+    fn holder(&self, id: KeyId, now: Timestamp, index: &Index) -> Option<Caller> {
+        let key = index.key(id)?;
+        if !key.life.is_good(now) {
             return None;
         }
         let identity = match (key.role, key.owner) {
@@ -142,18 +165,22 @@ impl Fleet {
             self.first_use.notify_one();
         }
         Some(Caller {
-            key: pak.id(),
+            key: id,
             identity,
+            sign_in: None,
             origin: Origin::default(),
         })
     }
 
-    /// Whether a key is still good.
+    /// Whether a key is still good, and the sign-in with it.
     pub(crate) fn is_key_good(&self, caller: &Caller, now: Timestamp) -> bool {
         let index = self.read();
-        index
-            .key(caller.key)
-            .is_some_and(|key| key.life.is_good(now))
+        let key = index.key(caller.key);
+        let is_signed_in = |id| {
+            let sign_in = index.sign_in(id);
+            sign_in.is_some_and(|sign_in| sign_in.expires_at > now)
+        };
+        key.is_some_and(|key| key.life.is_good(now)) && caller.sign_in.is_none_or(is_signed_in)
     }
 
     /// Refuses what an agent asks in a session that is over.

@@ -8,6 +8,7 @@ mod audit;
 mod auth;
 mod backup;
 mod changes;
+mod console;
 mod contents;
 mod error;
 mod extract;

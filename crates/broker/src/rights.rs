@@ -5,6 +5,7 @@
 
 mod admission;
 mod guard;
+mod own_page;
 mod table;
 
 use std::fmt::Write as _;
@@ -121,6 +122,9 @@ that has no row is refused to everybody. Without a key there are only `/healthz`
 
 Two options of a stack are an admin's alone, whoever owns the stack: `ignore_windows` and `service_account`. A generator
 that changes one of them, or sets it with a new stack, is refused with 403.
+
+Who signed in to the console may do what the key may that it was done with; a change needs the `Origin` of the broker's own address and
+the header `Brokkr-Console` besides, which no other site can send along, and is refused with 403 without.
 
 No key, an unknown, a revoked, an expired and a mistyped one all answer 401 with the same body.
 

@@ -16,6 +16,7 @@ mod probes;
 mod requests;
 mod sessions;
 mod settings;
+mod sign_ins;
 mod stacks;
 mod target_state;
 mod targets;
@@ -29,7 +30,7 @@ use brokkr_core::wire::Problem;
 use http::{HeaderValue, Method};
 use serde_json::json;
 use utoipa::openapi::extensions::Extensions;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, OpenApi, Ref, ResponseBuilder, SecurityRequirement,
 };
@@ -38,6 +39,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use crate::Broker;
+use crate::auth;
+use crate::console;
 use crate::error::Error;
 use crate::rights::{self, Guard, Right};
 
@@ -60,7 +63,7 @@ pub(crate) fn router(broker: Arc<Broker>) -> axum::Router {
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))
         .method_not_allowed_fallback(only_get)
-        .fallback(async || Error::NoRoute)
+        .fallback(console::serve)
         .with_state(broker)
 }
 
@@ -75,6 +78,7 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
         // everyone
         routes!(me::me),
         routes!(me::rotate),
+        routes!(sign_ins::sign_in, sign_ins::sign_out),
         // operators; who has a key may look at its own
         routes!(keys::list, keys::create),
         routes!(keys::get, keys::revoke),
@@ -164,13 +168,16 @@ fn finish(mut document: OpenApi) -> OpenApi {
         .bearer_format("PAK")
         .build();
     components.add_security_scheme("pak", SecurityScheme::Http(bearer));
+    let cookie = ApiKeyValue::new(auth::COOKIE);
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     let mut schemas = vec![(
         Problem::name().into_owned(),
         <Problem as utoipa::PartialSchema>::schema(),
     )];
     Problem::schemas(&mut schemas);
     components.schemas.extend(schemas);
-    document.security = Some(vec![SecurityRequirement::new("pak", Vec::<String>::new())]);
+    let either = ["pak", "session"].map(|one| SecurityRequirement::new(one, Vec::<String>::new()));
+    document.security = Some(either.into());
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name("Problem")))
         .build();

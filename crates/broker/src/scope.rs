@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use brokkr_core::pak::Role;
 use brokkr_core::wire::{Actor, ActorRole};
-use brokkr_core::{AgentId, GeneratorId, KeyId, Name};
+use brokkr_core::{AgentId, GeneratorId, KeyId, Name, SignInId};
 use uuid::Uuid;
 
 use crate::listener::RequestId;
@@ -14,6 +14,8 @@ use crate::listener::RequestId;
 pub(crate) struct Caller {
     pub(crate) key: KeyId,
     pub(crate) identity: Identity,
+    /// That somebody signed in with the key, if the request came with a cookie and not with the key itself.
+    pub(crate) sign_in: Option<SignInId>,
     pub(crate) origin: Origin,
 }
 

@@ -27,6 +27,7 @@ mod rows;
 mod schema;
 pub(crate) mod sessions;
 pub(crate) mod settings;
+pub(crate) mod sign_ins;
 pub(crate) mod stack_entries;
 pub(crate) mod stacks;
 pub(crate) mod target_status;

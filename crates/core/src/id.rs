@@ -85,6 +85,8 @@ id! {
     KeyId;
     /// A question to an agent.
     RequestId;
+    /// That somebody signed in to the console.
+    SignInId;
     /// A named collection of Kubernetes objects.
     StackId;
     /// A maintenance window.

@@ -29,7 +29,7 @@ pub use cluster_uid::ClusterUid;
 pub use digest::Digest;
 pub use id::{
     AgentId, AgentTargetId, DeploymentObjectId, Epoch, EventId, GeneratorId, KeyId, RequestId,
-    StackId, WindowId,
+    SignInId, StackId, WindowId,
 };
 pub use name::{Name, Reference};
 pub use object::{KeptKind, ObjectKey};

@@ -29,7 +29,7 @@ mod windows;
 
 pub use agents::{
     Agent, CreateAgent, CreateGenerator, CreatedAgent, CreatedGenerator, Generator, Me, PatchAgent,
-    PatchGenerator, PatchQuota, Quota,
+    PatchGenerator, PatchQuota, Quota, SignedIn,
 };
 pub use audit::{Actor, ActorRole, AuditAction, AuditEntry, ChainedEntry, Subject};
 pub use deployment_objects::{DeploymentObject, Publish, PublishOptions, Published, Rollback};
@@ -80,6 +80,8 @@ pub const STALE_HEADER: &str = "brokkr-stale";
 pub const REQUEST_ID_HEADER: &str = "brokkr-request-id";
 /// Request header: the digest of the plan that a change was agreed to by.
 pub const PLAN_HEADER: &str = "brokkr-plan";
+/// Request header of changes that the console asks for, whatever it says: no other site can have it sent along.
+pub const CONSOLE_HEADER: &str = "brokkr-console";
 /// Request header of a poll: the epoch and the token of the state that the agent accepted last, as `EPOCH.TOKEN`.
 pub const STATE_HEADER: &str = "brokkr-state";
 /// Request header: the session that a request of an agent belongs to.

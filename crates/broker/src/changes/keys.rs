@@ -56,7 +56,7 @@ pub(super) async fn revoke_all_of(owner: Uuid, change: &mut Change) -> Result<()
     Ok(())
 }
 
-fn named(key: &Key) -> (Uuid, Option<String>) {
+pub(super) fn named(key: &Key) -> (Uuid, Option<String>) {
     (key.id.uuid(), Some(key.name.to_string()))
 }
 

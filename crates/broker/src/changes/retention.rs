@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::idempotency::REMEMBERED;
 use crate::store::agent_events::Position;
-use crate::store::{agent_events, audit, changes, idempotency, keys, settings, windows};
+use crate::store::{agent_events, audit, changes, idempotency, keys, settings, sign_ins, windows};
 use crate::writer::{Change, Lane, Mutation};
 
 /// How long it is kept what a revision touched. A follower that was away for longer reads everything anew.
@@ -71,6 +71,8 @@ pub(crate) enum Forget {
     Changes,
     /// What was made under keys that a repetition may give.
     Repetitions,
+    /// Sign-ins that ended.
+    SignIns,
     /// Keys that ended.
     Keys,
     /// Windows that were deleted.
@@ -80,9 +82,10 @@ pub(crate) enum Forget {
 }
 
 impl Forget {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Changes,
         Self::Repetitions,
+        Self::SignIns,
         Self::Keys,
         Self::Windows,
         Self::Audit,
@@ -100,6 +103,8 @@ impl Mutation for Forget {
         let forgotten = match self {
             Self::Changes => changes::forget(earlier(now, CHANGES_KEPT), rows, tx).await?,
             Self::Repetitions => idempotency::forget(earlier(now, REMEMBERED), rows, tx).await?,
+            // Before their keys, which they name.
+            Self::SignIns => sign_ins::forget(now, rows, tx).await?,
             Self::Keys => keys::forget(earlier(now, ENDED_KEPT), rows, tx).await?,
             Self::Windows => windows::forget(earlier(now, ENDED_KEPT), rows, tx).await?,
             Self::Audit => audit::forget(rows, tx).await?,

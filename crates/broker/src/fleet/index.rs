@@ -6,7 +6,9 @@ use brokkr_core::wire::{
     DRIFT_REPORT, IMPERSONATE, OnRemove, PAUSE, TargetAgent, TargetRemoval, TargetRequest,
     TargetStack, TargetState, WINDOWS,
 };
-use brokkr_core::{AgentId, DeploymentObjectId, Epoch, GeneratorId, KeyId, Name, StackId};
+use brokkr_core::{
+    AgentId, DeploymentObjectId, Epoch, GeneratorId, KeyId, Name, SignInId, StackId,
+};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -24,6 +26,7 @@ use crate::store::changes::{self, Touched};
 use crate::store::epochs::{self, Place};
 use crate::store::keys::{self, Key};
 use crate::store::settings::{self, FleetPause};
+use crate::store::sign_ins::{self, SignIn};
 use crate::store::stack_entries::{self, StackEntry};
 use crate::store::{Tx, agents, generators, requests, windows};
 
@@ -42,6 +45,7 @@ pub(crate) struct Index {
     /// The last revision that changed which windows there are.
     windows_revision: u64,
     keys: Keyring,
+    sign_ins: HashMap<SignInId, SignIn>,
     generators: HashMap<GeneratorId, Name>,
     agents: HashMap<AgentId, Agent>,
     /// Agents that are no more, and whose keys say so.
@@ -104,6 +108,7 @@ pub(crate) struct Update {
     pause: Option<FleetPause>,
     windows_revision: Option<u64>,
     keys: Vec<(KeyId, Option<Key>)>,
+    sign_ins: Vec<(SignInId, Option<SignIn>)>,
     generators: Vec<(GeneratorId, Option<Name>)>,
     agents: Vec<(AgentId, Option<AgentEntry>)>,
     retired: Vec<AgentId>,
@@ -128,6 +133,9 @@ impl Update {
         for (row, changed) in touched.iter().map(|(row, changed)| (*row, *changed)) {
             match row {
                 Touched::Key(id) => update.keys.push((id, keys::find(id, tx).await?)),
+                Touched::SignIn(id) => {
+                    update.sign_ins.push((id, sign_ins::find(id, tx).await?));
+                }
                 Touched::Generator(id) => update
                     .generators
                     .push((id, generators::name(id, tx).await?)),
@@ -179,6 +187,11 @@ impl Index {
             pause: settings::fleet_pause(tx).await?,
             windows_revision: windows::changed_revision(tx).await?,
             keys: keys::all(tx).await?.into_iter().collect(),
+            sign_ins: sign_ins::all(tx)
+                .await?
+                .into_iter()
+                .map(|sign_in| (sign_in.id, sign_in))
+                .collect(),
             generators: generators::names(tx).await?.into_iter().collect(),
             agents: HashMap::new(),
             retired: agents::retired(tx).await?.into_iter().collect(),
@@ -240,6 +253,10 @@ impl Index {
                 load: self.load_number,
             }
         }
+    }
+
+    pub(super) fn sign_in(&self, id: SignInId) -> Option<&SignIn> {
+        self.sign_ins.get(&id)
     }
 
     pub(super) fn key(&self, id: KeyId) -> Option<&Held> {
@@ -400,6 +417,12 @@ impl Index {
         }
         for (id, key) in update.keys {
             affected.extend(self.keys.put(id, key).map(AgentId::from));
+        }
+        for (id, sign_in) in update.sign_ins {
+            match sign_in {
+                Some(sign_in) => self.sign_ins.insert(id, sign_in),
+                None => self.sign_ins.remove(&id),
+            };
         }
         for (id, name) in update.generators {
             match name {

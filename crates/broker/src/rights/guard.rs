@@ -16,6 +16,7 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::admission::{Admission, BodyLimit};
+use super::own_page;
 use super::{Reach, Right, TABLE};
 use crate::Broker;
 use crate::auth::authenticate;
@@ -79,6 +80,9 @@ impl Guard {
         let limits = &self.broker.limits;
         let caller = authenticate(&self.broker, request.headers());
         let mut caller = caller.map_err(|_| limits.bad_key(request))?;
+        if caller.sign_in.is_some() {
+            own_page::check(request)?;
+        }
         caller.origin = Origin {
             address: Some(limits.address(request)),
             request: request.extensions().get().copied(),

@@ -40,6 +40,8 @@ pub(super) static TABLE: &[Right] = &[
     // everyone, about itself
     right(GET,    "/me",                                 Own,     Own,     Own),
     right(POST,   "/me/rotate",                          Own,     Own,     Own),
+    right(POST,   "/session",                            Own,     Own,     Nothing),
+    right(DELETE, "/session",                            Own,     Own,     Nothing),
     right(GET,    "/keys",                               All,     Own,     Own),
     right(GET,    "/keys/{key}",                         All,     Own,     Own),
     // operators

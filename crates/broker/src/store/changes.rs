@@ -1,5 +1,5 @@
 use brokkr_core::wire::About;
-use brokkr_core::{AgentId, GeneratorId, KeyId, StackId};
+use brokkr_core::{AgentId, GeneratorId, KeyId, SignInId, StackId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,7 @@ pub(crate) enum Touched {
     Pause,
     /// What this agent is asked beside its work.
     Requests(AgentId),
+    SignIn(SignInId),
     /// The stack itself, not its targets.
     Stack(StackId),
     /// Which windows there are.
@@ -39,8 +40,8 @@ impl Touched {
         Some(match self {
             Self::Agent(id) => About::Agent { id },
             Self::Generator(id) => About::Generator { id },
-            // All is read anew.
-            Self::History => return None,
+            // Of one all is read anew; the other is nobody else's affair.
+            Self::History | Self::SignIn(_) => return None,
             Self::Key(id) => About::Key { id },
             Self::Pause => About::Fleet,
             Self::Requests(agent) => About::Requests { agent },

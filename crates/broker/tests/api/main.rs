@@ -2,6 +2,7 @@
 
 mod audit;
 mod away;
+mod console;
 mod contents;
 mod drift;
 mod editing;
@@ -30,6 +31,7 @@ mod rules;
 mod service_accounts;
 mod sessions;
 mod settings;
+mod sign_ins;
 mod status;
 mod targeting;
 mod undelete;

@@ -242,6 +242,13 @@ pub struct CreatedGenerator {
     pub pak: String,
 }
 
+/// That somebody signed in to the console. The cookie is in the answer's headers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct SignedIn {
+    /// When it ends at the latest.
+    pub expires_at: Timestamp,
+}
+
 /// Who the caller is.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Me {

@@ -155,6 +155,10 @@ pub enum AuditAction {
     KeyExpire,
     /// A key was revoked.
     KeyRevoke,
+    /// Somebody signed in to the console with a key.
+    KeySignIn,
+    /// And out again.
+    KeySignOut,
     /// The broker's settings changed.
     SettingsChange,
     /// A maintenance window was created.

@@ -1,0 +1,56 @@
+import type { Schemas } from './client';
+
+export type Hint = Schemas['Hint'];
+
+/** What is told of changes. */
+export interface Listener {
+  /** These changed. */
+  hints(hints: Hint[]): void;
+  /** Anything may have changed. */
+  reset(): void;
+  /** Whether changes are heard of at present. */
+  connected(is: boolean): void;
+}
+
+/** Hints that come within this time are told together, in milliseconds. */
+const TOGETHER = 100;
+/** How soon a feed that was refused is tried again, in milliseconds: a broker that starts again takes about as long. */
+const AGAIN = 2_000;
+
+/** Listens to what changes, through outages, until the answer is called. */
+export function watch(listener: Listener): () => void {
+  let source: EventSource | undefined;
+  let waiting: Hint[] = [];
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let again: ReturnType<typeof setTimeout> | undefined;
+
+  const tell = () => {
+    timer = undefined;
+    const hints = waiting;
+    waiting = [];
+    listener.hints(hints);
+  };
+  const open = () => {
+    source = new EventSource('/api/v1/watch');
+    source.addEventListener('open', () => listener.connected(true));
+    source.addEventListener('hint', (event) => {
+      waiting.push(JSON.parse(event.data) as Hint);
+      timer ??= setTimeout(tell, TOGETHER);
+    });
+    source.addEventListener('reset', () => {
+      waiting = [];
+      listener.reset();
+    });
+    source.addEventListener('error', () => {
+      listener.connected(false);
+      // After a broken connection browsers come back by themselves; after a refusal they do not.
+      if (source?.readyState === EventSource.CLOSED) again = setTimeout(open, AGAIN);
+    });
+  };
+  open();
+  return () => {
+    clearTimeout(timer);
+    clearTimeout(again);
+    source?.close();
+  };
+}

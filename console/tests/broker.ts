@@ -1,0 +1,80 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const BINARY = process.env['BROKKR'] ?? '../target/debug/brokkr';
+
+/** A broker of a test's own, and what an operator does with it besides the console. */
+export class Broker {
+  url = '';
+  key = '';
+  #port = '0';
+  #process: ChildProcess | undefined;
+  #simulation: ChildProcess | undefined;
+
+  private constructor(readonly folder: string) {}
+
+  static async start(): Promise<Broker> {
+    const broker = new Broker(await mkdtemp(join(tmpdir(), 'brokkr-console.')));
+    await broker.start();
+    return broker;
+  }
+
+  async start(): Promise<void> {
+    const database = `sqlite:${join(this.folder, 'broker.db')}`;
+    const file = join(this.folder, 'admin.key');
+    const process = spawn(BINARY, ['broker', '--listen', `127.0.0.1:${this.#port}`, '--database', database, '--admin-key-file', file], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    this.#process = process;
+    const [line] = (await once(process.stdout, 'data')) as [Buffer];
+    this.url = line.toString().trim().replace('listening on ', '');
+    this.#port = new URL(this.url).port;
+    this.key = (await readFile(file, 'utf8')).trim();
+  }
+
+  /** Ends it as the system's manager would. */
+  async stop(): Promise<void> {
+    const process = this.#process;
+    if (!process) return;
+    this.#process = undefined;
+    process.kill('SIGTERM');
+    await once(process, 'exit');
+  }
+
+  async end(): Promise<void> {
+    if (this.#simulation) {
+      this.#simulation.kill('SIGKILL');
+      await once(this.#simulation, 'exit');
+    }
+    await this.stop();
+    await rm(this.folder, { recursive: true });
+  }
+
+  /** Asks the API, with the admin's key unless another is given. */
+  async ask<T>(method: string, path: string, body?: unknown, key = this.key): Promise<T> {
+    const request: RequestInit = { method, headers: { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' } };
+    if (body !== undefined) request.body = JSON.stringify(body);
+    const answer = await fetch(`${this.url}/api/v1${path}`, request);
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+    return (answer.status === 204 ? undefined : await answer.json()) as T;
+  }
+
+  publish(stack: string, value: string): Promise<unknown> {
+    const manifests = `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {value: '${value}'}\n`;
+    return this.ask('POST', `/stacks/${stack}/deployment-objects`, { manifests });
+  }
+
+  /** Lets so many agents live, without publishes of their own, until the broker's end. */
+  async simulate(agents: number): Promise<void> {
+    const environment = { ...process.env, HOME: this.folder };
+    const file = join(this.folder, 'admin.key');
+    await once(spawn(BINARY, ['login', '--server', this.url, '--key-file', file], { env: environment, stdio: 'ignore' }), 'exit');
+    this.#simulation = spawn(BINARY, ['simulate', '--agents', String(agents), '--publishes', '0.1', '--duration', '10m', '--keep'], {
+      env: environment,
+      stdio: 'ignore',
+    });
+  }
+}

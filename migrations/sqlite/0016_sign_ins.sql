@@ -1,0 +1,10 @@
+-- Who signed in to the console, with which key, and until when. What the cookie holds is hashed as keys are.
+create table sign_ins (
+    id         blob primary key,
+    key_id     blob not null references keys (id),
+    hash       blob not null,
+    created_at text not null,
+    expires_at text not null
+);
+create index sign_ins_key on sign_ins (key_id);
+create index sign_ins_age on sign_ins (expires_at);
