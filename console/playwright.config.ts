@@ -7,7 +7,7 @@ export default defineConfig({
   timeout: 60_000,
   expect: { timeout: 10_000 },
   reporter: [['list']],
-  outputDir: 'dist/tests',
+  outputDir: '../target/console-tests',
   use: {
     browserName: 'chromium',
     viewport: { width: 1280, height: 800 },

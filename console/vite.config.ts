@@ -1,15 +1,19 @@
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';
+
+const PLACE = 'dist/page';
 
 /** Puts each file beside itself, compressed, as the broker sends it. */
 function compressed(): Plugin {
   return {
     name: 'compressed',
-    generateBundle(_, bundle) {
-      for (const file of Object.values(bundle)) {
-        const source = file.type === 'chunk' ? file.code : file.source;
-        this.emitFile({ type: 'asset', fileName: `${file.fileName}.gz`, source: gzipSync(source, { level: 9 }) });
+    closeBundle() {
+      const files = readdirSync(PLACE, { recursive: true, encoding: 'utf8' }).map((name) => join(PLACE, name));
+      for (const file of files.filter((file) => statSync(file).isFile())) {
+        writeFileSync(`${file}.gz`, gzipSync(readFileSync(file), { level: 9 }));
       }
     },
   };
@@ -18,7 +22,7 @@ function compressed(): Plugin {
 export default defineConfig({
   plugins: [svelte(), compressed()],
   build: {
-    outDir: 'dist/page',
+    outDir: PLACE,
     emptyOutDir: true,
     target: 'es2024',
     // The policy of the page takes no script from its text.

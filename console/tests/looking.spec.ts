@@ -28,13 +28,18 @@ test('what changes is seen within a second, and through a restart of the broker'
   await expect(page.getByText('Nothing is published yet')).toBeVisible();
   await broker.publish('shop', '1');
   await expect(page.getByText('Version 1 ·')).toBeVisible();
+  // What is read at the beginning is over by now: it is the news that bring these.
+  for (const version of [2, 3]) {
+    await broker.publish('shop', `${version}`);
+    await expect(page.getByText(`Version ${version} ·`)).toBeVisible();
+  }
   await broker.stop();
   await expect(page.getByRole('status')).toContainText('not heard at present');
   // What was known stays.
-  await expect(page.getByText('Version 1 ·')).toBeVisible();
+  await expect(page.getByText('Version 3 ·')).toBeVisible();
   await broker.start();
-  await broker.publish('shop', '2');
-  await expect(page.getByText('Version 2 ·')).toBeVisible({ timeout: 20_000 });
+  await broker.publish('shop', '4');
+  await expect(page.getByText('Version 4 ·')).toBeVisible({ timeout: 20_000 });
   await expect(page.getByRole('status')).toBeEmpty();
 });
 
@@ -60,19 +65,47 @@ test('every view is open to all, light and dark, and fits a phone', async ({ pag
   await broker.simulate(50);
   await signIn(page, broker.key);
   await expect(page.getByRole('button', { name: 'connected 50' })).toBeVisible({ timeout: 30_000 });
-  const stack = await broker.ask<{ items: { name: string }[] }>('GET', '/stacks').then((page) => page.items[0]?.name);
+  const events = () => broker.ask<{ items: unknown[] }>('GET', '/events?limit=1').then(({ items }) => items.length);
+  await expect.poll(events, { timeout: 30_000 }).toBe(1);
+  const first = async (path: string) => {
+    const page = await broker.ask<{ items: { name: string }[] }>('GET', path);
+    return page.items[0]?.name ?? '';
+  };
+  const [agent, stack] = [await first('/agents'), await first('/stacks')];
+  // With what is there once there is something to show.
+  const views: [string, string][] = [
+    [`/?filter=${agent}`, agent],
+    [`/agents/${agent}`, 'Registered'],
+    ['/agents/nobody', 'there is no agent'],
+    ['/stacks', stack],
+    [`/stacks/${stack}`, 'Synced'],
+    ['/events', 'succeeded'],
+    ['/agents', 'Nothing is here'],
+    ['/agents/%', 'there is no'],
+  ];
+  const open = async ([path, shows]: [string, string]) => {
+    await page.goto(broker.url + path);
+    await expect(page.getByText(shows).first()).toBeVisible();
+  };
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
-    for (const path of ['/', '/agents/nobody', '/stacks', `/stacks/${stack}`, '/events', '/agents']) {
-      await page.goto(broker.url + path);
-      await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+    for (const view of views) {
+      await open(view);
       await isOpenToAll(page);
     }
   }
   await page.setViewportSize({ width: 390, height: 800 });
-  for (const path of ['/', '/stacks', `/stacks/${stack}`, '/events']) {
-    await page.goto(broker.url + path);
-    await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
+  for (const view of views) {
+    await open(view);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth), view[0]).toBeLessThanOrEqual(390);
   }
+});
+
+test('whoever moves by the keyboard is where they went', async ({ page, broker }) => {
+  await broker.ask('POST', '/agents', { name: 'edge' });
+  await signIn(page, broker.key);
+  await page.getByRole('link', { name: 'edge' }).focus();
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('heading', { name: 'edge' })).toBeVisible();
+  await expect(page.getByRole('main')).toBeFocused();
 });

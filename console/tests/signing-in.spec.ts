@@ -20,9 +20,20 @@ test('who signs in sees the fleet, also after coming back, until they sign out',
 test('a revoked key ends the sign-in, and says so', async ({ page, broker }) => {
   const made = await broker.ask<{ pak: string; key: { id: string } }>('POST', '/keys', { for: 'admin', name: 'visitor' });
   await signIn(page, made.pak);
+  await page.getByRole('link', { name: 'Events' }).click();
   await broker.ask('DELETE', `/keys/${made.key.id}`);
-  await page.getByRole('link', { name: 'Stacks' }).click();
+  // Without a click.
   await expect(page.getByRole('status')).toContainText('The sign-in is over');
+});
+
+test('who cannot sign out is told so', async ({ page, broker }) => {
+  await signIn(page, broker.key);
+  await broker.stop();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await expect(page.getByText('You are still signed in')).toBeVisible();
+  await broker.start();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await expect(page.getByLabel('Key')).toBeVisible();
 });
 
 test('a generator sees only its own', async ({ page, broker }) => {

@@ -1,7 +1,8 @@
--- Who signed in to the console, with which key, and until when. What the cookie holds is hashed as keys are.
+-- Who signed in to the console, with which key, and until when. What the cookie holds is hashed as keys are. A version that does not
+-- know of them forgets keys all the same.
 create table sign_ins (
     id         blob primary key,
-    key_id     blob not null references keys (id),
+    key_id     blob not null references keys (id) on delete cascade,
     hash       blob not null,
     created_at text not null,
     expires_at text not null

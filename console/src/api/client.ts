@@ -28,8 +28,10 @@ export interface Asked {
   body?: unknown;
   /** Signs the request, where there is no cookie yet. */
   key?: string;
-  signal?: AbortSignal;
 }
+
+/** How long an answer may take, in milliseconds; a broker says sooner that it cannot. */
+const PATIENCE = 30_000;
 
 /** What listens when the sign-in has ended. */
 let ended: () => void = () => {};
@@ -50,11 +52,10 @@ async function answer(method: string, path: string, asked: Asked): Promise<Respo
   if (asked.body !== undefined) headers.set('Content-Type', 'application/json');
   const request: RequestInit = { method, headers, credentials: 'same-origin', cache: 'no-store' };
   if (asked.body !== undefined) request.body = JSON.stringify(asked.body);
-  if (asked.signal) request.signal = asked.signal;
+  request.signal = AbortSignal.timeout(PATIENCE);
   try {
     return await fetch(address(path, asked.query), request);
-  } catch (cause) {
-    if (asked.signal?.aborted) throw cause;
+  } catch {
     throw new Refusal('The broker does not answer: is it running, and is this machine online?', 'unreachable');
   }
 }
@@ -78,15 +79,15 @@ export async function ask<T>(method: string, path: string, asked: Asked = {}): P
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
 
-export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
-  return ask<T>('GET', path, signal ? { query, signal } : { query });
+export function get<T>(path: string, query: Query = {}): Promise<T> {
+  return ask<T>('GET', path, { query });
 }
 
 /** Reads a list page by page, and tells of each as it comes. */
-export async function pages<T>(path: string, query: Query, each: (items: T[]) => void, signal?: AbortSignal): Promise<void> {
+export async function pages<T>(path: string, query: Query, each: (items: T[]) => void): Promise<void> {
   let cursor: string | undefined;
   do {
-    const page = await get<{ items: T[]; next?: string | null }>(path, { limit: 500, ...query, cursor }, signal);
+    const page = await get<{ items: T[]; next?: string | null }>(path, { limit: 500, ...query, cursor });
     each(page.items);
     cursor = page.next ?? undefined;
   } while (cursor !== undefined);

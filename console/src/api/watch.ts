@@ -1,4 +1,4 @@
-import type { Schemas } from './client';
+import { get, Refusal, type Schemas } from './client';
 
 export type Hint = Schemas['Hint'];
 
@@ -17,7 +17,7 @@ const TOGETHER = 100;
 /** How soon a feed that was refused is tried again, in milliseconds: a broker that starts again takes about as long. */
 const AGAIN = 2_000;
 
-/** Listens to what changes, through outages, until the answer is called. */
+/** Listens to what changes, through outages, until the answer is called. A page that nobody sees does not: browsers hold few connections. */
 export function watch(listener: Listener): () => void {
   let source: EventSource | undefined;
   let waiting: Hint[] = [];
@@ -43,14 +43,37 @@ export function watch(listener: Listener): () => void {
     });
     source.addEventListener('error', () => {
       listener.connected(false);
-      // After a broken connection browsers come back by themselves; after a refusal they do not.
-      if (source?.readyState === EventSource.CLOSED) again = setTimeout(open, AGAIN);
+      // After a broken connection browsers come back by themselves; after a refusal they do not, nor do they say why.
+      if (source?.readyState === EventSource.CLOSED) again = setTimeout(resume, AGAIN);
     });
   };
-  open();
-  return () => {
+  const resume = async () => {
+    try {
+      await get('/me');
+    } catch (error) {
+      // Who is not signed in any more has heard so.
+      if (!(error instanceof Refusal && error.code === 'unauthenticated')) again = setTimeout(resume, AGAIN);
+      return;
+    }
+    if (!isOver && !document.hidden) open();
+  };
+  const close = () => {
     clearTimeout(timer);
     clearTimeout(again);
+    timer = undefined;
     source?.close();
+    source = undefined;
+  };
+  const seen = () => {
+    close();
+    if (!document.hidden) open();
+  };
+  let isOver = false;
+  document.addEventListener('visibilitychange', seen);
+  seen();
+  return () => {
+    isOver = true;
+    document.removeEventListener('visibilitychange', seen);
+    close();
   };
 }

@@ -11,6 +11,8 @@ class Address {
     history.pushState(null, '', to);
     this.#read();
     scrollTo(0, 0);
+    // Whoever does not see the page hears where they are.
+    document.getElementById('main')?.focus({ preventScroll: true });
   }
 
   /** Changes one word of the query, without a step in the history: who types a filter does not want to go back through it. */
@@ -28,6 +30,8 @@ class Address {
     const link = event.target instanceof Element ? event.target.closest('a') : null;
     const isElsewhere = event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey;
     if (!link || isElsewhere || link.origin !== location.origin || link.target || link.pathname.startsWith('/api/')) return;
+    // A place on this very page.
+    if (link.hash && link.pathname === location.pathname && link.search === location.search) return;
     event.preventDefault();
     this.go(link.pathname + link.search);
   };

@@ -1,15 +1,23 @@
-import { said } from '../api/client';
+import { Refusal, said } from '../api/client';
 
 /** Between two readings of the same thing there is at least so long, in milliseconds: a fleet may change without a pause. */
 const PAUSE = 500;
+/** After a failure it is read again by itself, unless the broker says how soon, in milliseconds. */
+const AGAIN = 5_000;
+
+/** Whether an agent is silent changes with time alone, and nobody tells of it: what shows that is read so often, in milliseconds. */
+export const EVERY = 60_000;
 
 /** Reads something as often as it changes, and never twice at once: what is asked for meanwhile is read afterwards. */
 export class Reading {
   /** Why the last reading failed. What was read before is still shown. */
   failure = $state.raw<string>();
+  /** Whether it is not there any more, or never was. */
+  isGone = $state(false);
   #read: () => Promise<void>;
   #isBusy = false;
   #isStale = false;
+  #isOver = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(read: () => Promise<void>) {
@@ -23,20 +31,31 @@ export class Reading {
     }
     this.#isBusy = true;
     this.#isStale = false;
+    let pause = PAUSE;
     try {
       await this.#read();
       this.failure = undefined;
+      this.isGone = false;
     } catch (error) {
       this.failure = said(error);
+      const refusal = error instanceof Refusal ? error : undefined;
+      // What is not there is told of when it comes.
+      this.isGone = refusal?.code === 'not_found';
+      if (!this.isGone) {
+        this.#isStale = true;
+        pause = refusal?.retryAfter ?? AGAIN;
+      }
     }
+    if (this.#isOver) return;
     this.#timer = setTimeout(() => {
       this.#isBusy = false;
       if (this.#isStale) void this.now();
-    }, PAUSE);
+    }, pause);
   };
 
   /** What is read is not shown any more. */
   end(): void {
+    this.#isOver = true;
     clearTimeout(this.#timer);
   }
 }

@@ -1,4 +1,4 @@
-import { get, pages } from '../api/client';
+import { get, pages, Refusal } from '../api/client';
 import type { Hint } from '../api/watch';
 import { Reading } from './reading.svelte';
 
@@ -14,11 +14,40 @@ export class Rows<T extends Row> {
   items = $state.raw<T[]>([]);
   /** Whether all of it was read once. */
   isWhole = $state(false);
-  reading = new Reading(() => this.#readAll());
+  reading = new Reading(() => this.#read());
   #path: string;
+  /** What changed since it was read. */
+  #changed: Set<string> | 'all' = 'all';
 
   constructor(path: string) {
     this.#path = path;
+  }
+
+  /** Reads all of it again. */
+  all = (): void => {
+    this.#changed = 'all';
+    void this.reading.now();
+  };
+
+  /** Reads those of a kind again that hints name. */
+  hear(hints: Hint[] | 'all', kind: Hint['kind']): void {
+    if (hints === 'all') return this.all();
+    const ids = hints.flatMap((hint) => (hint.kind === kind && 'id' in hint ? [hint.id] : []));
+    if (ids.length === 0) return;
+    if (this.#changed !== 'all') this.#changed = new Set([...this.#changed, ...ids]);
+    void this.reading.now();
+  }
+
+  async #read(): Promise<void> {
+    const changed = this.#changed;
+    this.#changed = new Set();
+    try {
+      if (changed === 'all' || changed.size > FEW) await this.#readAll();
+      else await this.#readSome(changed);
+    } catch (error) {
+      this.#changed = 'all';
+      throw error;
+    }
   }
 
   async #readAll(): Promise<void> {
@@ -32,12 +61,7 @@ export class Rows<T extends Row> {
     this.isWhole = true;
   }
 
-  /** Reads those of a kind again that hints name. */
-  async hear(hints: Hint[] | 'all', kind: Hint['kind']): Promise<void> {
-    if (hints === 'all') return this.reading.now();
-    const ids = new Set(hints.flatMap((hint) => (hint.kind === kind && 'id' in hint ? [hint.id] : [])));
-    if (ids.size === 0) return;
-    if (ids.size > FEW || !this.isWhole) return this.reading.now();
+  async #readSome(ids: Set<string>): Promise<void> {
     const found = await Promise.all([...ids].map((id) => this.#find(id)));
     const changed = new Map(found.flatMap((row) => (row ? [[row.id, row] as const] : [])));
     const kept = this.items.flatMap((row) => (ids.has(row.id) ? (changed.get(row.id) ?? []) : [row]));
@@ -45,12 +69,13 @@ export class Rows<T extends Row> {
     this.items = [...kept, ...[...changed.values()].filter((row) => !known.has(row.id))];
   }
 
+  /** A row, if it is there. */
   async #find(id: string): Promise<T | undefined> {
     try {
       return await get<T>(`${this.#path}/${id}`);
-    } catch {
-      // It is gone, or will be read with all others.
-      return undefined;
+    } catch (error) {
+      if (error instanceof Refusal && error.code === 'not_found') return undefined;
+      throw error;
     }
   }
 }

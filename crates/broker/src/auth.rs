@@ -22,21 +22,36 @@ pub(crate) fn authenticate(broker: &Broker, headers: &HeaderMap) -> Result<Calle
     caller.ok_or(Error::Unauthenticated)
 }
 
-/// The cookie of who signed in, for so many seconds. Only requests from the broker's own pages bring it, and only to the API; no script
-/// reads it.
+/// What it is called where it came by TLS: browsers let nobody else set such a one, no other host and no other port.
+const SECURE_COOKIE: &str = "__Host-brokkr_session";
+
+/// The cookie of who signed in, for so many seconds. Only requests from the broker's own pages bring it, and no script reads it.
 pub(crate) fn cookie(token: &str, seconds: i64, is_secure: bool) -> String {
-    let secure = if is_secure { "; Secure" } else { "" };
-    format!("{COOKIE}={token}; Path=/api/v1; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+    let (name, place) = if is_secure {
+        (SECURE_COOKIE, "Path=/; Secure")
+    } else {
+        (COOKIE, "Path=/api/v1")
+    };
+    format!("{name}={token}; Max-Age={seconds}; HttpOnly; SameSite=Strict; {place}")
 }
 
-/// The token of the one cookie of this name.
+/// The token of the one cookie of its name. What came by TLS counts before what anybody may have set.
 fn token(headers: &HeaderMap) -> Option<Pak> {
-    let texts = headers.get_all(COOKIE_HEADER).iter();
-    let texts = texts.filter_map(|value| value.to_str().ok());
-    let cookies = texts.flat_map(|text| text.split(';'));
-    let mut tokens =
-        cookies.filter_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='));
-    let (Some(only), None) = (tokens.next(), tokens.next()) else {
+    let of = |name: &str| {
+        let texts = headers.get_all(COOKIE_HEADER).iter();
+        let texts = texts.filter_map(|value| value.to_str().ok());
+        let cookies = texts.flat_map(|text| text.split(';'));
+        let tokens =
+            cookies.filter_map(|cookie| cookie.trim().strip_prefix(name)?.strip_prefix('='));
+        tokens.collect::<Vec<_>>()
+    };
+    let secure = of(SECURE_COOKIE);
+    let tokens = if secure.is_empty() {
+        of(COOKIE)
+    } else {
+        secure
+    };
+    let [only] = tokens[..] else {
         return None;
     };
     only.parse().ok()
@@ -79,6 +94,9 @@ mod tests {
             vec![good.clone()],
             vec![format!("a=b; {good};c=d")],
             vec!["a=b".to_owned(), good.clone()],
+            vec![format!(
+                "brokkr_session=planted; __Host-{good}; brokkr_session=twice"
+            )],
         ] {
             assert_eq!(of(&values), Some(key.id()), "{values:?}");
         }

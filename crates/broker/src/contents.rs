@@ -73,7 +73,7 @@ impl Contents {
     pub(crate) async fn text(&self, wanted: &Wanted) -> Result<Bytes> {
         let compressed = self.compressed(wanted).await?;
         let room = to_answer(&self.answers, snapshot::size(&compressed))?;
-        let content = restored(compressed, wanted.clone()).await?;
+        let (content, room) = restored(compressed, wanted.clone(), room).await?;
         Ok(held(content, room))
     }
 
@@ -87,18 +87,25 @@ impl Contents {
             let room = to_answer(&self.answers, body.len())?;
             held(body, room)
         };
-        restored(body.clone(), wanted.clone()).await?;
+        restored(body.clone(), wanted.clone(), ()).await?;
         Ok(body)
     }
 }
 
-async fn restored(compressed: Bytes, wanted: Wanted) -> Result<String> {
+/// Decompresses a content and looks whether it is what it should be. The work goes on if nobody waits for it any more, and what it takes up
+/// goes with it.
+async fn restored<T: Send + 'static>(
+    compressed: Bytes,
+    wanted: Wanted,
+    taken: T,
+) -> Result<(String, T)> {
     tokio::task::spawn_blocking(move || {
-        snapshot::restore(
+        let content = snapshot::restore(
             &compressed,
             &wanted.digest,
             wanted.default_namespace.as_deref(),
-        )
+        );
+        content.map(|content| (content, taken))
     })
     .await
     .map_err(Error::internal)?

@@ -7,6 +7,8 @@ mod room;
 pub(crate) use answer::{Accounted, held, to_answer, under_way};
 pub(crate) use room::{Room, Taken};
 
+use crate::snapshot::Reading;
+
 const MIB: u64 = 1024 * 1024;
 /// What a broker has without clients: its code, SQLite's own, the allocator's.
 const BASE: u64 = 40 * MIB;
@@ -20,8 +22,8 @@ pub(crate) struct Rooms {
     /// Large bodies of agents' requests, and of all others': neither side can shut the other out.
     pub(crate) report_bodies: Room,
     pub(crate) change_bodies: Room,
-    /// Texts of manifests that are being read, with what is made of them. With enough memory there is room for any text.
-    pub(crate) reading: Room,
+    /// Texts of manifests that are being read. With enough memory there is room for any text.
+    pub(crate) reading: Reading,
     /// Answers under way: who reads slowly must not fill the memory.
     pub(crate) answers: Room,
 }
@@ -32,7 +34,7 @@ impl Rooms {
         Self {
             report_bodies: room(64 * MIB),
             change_bodies: room(64 * MIB),
-            reading: room(288 * MIB),
+            reading: Reading::new(room(416 * MIB)),
             answers: room(128 * MIB),
         }
     }
@@ -44,7 +46,7 @@ pub struct Memory(Option<u64>);
 
 impl Memory {
     /// The least, in bytes, with which a broker does its work.
-    pub const LEAST: u64 = 96 * MIB;
+    pub const LEAST: u64 = 128 * MIB;
 
     /// A limit in bytes.
     pub const fn limited(bytes: u64) -> Self {
@@ -102,7 +104,7 @@ mod tests {
         let rooms = [
             report_bodies,
             change_bodies,
-            reading,
+            reading.room,
             answers,
             memory.lane(),
             memory.lane(),
@@ -114,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_parts_are_less_than_the_whole() {
-        for limit in [Memory::LEAST, 128 * MIB, 512 * MIB, ENOUGH] {
+        for limit in [Memory::LEAST, 200 * MIB, 512 * MIB, ENOUGH] {
             let memory = Memory::limited(limit);
             let connections = memory.connections(false) as u64 * 32 * 1024;
             let all = parts(memory) + BASE + connections;
@@ -126,7 +128,7 @@ mod tests {
     fn with_enough_memory_any_text_can_be_read() {
         let reading = Rooms::new(Memory::default()).reading;
         let dense = ":".repeat(manifest::MAX_BYTES);
-        assert!(reading.fits(manifest::Cost::of(&dense).bytes));
+        assert!(reading.room.fits(manifest::Cost::of(&dense).bytes));
         assert_eq!(parts(Memory::default()), parts(Memory::limited(u64::MAX)));
     }
 }

@@ -169,7 +169,7 @@ fn rooms(encoder: &mut DescriptorEncoder, broker: &Broker) -> fmt::Result {
     let rooms = [
         ("change_bodies", change_bodies),
         ("report_bodies", report_bodies),
-        ("reading", reading),
+        ("reading", &reading.room),
         ("answers", answers),
         ("waiting_changes", broker.writer.room(Lane::Desired)),
         ("waiting_reports", broker.writer.room(Lane::Ingest)),

@@ -30,8 +30,18 @@ pub(crate) async fn keep(broker: Arc<Broker>) {
     }
 }
 
+/// What cannot be forgotten holds up nothing else.
 async fn sweep(broker: &Broker) -> Result<()> {
+    let mut outcome = forget_events(broker).await;
     let itself = || audit::local(ActorRole::Broker);
+    outcome = outcome.and(broker.change(itself(), ShortenAudit).await);
+    for forget in Forget::ALL {
+        outcome = outcome.and(forget_all(forget, broker).await);
+    }
+    outcome
+}
+
+async fn forget_events(broker: &Broker) -> Result<()> {
     let mut place = Some(Position {
         ingest: 0,
         id: Uuid::nil(),
@@ -39,11 +49,14 @@ async fn sweep(broker: &Broker) -> Result<()> {
     while let Some(after) = place
         && !broker.stopping.is_cancelled()
     {
-        place = broker.change(itself(), ForgetEvents { after }).await?;
+        let itself = audit::local(ActorRole::Broker);
+        place = broker.change(itself, ForgetEvents { after }).await?;
     }
-    broker.change(itself(), ShortenAudit).await?;
-    for forget in Forget::ALL {
-        while !broker.stopping.is_cancelled() && broker.change(itself(), forget).await? {}
-    }
+    Ok(())
+}
+
+async fn forget_all(forget: Forget, broker: &Broker) -> Result<()> {
+    let itself = || audit::local(ActorRole::Broker);
+    while !broker.stopping.is_cancelled() && broker.change(itself(), forget).await? {}
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use brokkr_core::manifest::{self, Cost, MAX_BYTES};
 use brokkr_core::{Digest, KeptKind, ObjectKey};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
 use crate::memory::{Room, Taken};
@@ -35,7 +36,7 @@ impl Snapshot {
 pub(crate) async fn prepare(
     manifests: Arc<str>,
     default_namespace: Option<String>,
-    reading: &Room,
+    reading: &Reading,
 ) -> Result<Snapshot> {
     if manifests.len() > MAX_BYTES {
         return Err(Error::TooLarge(format!(
@@ -43,10 +44,14 @@ pub(crate) async fn prepare(
             manifests.len()
         )));
     }
-    let _room = room(reading, Cost::of(&manifests)).await?;
-    tokio::task::spawn_blocking(move || read(&manifests, default_namespace))
-        .await
-        .map_err(Error::internal)?
+    let place = place(reading, Cost::of(&manifests)).await?;
+    // Whoever hangs up meanwhile does not end the work.
+    tokio::task::spawn_blocking(move || {
+        let _place = place;
+        read(&manifests, default_namespace)
+    })
+    .await
+    .map_err(Error::internal)?
 }
 
 /// No cluster keeps an object larger than this, in bytes: etcd's `--max-request-bytes`, if nobody raised it.
@@ -54,16 +59,34 @@ const LARGEST_OBJECT: usize = 1536 * 1024;
 /// So many texts are read at once: it is the processor's work.
 const AT_ONCE: usize = 2;
 
-/// Room for reading a text. What has room for nothing else reads one object of the size that clusters take, and one at a time.
-async fn room(reading: &Room, cost: Cost) -> Result<Taken> {
-    if !reading.fits(cost.bytes) && cost.document > LARGEST_OBJECT {
+/// Where texts are read.
+pub(crate) struct Reading {
+    /// For the texts, and what is made of them.
+    pub(crate) room: Room,
+    turns: Arc<Semaphore>,
+}
+
+impl Reading {
+    pub(crate) fn new(room: Room) -> Self {
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        Self { room, turns }
+    }
+}
+
+/// A turn, and memory for it. What has room for nothing else reads one object of the size that clusters take, and one at a time.
+async fn place(reading: &Reading, cost: Cost) -> Result<(OwnedSemaphorePermit, Taken)> {
+    let room = &reading.room;
+    if !room.fits(cost.bytes) && cost.document > LARGEST_OBJECT {
         return Err(Error::TooLarge(format!(
             "one document of the manifests has {} bytes, and this broker has not enough memory to read it: write its objects as documents of their own, separated by `---`, or give the broker more (--memory)",
             cost.document
         )));
     }
-    let taken = reading.wait(cost.bytes.max(reading.size() / AT_ONCE)).await;
-    taken.ok_or_else(|| Error::internal(anyhow::anyhow!("there is no room for reading any more")))
+    let turn = Arc::clone(&reading.turns).acquire_owned().await;
+    let turn = turn.map_err(Error::internal)?;
+    let taken = room.wait(cost.bytes).await;
+    let taken = taken.ok_or_else(|| Error::internal(anyhow::anyhow!("the broker ends")))?;
+    Ok((turn, taken))
 }
 
 fn read(manifests: &str, default_namespace: Option<String>) -> Result<Snapshot> {

@@ -419,10 +419,7 @@ impl Index {
             affected.extend(self.keys.put(id, key).map(AgentId::from));
         }
         for (id, sign_in) in update.sign_ins {
-            match sign_in {
-                Some(sign_in) => self.sign_ins.insert(id, sign_in),
-                None => self.sign_ins.remove(&id),
-            };
+            self.put_sign_in(id, sign_in);
         }
         for (id, name) in update.generators {
             match name {
@@ -471,6 +468,17 @@ impl Index {
             }
         }
         orphaned
+    }
+
+    /// Whatever had ended when somebody signed in is forgotten: the database tells nobody when it forgets.
+    fn put_sign_in(&mut self, id: SignInId, sign_in: Option<SignIn>) {
+        let Some(sign_in) = sign_in else {
+            self.sign_ins.remove(&id);
+            return;
+        };
+        self.sign_ins
+            .retain(|_, before| before.expires_at > sign_in.created_at);
+        self.sign_ins.insert(id, sign_in);
     }
 
     /// Answers the seat of an agent that is gone.

@@ -86,6 +86,8 @@ pub(super) fn answer(
         let (method, path) = (request.method(), request.uri().path());
         format!("{method} {}", path.escape_debug()).into_boxed_str()
     });
+    let on_demand = request.headers().contains_key(EXPECT);
+    let request = request.map(|body| Timed::new(body, on_demand));
     let routed = match bounds::check(&request) {
         Ok(()) => Either::Left(route(&listener.router, peer, id, request)),
         Err(error) => Either::Right(ready(error.into_response())),
@@ -98,10 +100,9 @@ fn route(
     router: &Router,
     peer: Peer,
     id: RequestId,
-    request: Request<Incoming>,
+    request: Request<Timed>,
 ) -> impl Future<Output = Response> + use<> {
-    let on_demand = request.headers().contains_key(EXPECT);
-    let mut request = request.map(|body| Body::new(Timed::new(body, on_demand)));
+    let mut request = request.map(Body::new);
     request.extensions_mut().insert(peer);
     request.extensions_mut().insert(id);
     let answer = AssertUnwindSafe(router.clone().call(request)).catch_unwind();

@@ -34,7 +34,7 @@ const UNREAD_TIME: Duration = Duration::from_secs(10);
 const UNREAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// Refuses a head that is too large.
-pub(super) fn check(request: &Request<Incoming>) -> Result<()> {
+pub(super) fn check<B>(request: &Request<B>) -> Result<()> {
     if request
         .uri()
         .path_and_query()

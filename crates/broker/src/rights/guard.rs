@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use brokkr_core::pak::Role;
 use brokkr_core::wire::PLAN_HEADER;
 use futures::future::Either;
+use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Method};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
@@ -123,6 +124,10 @@ impl Guard {
 
     /// Memory for the body of a request, as it comes and as it is read, until it is answered.
     fn room(&self, right: &Right, caller: &Caller, request: &Request) -> Result<Option<Taken>> {
+        // Nobody reads that of a question.
+        if request.method().is_safe() {
+            return Ok(None);
+        }
         let size = request.body().size_hint();
         // One that does not say how long it is may be as long as it may.
         let bytes = size.upper().unwrap_or(right.most as u64);
@@ -223,12 +228,16 @@ where
         let broker = Arc::clone(&self.guard.broker);
         match self.guard.admit(right, &request) {
             Ok((admission, Leave { permit, body })) => {
+                let by_cookie = admission.caller.sign_in.is_some();
+                let is_read = request.method().is_safe();
                 request.extensions_mut().insert(admission);
                 let work = permit.around(self.inner.call(request));
                 Either::Right(Counted {
                     work,
                     broker,
                     row,
+                    by_cookie,
+                    is_read,
                     _body: body,
                 })
             }
@@ -248,6 +257,8 @@ pin_project! {
         work: F,
         broker: Arc<Broker>,
         row: usize,
+        by_cookie: bool,
+        is_read: bool,
         _body: Option<Taken>,
     }
 }
@@ -260,9 +271,17 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        this.work.poll(context).map_ok(|response| {
-            let sent = memory::under_way(response, &this.broker.rooms.answers);
-            let response = sent.unwrap_or_else(Error::into_response);
+        this.work.poll(context).map_ok(|mut response| {
+            // A change was made: that it was is never refused.
+            if *this.is_read {
+                let sent = memory::under_way(response, &this.broker.rooms.answers);
+                response = sent.unwrap_or_else(Error::into_response);
+            }
+            if *this.by_cookie {
+                // Whoever has the browser next has its cache.
+                let no_store = HeaderValue::from_static("no-store");
+                response.headers_mut().insert(CACHE_CONTROL, no_store);
+            }
             this.broker.metrics.answered(*this.row, response.status());
             response
         })

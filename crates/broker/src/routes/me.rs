@@ -7,7 +7,7 @@ use axum::extract::State;
 
 use crate::Broker;
 use crate::changes::keys::{self, RotatedBy};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::extract::Json;
 use crate::scope::{Caller, Identity};
 use crate::store::agents;
@@ -15,20 +15,24 @@ use crate::store::agents;
 /// Says who the key belongs to.
 #[utoipa::path(get, path = "/me", tag = "me", responses((status = 200, body = Me)))]
 pub(super) async fn me(State(broker): State<Arc<Broker>>, caller: Caller) -> Result<Json<Me>> {
-    let (role, id, name) = match caller.identity {
+    of(&broker, &caller).await.map(Json)
+}
+
+pub(super) async fn of(broker: &Broker, caller: &Caller) -> Result<Me> {
+    let (role, id, name) = match &caller.identity {
         Identity::Admin => (Role::Admin, None, None),
-        Identity::Generator(id, name) => (Role::Generator, Some(id.uuid()), Some(name)),
+        Identity::Generator(id, name) => (Role::Generator, Some(id.uuid()), Some(name.clone())),
         Identity::Agent(id) => {
-            let agent = agents::itself(id, &mut broker.db.read().await?).await?;
+            let agent = agents::itself(*id, &mut broker.db.read().await?).await?;
             (Role::Agent, Some(id.uuid()), Some(agent.name))
         }
     };
-    Ok(Json(Me {
+    Ok(Me {
         role,
         id,
         name,
         key: caller.key,
-    }))
+    })
 }
 
 /// Puts a new key in the place of the one in use. The answer holds it, and is the only one that does.
@@ -42,6 +46,12 @@ pub(super) async fn rotate(
     caller: Caller,
     rotate: Option<Json<RotateKey>>,
 ) -> Result<(StatusCode, Json<RotatedKey>)> {
+    if caller.sign_in.is_some() {
+        return Err(Error::Forbidden(
+            "a key is rotated by whoever has it, and a cookie is no key: send the key itself"
+                .to_owned(),
+        ));
+    }
     let RotateKey { overlap } = rotate.map(|Json(rotate)| rotate).unwrap_or_default();
     let rotate = keys::RotateKey {
         key: caller.key,

@@ -3,9 +3,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use brokkr_core::wire::SignedIn;
-use http::header::{CACHE_CONTROL, ORIGIN, SET_COOKIE};
+use http::header::{ORIGIN, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::me;
 use crate::Broker;
 use crate::auth;
 use crate::changes::sign_ins::{SignIn, SignOut};
@@ -32,8 +33,9 @@ pub(super) async fn sign_in(
     let is_secure = broker.tls.is_some() || origin.is_some_and(|from| from.starts_with(b"https:"));
     let lasts = expires_at.duration_since(broker.ambient.now()).as_secs();
     let cookie = auth::cookie(token.expose(), lasts, is_secure);
-    let body = Json(SignedIn { expires_at });
-    Ok((StatusCode::CREATED, set(&cookie)?, body).into_response())
+    let me = me::of(&broker, &caller).await?;
+    let body = Json(SignedIn { me, expires_at });
+    Ok((StatusCode::CREATED, [(SET_COOKIE, set(&cookie)?)], body).into_response())
 }
 
 /// Signs out of the console: the cookie opens nothing any more.
@@ -47,15 +49,16 @@ pub(super) async fn sign_out(
     };
     let key = caller.key;
     broker.change(caller.actor(), SignOut { id, key }).await?;
-    Ok((StatusCode::NO_CONTENT, set(&auth::cookie("", 0, false))?).into_response())
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    for is_secure in [false, true] {
+        let gone = set(&auth::cookie("", 0, is_secure))?;
+        response.headers_mut().append(SET_COOKIE, gone);
+    }
+    Ok(response)
 }
 
-fn set(cookie: &str) -> Result<HeaderMap> {
+fn set(cookie: &str) -> Result<HeaderValue> {
     let mut cookie = HeaderValue::try_from(cookie).map_err(Error::internal)?;
     cookie.set_sensitive(true);
-    let no_store = HeaderValue::from_static("no-store");
-    Ok(HeaderMap::from_iter([
-        (SET_COOKIE, cookie),
-        (CACHE_CONTROL, no_store),
-    ]))
+    Ok(cookie)
 }

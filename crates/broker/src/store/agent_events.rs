@@ -202,7 +202,7 @@ pub(crate) async fn list(
              order by e.ingest desc, e.id desc limit $6),
          sized as (
              select agent_id, id, count(*) over () as found,
-                    sum(bytes) over (order by ingest desc, id desc) - bytes as bytes_before from page)
+                    sum(bytes) over (order by ingest desc, id desc rows unbounded preceding) - bytes as bytes_before from page)
          select e.agent_id, a.name as agent_name, e.id, e.stack_id, s.name as stack_name, g.name as generator,
                 e.deployment_object_id, e.sequence, e.action, e.outcome, e.reason, e.objects, e.count,
                 e.first_at, e.last_at, e.recorded_at, e.ingest, p.found

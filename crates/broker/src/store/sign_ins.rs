@@ -13,6 +13,7 @@ pub(crate) struct SignIn {
     pub(crate) id: SignInId,
     pub(crate) key: KeyId,
     pub(crate) hash: PakHash,
+    pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
 }
 
@@ -21,6 +22,7 @@ struct Row {
     id: Uuid,
     key_id: Uuid,
     hash: Vec<u8>,
+    created_at: jiff_sqlx::Timestamp,
     expires_at: jiff_sqlx::Timestamp,
 }
 
@@ -36,6 +38,7 @@ impl TryFrom<Row> for SignIn {
             id: row.id.into(),
             key: row.key_id.into(),
             hash: hash.into(),
+            created_at: row.created_at.to_jiff(),
             expires_at: row.expires_at.to_jiff(),
         })
     }
@@ -67,7 +70,7 @@ pub(crate) async fn insert(
 
 pub(crate) async fn find(id: SignInId, tx: &mut Tx) -> Result<Option<SignIn>> {
     let row: Option<Row> = on!(tx, |c| sqlx::query_as(
-        "select id, key_id, hash, expires_at from sign_ins where id = $1"
+        "select id, key_id, hash, created_at, expires_at from sign_ins where id = $1"
     )
     .bind(id.uuid())
     .fetch_optional(c)
@@ -77,7 +80,7 @@ pub(crate) async fn find(id: SignInId, tx: &mut Tx) -> Result<Option<SignIn>> {
 
 pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<SignIn>> {
     let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(
-        "select id, key_id, hash, expires_at from sign_ins"
+        "select id, key_id, hash, created_at, expires_at from sign_ins"
     )
     .fetch_all(c)
     .await)?;

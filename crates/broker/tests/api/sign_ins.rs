@@ -2,7 +2,7 @@
 
 use brokkr_core::ambient::{Ambient as _, System};
 use brokkr_core::pak::{Pak, Role};
-use brokkr_core::wire::{AuditAction, Me, SignedIn};
+use brokkr_core::wire::{AuditAction, CreateKey, KeyOwner, Me, SignedIn};
 use jiff::SignedDuration;
 use reqwest::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, ORIGIN, SET_COOKIE};
 use reqwest::{Client, Method, Response};
@@ -11,6 +11,8 @@ use crate::harness::*;
 
 on_both_engines!(
     a_sign_in_is_as_good_as_its_key,
+    a_sign_in_by_tls_is_nobody_elses_to_set,
+    a_sign_in_ends_no_later_than_its_key,
     only_the_own_page_changes_anything,
     a_sign_in_ends_after_twelve_hours_and_with_its_key,
     who_signs_out_is_out,
@@ -28,7 +30,6 @@ impl Browser {
     async fn signed_in(broker: &TestBroker, key: &Pak) -> Self {
         let answer = sign_in(broker, key).await;
         assert_eq!(answer.status(), 201);
-        assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
         let set = answer.headers()[SET_COOKIE]
             .to_str()
             .expect("text")
@@ -36,12 +37,9 @@ impl Browser {
         for attribute in ["Path=/api/v1", "HttpOnly", "SameSite=Strict"] {
             assert!(set.split("; ").any(|part| part == attribute), "{attribute}");
         }
-        let ends = answer
-            .json::<SignedIn>()
-            .await
-            .expect("an answer")
-            .expires_at;
-        assert!(ends > System.now());
+        let told: SignedIn = answer.json().await.expect("an answer");
+        assert!(told.expires_at > System.now());
+        assert_eq!(told.me.key, key.id());
         let cookie = set.split(';').next().expect("a cookie").to_owned();
         assert!(!cookie.contains(key.expose()));
         Self {
@@ -51,16 +49,16 @@ impl Browser {
     }
 
     async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Response {
+        let is_create = path == "/stacks";
         let request = Client::new().request(method, format!("{}/api/v1{path}", self.server));
         let mut request = request.header(COOKIE, &self.cookie);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        request
-            .json(&serde_json::json!({"name": "shop"}))
-            .send()
-            .await
-            .expect("an answer")
+        if is_create {
+            request = request.json(&serde_json::json!({"name": "shop"}));
+        }
+        request.send().await.expect("an answer")
     }
 
     async fn reads(&self) -> u16 {
@@ -105,6 +103,10 @@ async fn a_sign_in_is_as_good_as_its_key(engine: Engine) {
         .await;
     assert_eq!(as_key.status(), 401);
     assert_eq!(browser.does(Method::POST, "/session").await, 403);
+    assert_eq!(browser.does(Method::POST, "/me/rotate").await, 403);
+    // Nothing stays in the browser's cache.
+    let listed = browser.ask(Method::GET, "/stacks", &[]).await;
+    assert_eq!(listed.headers()[CACHE_CONTROL], "no-store");
     // A generator sees what is its own, and an agent has nothing to look at.
     let generator = create_generator(&admin, "ci").await;
     let theirs = Browser::signed_in(&broker, &generator).await;
@@ -124,6 +126,44 @@ async fn a_sign_in_is_as_good_as_its_key(engine: Engine) {
         .iter()
         .filter(|entry| entry.entry.action == AuditAction::KeySignIn);
     assert_eq!(signed_in.count(), 2);
+    broker.stop().await;
+}
+
+async fn a_sign_in_by_tls_is_nobody_elses_to_set(engine: Engine) {
+    let Scene {
+        broker, admin_key, ..
+    } = Scene::set(engine).await;
+    let url = format!("{}/api/v1/session", broker.server);
+    let request = Client::new().post(url).bearer_auth(admin_key.expose());
+    let answer = request
+        .header(ORIGIN, "https://brokkr.example")
+        .send()
+        .await;
+    let answer = answer.expect("an answer");
+    let set = answer.headers()[SET_COOKIE].to_str().expect("text");
+    assert!(set.starts_with("__Host-brokkr_session="), "{set}");
+    for attribute in ["Path=/", "Secure", "HttpOnly"] {
+        assert!(set.split("; ").any(|part| part == attribute), "{attribute}");
+    }
+    broker.stop().await;
+}
+
+async fn a_sign_in_ends_no_later_than_its_key(engine: Engine) {
+    let Scene { broker, admin, .. } = Scene::set(engine).await;
+    let create = CreateKey {
+        owner: KeyOwner::Admin,
+        name: "visitor".parse().expect("a name"),
+        expires_in: Some(3_600),
+        expires_at: None,
+    };
+    let created = admin.create_key(&create).await.expect("a key");
+    let pak = created.pak.parse().expect("a key");
+    let told: SignedIn = sign_in(&broker, &pak)
+        .await
+        .json()
+        .await
+        .expect("an answer");
+    assert!(told.expires_at < System.now() + SignedDuration::from_hours(2));
     broker.stop().await;
 }
 

@@ -1,8 +1,8 @@
 use super::{MAX_DEPTH, MAX_NODES};
 
 /// What a key of a mapping takes in memory until all of the mapping is read, in bytes, here and in the parser: measured for the shortest
-/// ones, in one mapping. Nothing else is kept.
-const KEY: usize = 256;
+/// ones, in the mapping of labels. Nothing else is kept that grows with a text.
+const KEY: usize = 384;
 /// Behind an alias may stand so many.
 const ALIASED: usize = super::yaml::REPLAYED;
 

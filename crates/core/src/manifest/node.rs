@@ -5,6 +5,9 @@ use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
 
+use super::MAX_OBJECTS;
+use super::shape::says_nothing;
+
 /// A value of a document, read so that nothing is lost: keys become texts, and where two become the same one
 /// (`1` and `'1'`), the parser has seen two. If not the whole of it is wanted, it is read like that all the same, and what tells no
 /// object from another is left out.
@@ -21,20 +24,32 @@ impl<'de, const WHOLE: bool> Deserialize<'de> for Node<WHOLE> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keep {
     All,
-    /// What tells an object from another.
+    /// What tells an object from another, and makes it one.
     Heading,
-    /// That of each item.
+    /// That of each item, as many as may be objects.
     Headings,
+    Metadata,
+    /// The names of labels or annotations, and which values are texts.
+    Texts,
+    /// Itself, if it is no mapping and no sequence.
+    Scalar,
+    /// Whether it says anything.
+    Word,
     Nothing,
 }
 
 impl Keep {
     fn of_field(self, name: &str) -> Self {
         match (self, name) {
-            (Self::All, _) | (Self::Heading, "apiVersion" | "kind" | "metadata" | "status") => {
-                Self::All
-            }
+            (Self::All, _) => Self::All,
+            (Self::Heading, "apiVersion" | "kind") => Self::Scalar,
+            (Self::Heading, "metadata") => Self::Metadata,
+            (Self::Heading, "status") | (Self::Word, _) => Self::Word,
             (Self::Heading, "items") => Self::Headings,
+            (Self::Metadata, "name" | "namespace" | "creationTimestamp") | (Self::Texts, _) => {
+                Self::Scalar
+            }
+            (Self::Metadata, "labels" | "annotations") => Self::Texts,
             _ => Self::Nothing,
         }
     }
@@ -43,14 +58,33 @@ impl Keep {
         match self {
             Self::All => Self::All,
             Self::Headings => Self::Heading,
-            Self::Heading | Self::Nothing => Self::Nothing,
+            Self::Word => Self::Word,
+            _ => Self::Nothing,
+        }
+    }
+
+    /// Whether fields are kept with their names.
+    const fn has_fields(self) -> bool {
+        matches!(
+            self,
+            Self::All | Self::Heading | Self::Metadata | Self::Texts
+        )
+    }
+
+    /// How many items are kept.
+    const fn items(self) -> usize {
+        match self {
+            Self::All => usize::MAX,
+            // One more is refused.
+            Self::Headings => MAX_OBJECTS + 1,
+            _ => 0,
         }
     }
 
     fn scalar(self, value: impl Into<Value>) -> Value {
         match self {
             Self::Nothing => Value::Null,
-            Self::All | Self::Heading | Self::Headings => value.into(),
+            _ => value.into(),
         }
     }
 }
@@ -109,26 +143,39 @@ impl<'de> Visitor<'de> for Keep {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
-        let keep = self.of_item();
         let mut items = Vec::new();
-        while let Some(item) = sequence.next_element_seed(keep)? {
-            if keep != Self::Nothing {
+        let mut says_something = false;
+        while let Some(item) = sequence.next_element_seed(self.of_item())? {
+            says_something |= self == Self::Word && !says_nothing(&item);
+            if items.len() < self.items() {
                 items.push(item);
             }
         }
-        Ok(items.into())
+        Ok(if self == Self::Word {
+            word(says_something)
+        } else {
+            items.into()
+        })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Value, A::Error> {
-        if self == Self::Nothing {
-            return look_through(entries).map(|()| Value::Null);
+        if self.has_fields() {
+            return self.fields(entries).map(Value::Object);
         }
-        self.map(entries).map(Value::Object)
+        let says_something = self.look_through(entries)?;
+        Ok(if self == Self::Word {
+            word(says_something)
+        } else {
+            Map::new().into()
+        })
     }
 }
 
 impl Keep {
-    fn map<'de, A: MapAccess<'de>>(self, mut entries: A) -> Result<Map<String, Value>, A::Error> {
+    fn fields<'de, A: MapAccess<'de>>(
+        self,
+        mut entries: A,
+    ) -> Result<Map<String, Value>, A::Error> {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             let value = entries.next_value_seed(self.of_field(&key))?;
@@ -139,18 +186,29 @@ impl Keep {
         }
         Ok(map)
     }
+
+    /// Refuses what [`Keep::fields`] refuses, in less memory. Answers whether a value says anything, if that is asked.
+    fn look_through<'de, A: MapAccess<'de>>(self, mut entries: A) -> Result<bool, A::Error> {
+        let mut keys = HashSet::new();
+        let mut says_something = false;
+        while let Some(key) = entries.next_key::<Box<str>>()? {
+            let value = entries.next_value_seed(self.of_field(&key))?;
+            says_something |= self == Self::Word && !says_nothing(&value);
+            if let Some(key) = keys.replace(key) {
+                return Err(stands_twice(&key));
+            }
+        }
+        Ok(says_something)
+    }
 }
 
-/// Refuses what [`Keep::map`] refuses, in less memory.
-fn look_through<'de, A: MapAccess<'de>>(mut entries: A) -> Result<(), A::Error> {
-    let mut keys = HashSet::new();
-    while let Some(key) = entries.next_key::<Box<str>>()? {
-        entries.next_value_seed(Keep::Nothing)?;
-        if let Some(key) = keys.replace(key) {
-            return Err(stands_twice(&key));
-        }
+/// What stands for all that says something, or nothing.
+const fn word(says_something: bool) -> Value {
+    if says_something {
+        Value::Bool(true)
+    } else {
+        Value::Null
     }
-    Ok(())
 }
 
 fn stands_twice<E: Error>(key: &str) -> E {

@@ -162,7 +162,7 @@ fn drop_empty_status(object: &mut Map<String, Value>) {
     }
 }
 
-fn says_nothing(value: &Value) -> bool {
+pub(super) fn says_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),

@@ -45,6 +45,7 @@ fn options() -> Options {
             max_aliases: 2_000,
             max_anchors: 2_000,
             max_recorded_anchor_events: 200_000,
+            max_recorded_anchor_bytes: 8 * 1024 * 1024,
             max_total_scalar_bytes: 32 * 1024 * 1024,
         },
         alias_limits: serde_saphyr::alias_limits! {

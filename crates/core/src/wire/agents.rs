@@ -243,8 +243,10 @@ pub struct CreatedGenerator {
 }
 
 /// That somebody signed in to the console. The cookie is in the answer's headers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct SignedIn {
+    /// As whom.
+    pub me: Me,
     /// When it ends at the latest.
     pub expires_at: Timestamp,
 }
