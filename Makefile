@@ -55,7 +55,7 @@ torture: ## the tests of kills and other trouble ten times as long, 10,000 losse
 mutants: ## builds with defects on demand, and the tests that must find them
 	scripts/mutants
 
-bench: ## the numbers of the design, measured
+bench: console ## the numbers of the design, measured
 	cargo build --release --locked -p brokkr
 	scripts/testbed cargo run --release --locked -p brokkr-e2e --bin bench
 

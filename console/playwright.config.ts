@@ -1,7 +1,8 @@
 import { defineConfig } from '@playwright/test';
 
 export default defineConfig({
-  testDir: 'tests',
+  // `scripts/console-tests pictures` draws those of the documentation anew.
+  projects: [{ name: 'tests', testDir: 'tests' }, { name: 'pictures', testDir: 'pictures' }, { name: 'measure', testDir: 'measure' }],
   // One broker each; two cores.
   workers: 2,
   timeout: 60_000,

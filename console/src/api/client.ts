@@ -26,6 +26,8 @@ export interface Asked {
   query?: Query;
   /** Sent as JSON. */
   body?: unknown;
+  /** The digest of the plan that was agreed to. */
+  plan?: string;
   /** Signs the request, where there is no cookie yet. */
   key?: string;
 }
@@ -46,9 +48,10 @@ function address(path: string, query: Query = {}): string {
   return `/api/v1${path}${text && `?${text}`}`;
 }
 
-async function answer(method: string, path: string, asked: Asked): Promise<Response> {
-  const headers = new Headers({ Accept: 'application/json', 'Brokkr-Console': '1' });
+async function answer(method: string, path: string, asked: Asked, accept = 'application/json'): Promise<Response> {
+  const headers = new Headers({ Accept: accept, 'Brokkr-Console': '1' });
   if (asked.key !== undefined) headers.set('Authorization', `Bearer ${asked.key}`);
+  if (asked.plan !== undefined) headers.set('Brokkr-Plan', asked.plan);
   if (asked.body !== undefined) headers.set('Content-Type', 'application/json');
   const request: RequestInit = { method, headers, credentials: 'same-origin', cache: 'no-store' };
   if (asked.body !== undefined) request.body = JSON.stringify(asked.body);
@@ -68,19 +71,29 @@ async function refusal(response: Response): Promise<Refusal> {
   return new Refusal(problem.detail, problem.code, typeof seconds === 'number' ? seconds * 1000 : undefined);
 }
 
+/** Why it was refused; whose sign-in has ended hears so. */
+async function refused(response: Response, isByKey = false): Promise<Refusal> {
+  const why = await refusal(response);
+  if (why.code === 'unauthenticated' && !isByKey) ended();
+  return why;
+}
+
 /** Asks the broker, and answers with what it says, or with nothing if it says nothing. */
 export async function ask<T>(method: string, path: string, asked: Asked = {}): Promise<T> {
   const response = await answer(method, path, asked);
-  if (!response.ok) {
-    const refused = await refusal(response);
-    if (refused.code === 'unauthenticated' && asked.key === undefined) ended();
-    throw refused;
-  }
+  if (!response.ok) throw await refused(response, asked.key !== undefined);
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
 
 export function get<T>(path: string, query: Query = {}): Promise<T> {
   return ask<T>('GET', path, { query });
+}
+
+/** Reads something that is no JSON. */
+export async function text(path: string): Promise<string> {
+  const response = await answer('GET', path, {}, '*/*');
+  if (response.ok) return response.text();
+  throw await refused(response);
 }
 
 /** Reads a list page by page, and tells of each as it comes. */

@@ -1,12 +1,10 @@
 import { Refusal, said } from '../api/client';
 
-/** Between two readings of the same thing there is at least so long, in milliseconds: a fleet may change without a pause. */
+/** Between two readings of the same thing there is at least so long, in milliseconds, and twice as long as one takes: a fleet may change
+ * without a pause. */
 const PAUSE = 500;
 /** After a failure it is read again by itself, unless the broker says how soon, in milliseconds. */
 const AGAIN = 5_000;
-
-/** Whether an agent is silent changes with time alone, and nobody tells of it: what shows that is read so often, in milliseconds. */
-export const EVERY = 60_000;
 
 /** Reads something as often as it changes, and never twice at once: what is asked for meanwhile is read afterwards. */
 export class Reading {
@@ -32,10 +30,12 @@ export class Reading {
     this.#isBusy = true;
     this.#isStale = false;
     let pause = PAUSE;
+    const begin = performance.now();
     try {
       await this.#read();
       this.failure = undefined;
       this.isGone = false;
+      pause = Math.max(PAUSE, 2 * (performance.now() - begin));
     } catch (error) {
       this.failure = said(error);
       const refusal = error instanceof Refusal ? error : undefined;

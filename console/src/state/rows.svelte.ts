@@ -1,6 +1,7 @@
 import { get, pages, Refusal } from '../api/client';
 import type { Hint } from '../api/watch';
 import { Reading } from './reading.svelte';
+import { hearWhileShown } from './shown.svelte';
 
 interface Row {
   id: string;
@@ -9,6 +10,9 @@ interface Row {
 /** So many rows are read one by one; if more changed, the whole list is. */
 const FEW = 20;
 
+/** Which row a hint is about: its id, none, or any of them. */
+export type Meant = (hint: Hint) => string | undefined | 'all';
+
 /** A list of the broker's, whole, and as it was last known while it is read again. */
 export class Rows<T extends Row> {
   items = $state.raw<T[]>([]);
@@ -16,30 +20,31 @@ export class Rows<T extends Row> {
   isWhole = $state(false);
   reading = new Reading(() => this.#read());
   #path: string;
+  #meant: Meant;
   /** What changed since it was read. */
   #changed: Set<string> | 'all' = 'all';
 
-  constructor(path: string) {
+  constructor(path: string, meant: Meant) {
     this.#path = path;
+    this.#meant = meant;
   }
 
-  /** Reads all of it again. */
-  all = (): void => {
-    this.#changed = 'all';
-    void this.reading.now();
-  };
+  /** Keeps it as the broker has it for as long as the view is shown that calls this. What time alone changes is read so often. */
+  whileShown(every?: number): void {
+    hearWhileShown(this.reading, (hints) => this.#hear(hints), every);
+  }
 
-  /** Reads those of a kind again that hints name. */
-  hear(hints: Hint[] | 'all', kind: Hint['kind']): void {
-    if (hints === 'all') return this.all();
-    const ids = hints.flatMap((hint) => (hint.kind === kind && 'id' in hint ? [hint.id] : []));
-    if (ids.length === 0) return;
-    if (this.#changed !== 'all') this.#changed = new Set([...this.#changed, ...ids]);
-    void this.reading.now();
+  /** Whether there is something to read again. */
+  #hear(hints: Hint[] | 'all'): boolean {
+    const ids = hints === 'all' ? ['all'] : hints.flatMap((hint) => this.#meant(hint) ?? []);
+    if (ids.includes('all')) this.#changed = 'all';
+    else if (this.#changed !== 'all') this.#changed = new Set([...this.#changed, ...ids]);
+    return ids.length > 0;
   }
 
   async #read(): Promise<void> {
-    const changed = this.#changed;
+    // Nothing in particular: what time alone changes may be anywhere.
+    const changed = this.#changed !== 'all' && this.#changed.size === 0 ? 'all' : this.#changed;
     this.#changed = new Set();
     try {
       if (changed === 'all' || changed.size > FEW) await this.#readAll();

@@ -14,7 +14,9 @@ static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/console.rs"
 
 const INDEX: &str = "/index.html";
 /// With what the addresses of its views begin.
-const VIEWS: [&str; 4] = ["", "agents", "events", "stacks"];
+const VIEWS: [&str; 8] = [
+    "", "agents", "audit", "events", "keys", "removals", "settings", "stacks",
+];
 /// Files below it have a digest in their names.
 const ASSETS: &str = "/assets/";
 

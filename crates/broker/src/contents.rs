@@ -1,7 +1,7 @@
 //! Contents of deployment objects as they are served: compressed, and read from the database once for all agents that
 //! want the same one at the same time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use axum::body::Bytes;
 use brokkr_core::Digest;
@@ -10,14 +10,12 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
-use crate::memory::{Memory, Room, held, to_answer};
+use crate::memory::{LARGE, Memory, Room, Taken, held, to_answer};
 use crate::snapshot;
 use crate::store::{self, Db};
 
 /// So many contents of a few kilobytes.
 const ITEMS: usize = 4_096;
-/// Compressed, a content from this size on counts as an answer under way until the last one who wants it has it, held for others or not.
-const LARGE: usize = 1024 * 1024;
 
 /// Which content: what is published twice by one owner is one content.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,22 +29,27 @@ pub(crate) struct Wanted {
 /// The contents that were read lately.
 pub(crate) struct Contents {
     db: Arc<Db>,
-    read: Cache<(Uuid, Digest), Bytes, Weight>,
-    /// Texts, and large contents.
-    answers: Room,
+    read: Cache<(Uuid, Digest), Arc<Content>, Weight>,
+}
+
+/// A content in memory, once for all who want it.
+struct Content {
+    compressed: Bytes,
+    /// Its room among the answers under way, for as long as it is part of one.
+    room: Mutex<Weak<Taken>>,
 }
 
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<(Uuid, Digest), Bytes> for Weight {
-    fn weight(&self, _: &(Uuid, Digest), content: &Bytes) -> u64 {
-        content.len() as u64
+impl Weighter<(Uuid, Digest), Arc<Content>> for Weight {
+    fn weight(&self, _: &(Uuid, Digest), content: &Arc<Content>) -> u64 {
+        content.compressed.len() as u64
     }
 }
 
 impl Contents {
-    pub(crate) fn new(db: Arc<Db>, memory: Memory, answers: Room) -> anyhow::Result<Self> {
+    pub(crate) fn new(db: Arc<Db>, memory: Memory) -> anyhow::Result<Self> {
         let options = OptionsBuilder::new()
             .estimated_items_capacity(ITEMS)
             .weight_capacity(memory.contents() as u64)
@@ -57,56 +60,84 @@ impl Contents {
         Ok(Self {
             db,
             read: Cache::with_options(options, Weight, hasher, lifecycle),
-            answers,
         })
     }
 
     /// A content as it lies, compressed. That it is what its digest says was seen when it was read.
-    pub(crate) async fn compressed(&self, wanted: &Wanted) -> Result<Bytes> {
+    pub(crate) async fn compressed(&self, wanted: &Wanted, answers: &Room) -> Result<Bytes> {
+        self.content(wanted).await?.to_answer(answers)
+    }
+
+    /// The text of a content.
+    pub(crate) async fn text(&self, wanted: &Wanted, answers: &Room) -> Result<Bytes> {
+        let content = self.content(wanted).await?;
+        let room = to_answer(answers, snapshot::size(&content.compressed))?;
+        let (compressed, namespace) =
+            (content.compressed.clone(), wanted.default_namespace.clone());
+        let (text, room) = snapshot::restored(compressed, wanted.digest, namespace, room).await?;
+        Ok(held(text, room))
+    }
+
+    async fn content(&self, wanted: &Wanted) -> Result<Arc<Content>> {
         let key = (wanted.owner, wanted.digest);
         self.read
             .get_or_insert_async(&key, self.read_from_database(wanted))
             .await
     }
 
-    /// The text of a content.
-    pub(crate) async fn text(&self, wanted: &Wanted) -> Result<Bytes> {
-        let compressed = self.compressed(wanted).await?;
-        let room = to_answer(&self.answers, snapshot::size(&compressed))?;
-        let (content, room) = restored(compressed, wanted.clone(), room).await?;
-        Ok(held(content, room))
-    }
-
-    async fn read_from_database(&self, wanted: &Wanted) -> Result<Bytes> {
+    async fn read_from_database(&self, wanted: &Wanted) -> Result<Arc<Content>> {
         let mut tx = self.db.read().await?;
         let body = store::contents::body(wanted.owner, &wanted.digest, &mut tx).await?;
         drop(tx);
-        let body = if body.len() < LARGE {
-            Bytes::from(body)
-        } else {
-            let room = to_answer(&self.answers, body.len())?;
-            held(body, room)
-        };
-        restored(body.clone(), wanted.clone(), ()).await?;
-        Ok(body)
+        let compressed = Bytes::from(body);
+        let (read, wanted) = (compressed.clone(), wanted.clone());
+        let verified = tokio::task::spawn_blocking(move || {
+            snapshot::verify(&read, &wanted.digest, wanted.default_namespace.as_deref())
+        });
+        verified.await.map_err(Error::internal)??;
+        Ok(Arc::new(Content {
+            compressed,
+            room: Mutex::default(),
+        }))
     }
 }
 
-/// Decompresses a content and looks whether it is what it should be. The work goes on if nobody waits for it any more, and what it takes up
-/// goes with it.
-async fn restored<T: Send + 'static>(
-    compressed: Bytes,
-    wanted: Wanted,
-    taken: T,
-) -> Result<(String, T)> {
-    tokio::task::spawn_blocking(move || {
-        let content = snapshot::restore(
-            &compressed,
-            &wanted.digest,
-            wanted.default_namespace.as_deref(),
-        );
-        content.map(|content| (content, taken))
-    })
-    .await
-    .map_err(Error::internal)?
+impl Content {
+    /// The content as part of an answer. A large one has its room until the last who wants it has it, held for others or not.
+    fn to_answer(&self, answers: &Room) -> Result<Bytes> {
+        let compressed = self.compressed.clone();
+        if compressed.len() < LARGE {
+            return Ok(compressed);
+        }
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = if let Some(taken) = room.upgrade() {
+            taken
+        } else {
+            let taken = Arc::new(to_answer(answers, compressed.len())?);
+            *room = Arc::downgrade(&taken);
+            taken
+        };
+        Ok(held(compressed, taken))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_content_has_its_room_once_however_many_want_it() {
+        let content = Content {
+            compressed: vec![0; LARGE].into(),
+            room: Mutex::default(),
+        };
+        let room = Room::new(LARGE * 3 / 2);
+        let answers: Vec<_> = (0..3).map(|_| content.to_answer(&room)).collect();
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(room.taken(), LARGE);
+        drop(answers);
+        assert_eq!(room.taken(), 0);
+        let _other = room.take(LARGE);
+        assert!(content.to_answer(&room).is_err());
+    }
 }

@@ -2,13 +2,13 @@
 
 use std::str::FromStr;
 
-use axum::body::{Bytes, HttpBody as _};
+use axum::body::HttpBody as _;
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use http_body_util::{BodyExt as _, Collected, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use utoipa::IntoParams;
@@ -43,7 +43,7 @@ impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Json<T> {
     }
 }
 
-async fn json_body(request: Request) -> Result<Bytes> {
+async fn json_body(request: Request) -> Result<Vec<u8>> {
     if !has_type(
         request.headers(),
         &["application/json", "application/merge-patch+json"],
@@ -61,24 +61,40 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// The whole body, up to the operation's limit.
-pub(crate) async fn body(request: Request) -> Result<Bytes> {
-    let BodyLimit(most) = BodyLimit::of(&request)?;
+/// The whole body, up to the operation's limit, and to what there is memory for.
+pub(crate) async fn body(request: Request) -> Result<Vec<u8>> {
+    let BodyLimit { most, room } = BodyLimit::of(&request)?;
     let too_large = || Error::TooLarge("the body is larger than this route takes".to_owned());
+    let size = request.body().size_hint();
     // Not a byte of it needs to be read to know.
-    if request.body().size_hint().lower() > most as u64 {
+    if size.lower() > most as u64 {
         return Err(too_large());
     }
-    let body = Limited::new(request.into_body(), most).collect().await;
-    body.map(Collected::to_bytes).map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            too_large()
-        } else if TooSlow::is_cause_of(&*error) {
-            Error::TooSlow
-        } else {
-            Error::Malformed("the body broke off".to_owned())
+    if let (Some(room), Ok(size)) = (&room, usize::try_from(size.lower())) {
+        room.expect(size)?;
+    }
+    let mut frames = Limited::new(request.into_body(), most);
+    let size = usize::try_from(size.lower()).unwrap_or(most);
+    // Reserved is not touched: it takes up memory as it is filled.
+    let mut body = Vec::with_capacity(size);
+    while let Some(frame) = frames.frame().await {
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                too_large()
+            } else if TooSlow::is_cause_of(&*error) {
+                Error::TooSlow
+            } else {
+                Error::Malformed("the body broke off".to_owned())
+            }
+        })?;
+        if let Some(data) = frame.data_ref() {
+            if let Some(room) = &room {
+                room.hold(body.len() + data.len())?;
+            }
+            body.extend_from_slice(data);
         }
-    })
+    }
+    Ok(body)
 }
 
 /// Reads JSON; unknown fields are refused where the type says so.
@@ -233,10 +249,8 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
 /// The query string.
 pub(crate) struct Query<T>(pub(crate) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+impl<T: DeserializeOwned> Query<T> {
+    pub(crate) fn read(parts: &Parts) -> Result<Self> {
         axum::extract::Query::try_from_uri(&parts.uri)
             .map(|axum::extract::Query(query)| Self(query))
             .map_err(|rejection| {
@@ -245,6 +259,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
                     format!("the query cannot be read: {}", rejection.body_text()),
                 )
             })
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        Self::read(parts)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::Broker;
 use crate::audit;
 use crate::changes::heartbeats::RecordHeartbeats;
 use crate::changes::keys::RecordUses;
+use crate::error::Result;
 use crate::writer::Mutation;
 
 const ROUND: Duration = Duration::from_secs(30);
@@ -27,42 +28,52 @@ pub(crate) async fn keep(broker: Arc<Broker>) {
     round(&broker).await;
 }
 
-/// Writes all that is new, spread over the time of a round: a publish waits for a chunk at the most, and finds the cores
-/// free after it. A broker that stops waits no longer.
+/// Writes all that is new, or as much as can be written: the next round brings the rest, and what is newer by then.
 async fn round(broker: &Broker) {
+    if let Err(error) = write_all(broker).await {
+        tracing::warn!(%error, "heartbeats or uses of keys could not be kept");
+        pause(broker, ROUND).await;
+    }
+}
+
+/// Writes all that is new, spread over the time of a round: a publish waits for a chunk at the most, and finds the cores
+/// free after it.
+async fn write_all(broker: &Broker) -> Result<()> {
     let (mut seats, mut uses) = (broker.fleet.seats(), broker.fleet.unflushed_uses());
     // Who was made at the same time lies together in the database: a chunk is to write few of its pages.
     seats.sort_unstable_by_key(|(agent, _)| agent.uuid());
     uses.sort_unstable_by_key(|(key, _)| key.uuid());
     let (seats, uses) = (chunks(&seats), chunks(&uses));
     let pauses = u32::try_from(1 + seats.len() + uses.len()).unwrap_or(u32::MAX);
-    let pause = async || {
-        let _ = tokio::time::timeout(ROUND / pauses, broker.stopping.cancelled()).await;
-    };
+    let each = ROUND / pauses;
     for chunk in seats {
-        pause().await;
+        pause(broker, each).await;
         let heard = chunk
             .iter()
             .filter_map(|(agent, seat)| Some((*agent, seat.unflushed()?)));
         let heard: Vec<_> = heard.collect();
         if !heard.is_empty() {
-            write(broker, RecordHeartbeats(heard)).await;
+            write(broker, RecordHeartbeats(heard)).await?;
         }
     }
     for chunk in uses {
-        pause().await;
-        write(broker, RecordUses(chunk.to_vec())).await;
+        pause(broker, each).await;
+        write(broker, RecordUses(chunk.to_vec())).await?;
     }
-    pause().await;
+    pause(broker, each).await;
+    Ok(())
+}
+
+/// A broker that stops waits no longer.
+async fn pause(broker: &Broker, time: Duration) {
+    let _ = tokio::time::timeout(time, broker.stopping.cancelled()).await;
 }
 
 fn chunks<T>(rows: &[T]) -> Chunks<'_, T> {
     rows.chunks(rows.len().div_ceil(CHUNKS).max(LEAST))
 }
 
-/// What cannot be written now is told of: the next round brings what is newer by then.
-async fn write<M: Mutation>(broker: &Broker, what: M) {
-    if let Err(error) = broker.change(audit::local(ActorRole::Broker), what).await {
-        tracing::warn!(%error, "heartbeats or uses of keys could not be kept");
-    }
+async fn write<M: Mutation>(broker: &Broker, what: M) -> Result<M::Output> {
+    let itself = audit::local(ActorRole::Broker);
+    broker.change(itself, what).await
 }

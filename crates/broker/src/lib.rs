@@ -71,7 +71,6 @@ use crate::store::Db;
 use crate::store::agents::{AgentRow, Heartbeat};
 use crate::store::broker::Progress;
 pub use crate::store::copy::Standing;
-use crate::store::target_status::StatusRow;
 use crate::watch::Feed;
 use crate::writer::{Mutation, Writer};
 
@@ -190,7 +189,7 @@ impl Broker {
         tasks.spawn(or_stop(following.map(Ok), stopping.clone()));
         tasks.spawn(or_stop(listening.map(Ok), stopping.clone()));
         let broker = Arc::new(Self {
-            contents: Contents::new(Arc::clone(&db), memory, rooms.answers.clone())?,
+            contents: Contents::new(Arc::clone(&db), memory)?,
             db,
             writer,
             fleet,
@@ -315,9 +314,9 @@ impl Broker {
     }
 
     /// A status as far as it is still known to be true.
-    fn observed(&self, row: StatusRow) -> TargetStatus {
-        let heartbeat = self.heartbeat(row.status.agent, row.heartbeat);
-        row.status.observed(
+    fn observed(&self, status: TargetStatus, stored: Option<Heartbeat>) -> TargetStatus {
+        let heartbeat = self.heartbeat(status.agent, stored);
+        status.observed(
             heartbeat.map(|heartbeat| heartbeat.at),
             self.is_silent(heartbeat),
         )

@@ -2,10 +2,14 @@
 //! What grows with the fleet and not with the load, the index, has no part: `docs/how-to/scale.md` says what it takes.
 
 mod answer;
+mod body;
 mod room;
 
-pub(crate) use answer::{Accounted, held, to_answer, under_way};
+pub(crate) use answer::{Accounted, LARGE, held, to_answer, under_way};
+pub(crate) use body::{Bodies, BodyRoom, Largest};
 pub(crate) use room::{Room, Taken};
+
+use brokkr_core::pak::Role;
 
 use crate::snapshot::Reading;
 
@@ -20,22 +24,40 @@ const CONNECTIONS: u64 = 4;
 /// What requests share.
 pub(crate) struct Rooms {
     /// Large bodies of agents' requests, and of all others': neither side can shut the other out.
-    pub(crate) report_bodies: Room,
-    pub(crate) change_bodies: Room,
+    pub(crate) report_bodies: Bodies,
+    pub(crate) change_bodies: Bodies,
     /// Texts of manifests that are being read. With enough memory there is room for any text.
     pub(crate) reading: Reading,
-    /// Answers under way: who reads slowly must not fill the memory.
+    /// Answers under way, to agents and to all others: who reads slowly must not fill the memory.
+    pub(crate) agent_answers: Room,
     pub(crate) answers: Room,
 }
 
 impl Rooms {
+    /// The memory for answers to a role.
+    pub(crate) const fn answers_to(&self, role: Role) -> &Room {
+        match role {
+            Role::Agent => &self.agent_answers,
+            Role::Admin | Role::Generator => &self.answers,
+        }
+    }
+
+    /// The memory for bodies of a role's requests.
+    pub(crate) const fn bodies_of(&self, role: Role) -> &Bodies {
+        match role {
+            Role::Agent => &self.report_bodies,
+            Role::Admin | Role::Generator => &self.change_bodies,
+        }
+    }
+
     pub(crate) fn new(memory: Memory) -> Self {
         let room = |most| Room::new(memory.part(most));
         Self {
-            report_bodies: room(64 * MIB),
-            change_bodies: room(64 * MIB),
+            report_bodies: Bodies::new(room(64 * MIB), Largest::Alone),
+            change_bodies: Bodies::new(room(64 * MIB), Largest::Refused),
             reading: Reading::new(room(416 * MIB)),
-            answers: room(128 * MIB),
+            agent_answers: room(64 * MIB),
+            answers: room(64 * MIB),
         }
     }
 }
@@ -99,12 +121,14 @@ mod tests {
             report_bodies,
             change_bodies,
             reading,
+            agent_answers,
             answers,
         } = Rooms::new(memory);
         let rooms = [
-            report_bodies,
-            change_bodies,
+            report_bodies.room,
+            change_bodies.room,
             reading.room,
+            agent_answers,
             answers,
             memory.lane(),
             memory.lane(),

@@ -164,17 +164,19 @@ fn rooms(encoder: &mut DescriptorEncoder, broker: &Broker) -> fmt::Result {
         report_bodies,
         change_bodies,
         reading,
+        agent_answers,
         answers,
     } = &broker.rooms;
     let rooms = [
-        ("change_bodies", change_bodies),
-        ("report_bodies", report_bodies),
+        ("change_bodies", &change_bodies.room),
+        ("report_bodies", &report_bodies.room),
         ("reading", &reading.room),
+        ("agent_answers", agent_answers),
         ("answers", answers),
         ("waiting_changes", broker.writer.room(Lane::Desired)),
         ("waiting_reports", broker.writer.room(Lane::Ingest)),
     ];
-    let taken = "Bytes taken of each part of the memory: bodies of changes and of reports, manifests being read, answers under way, and what waits to be written of desired state and of reports";
+    let taken = "Bytes taken of each part of the memory: bodies of changes and of reports, manifests being read, answers under way to agents and to others, and what waits to be written of desired state and of reports";
     let size = "Bytes that each part of the memory has; what does not fit is refused with 503";
     let families: [(_, _, Bytes); 2] = [
         ("memory_taken_bytes", taken, Room::taken),

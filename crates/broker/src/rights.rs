@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use brokkr_core::pak::Role;
 use http::Method;
 
-pub(crate) use admission::{BodyLimit, Itself, Keyholder, Reader};
+pub(crate) use admission::{Asking, BodyLimit, Itself, Keyholder, Reader};
 pub(crate) use guard::Guard;
 use table::TABLE;
 

@@ -7,6 +7,7 @@ mod deployment_objects;
 mod epochs;
 mod events;
 mod explain;
+mod fleet;
 mod generators;
 mod kept_kinds;
 mod keys;
@@ -25,8 +26,10 @@ mod windows;
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::routing::get;
 use brokkr_core::wire::Problem;
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 use serde_json::json;
 use utoipa::openapi::extensions::Extensions;
@@ -46,11 +49,14 @@ use crate::rights::{self, Guard, Right};
 
 /// Where the API begins.
 const PREFIX: &str = "/api/v1";
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Everything that the broker answers.
 pub(crate) fn router(broker: Arc<Broker>) -> axum::Router {
     let (router, document) = api().split_for_parts();
-    let document = Arc::new(finish(document));
+    // Made once: it does not change, and is a hundred times as large as most answers.
+    let document = serde_json::to_vec(&finish(document)).unwrap_or_default();
+    let document = Bytes::from(document);
     let only_get = async || Error::MethodNotAllowed(HeaderValue::from_static("GET"));
     router
         // The guard stands before this too, and names the methods that the path takes.
@@ -58,7 +64,7 @@ pub(crate) fn router(broker: Arc<Broker>) -> axum::Router {
         .layer(Guard::new(Arc::clone(&broker), PREFIX))
         .route(
             &format!("{PREFIX}/openapi.json"),
-            get(async move || axum::Json((*document).clone())),
+            get(async move || ([(CONTENT_TYPE, JSON)], document.clone())),
         )
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))
@@ -74,7 +80,7 @@ pub(crate) fn openapi() -> OpenApi {
 
 /// Every operation with its whole path: a nested router would take each path apart again for every request.
 fn api() -> OpenApiRouter<Arc<Broker>> {
-    let operations = [
+    let operations = vec![
         // everyone
         routes!(me::me),
         routes!(me::rotate),
@@ -96,6 +102,9 @@ fn api() -> OpenApiRouter<Arc<Broker>> {
         routes!(epochs::accept),
         routes!(audit::list),
         // operators and generators
+        routes!(fleet::list),
+        routes!(fleet::get),
+        routes!(agents::status),
         routes!(stacks::list, stacks::create),
         routes!(stacks::get, stacks::patch, stacks::delete),
         routes!(stacks::status),

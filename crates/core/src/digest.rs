@@ -1,6 +1,7 @@
 //! The digest that names a content.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
@@ -13,6 +14,9 @@ use utoipa::ToSchema;
 #[schema(value_type = String, examples("sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"))]
 pub struct Digest([u8; 32]);
 
+/// So many bytes are read at once.
+const PIECE: usize = 64 * 1024;
+
 /// A text that is not `sha256:` and 64 hexadecimal digits.
 #[derive(Debug, thiserror::Error)]
 #[error("a digest is `sha256:` followed by 64 hexadecimal digits")]
@@ -23,22 +27,40 @@ impl Digest {
     /// another namespace is another content. Its length comes first, so that no two
     /// pairs of namespace and text hash the same bytes.
     pub fn of(default_namespace: Option<&str>, manifests: &str) -> Self {
-        let namespace = default_namespace.unwrap_or_default();
-        let mut hash = Sha256::new();
-        hash.update(
-            u64::try_from(namespace.len())
-                .unwrap_or(u64::MAX)
-                .to_be_bytes(),
-        );
-        hash.update(namespace.as_bytes());
+        let mut hash = begin(default_namespace);
         hash.update(manifests.as_bytes());
         Self(hash.finalize().into())
+    }
+
+    /// The digest of a snapshot whose manifests are read, and need not be in memory at once. It fails as the reader does.
+    pub fn of_read(default_namespace: Option<&str>, mut manifests: impl Read) -> io::Result<Self> {
+        let mut hash = begin(default_namespace);
+        let mut piece = vec![0; PIECE];
+        loop {
+            let read = manifests.read(&mut piece)?;
+            if read == 0 {
+                return Ok(Self(hash.finalize().into()));
+            }
+            hash.update(&piece[..read]);
+        }
     }
 
     /// The 32 bytes as the database keeps them.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+}
+
+fn begin(default_namespace: Option<&str>) -> Sha256 {
+    let namespace = default_namespace.unwrap_or_default();
+    let mut hash = Sha256::new();
+    hash.update(
+        u64::try_from(namespace.len())
+            .unwrap_or(u64::MAX)
+            .to_be_bytes(),
+    );
+    hash.update(namespace.as_bytes());
+    hash
 }
 
 impl From<[u8; 32]> for Digest {

@@ -10,6 +10,7 @@ mod description;
 mod epochs;
 mod events;
 mod explain;
+mod fleet;
 mod keys;
 mod live_plan;
 mod logs;
@@ -43,6 +44,7 @@ pub use events::{
 pub use explain::{
     Effect, ExplainedExclusion, ExplainedRule, ExplainedScope, Explanation, Plan, PlannedTarget,
 };
+pub use fleet::{Glance, StackAtAgent, StackCounts};
 pub use keys::{CreateKey, CreatedKey, Key, KeyOwner, KeyState, RotateKey, RotatedKey};
 pub use live_plan::{LivePlan, PlannedAction, PlannedField, PlannedObject};
 pub use logs::{ContainerLog, LOG_LINES, LogLines, StackLogs, WhichLogs};

@@ -71,8 +71,14 @@ async fn write_events(
     Ok(())
 }
 
-/// What a small report keeps in memory, in bytes; each entry of a list costs an eighth of it.
+/// What a small report keeps in memory, in bytes, and each entry of a list without what it says in words.
 const SMALL: usize = 1_024;
+const ENTRY: usize = 128;
+
+/// What words keep in memory, in bytes.
+fn said(words: Option<&String>) -> usize {
+    words.map_or(0, String::len)
+}
 
 /// Records outcomes that an agent reports; repeating a report changes nothing.
 pub(crate) struct RecordEvents {
@@ -85,8 +91,14 @@ impl Mutation for RecordEvents {
     const LANE: Lane = Lane::Ingest;
 
     fn weight(&self) -> usize {
-        let entries = |event: &Arc<AgentEvent>| 3 + event.objects.len();
-        SMALL + self.events.iter().map(entries).sum::<usize>() * (SMALL / 8)
+        let event = |event: &Arc<AgentEvent>| {
+            let reasons = event
+                .objects
+                .iter()
+                .map(|object| said(object.reason.as_ref()));
+            said(event.reason.as_ref()) + reasons.sum::<usize>() + (3 + event.objects.len()) * ENTRY
+        };
+        SMALL + self.events.iter().map(event).sum::<usize>()
     }
 
     async fn apply(&self, change: &mut Change) -> Result<()> {
@@ -108,11 +120,11 @@ impl Mutation for RecordStatus {
     const LANE: Lane = Lane::Ingest;
 
     fn weight(&self) -> usize {
-        let held = |status: &Arc<StackStatus>| {
+        let status = |status: &Arc<StackStatus>| {
             let objects = status.held.as_ref().map(|held| held.objects.len());
-            2 + objects.unwrap_or(0)
+            said(status.reason.as_ref()) + (2 + objects.unwrap_or(0)) * ENTRY
         };
-        SMALL + self.stacks.iter().map(held).sum::<usize>() * (SMALL / 8)
+        SMALL + self.stacks.iter().map(status).sum::<usize>()
     }
 
     async fn apply(&self, change: &mut Change) -> Result<()> {

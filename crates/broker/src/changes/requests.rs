@@ -22,7 +22,7 @@ use crate::store::agents::{self, AgentRow, named};
 use crate::store::changes::Touched;
 use crate::store::requests::{self, NewRequest, Packed};
 use crate::store::stacks::{self, StackRow};
-use crate::writer::{Change, Lane, Mutation};
+use crate::writer::{Change, Lane, Mutation, SMALL};
 
 /// Who has asked as much as an agent answers asks again when it has answered some.
 const RETRY: Duration = Duration::from_secs(5);
@@ -40,6 +40,10 @@ pub(crate) struct AskAgent {
 
 impl Mutation for AskAgent {
     type Output = AgentRequest;
+
+    fn weight(&self) -> usize {
+        SMALL + self.content.as_ref().map_or(0, Snapshot::weight)
+    }
 
     async fn apply(&self, change: &mut Change) -> Result<AgentRequest> {
         let agent = agents::find(&self.agent, &self.scope, &mut change.tx).await?;
@@ -280,23 +284,27 @@ fn unanswerable(agent: &AgentRow) -> String {
 pub(crate) struct AnswerRequest {
     pub(crate) agent: AgentId,
     pub(crate) request: RequestId,
-    pub(crate) answer: RequestAnswer,
+    pub(crate) answer: Packed,
+    /// Whether it says that there is no answer.
+    pub(crate) has_failed: bool,
 }
 
 impl Mutation for AnswerRequest {
     type Output = ();
 
+    fn weight(&self) -> usize {
+        SMALL + self.answer.size()
+    }
+
     async fn apply(&self, change: &mut Change) -> Result<()> {
-        let packed = Packed::new(&self.answer)?;
         let (now, tx) = (change.now, &mut change.tx);
-        if !requests::answer(self.request, self.agent, &packed, now, tx).await? {
+        if !requests::answer(self.request, self.agent, &self.answer, now, tx).await? {
             change.unchanged();
             return Ok(());
         }
         let agent = agents::itself(self.agent, &mut change.tx).await?;
         change.touch(Touched::Requests(agent.id));
-        let has_failed = matches!(self.answer, RequestAnswer::Failed { .. });
-        let after = json!({"request": self.request, "failed": has_failed});
+        let after = json!({"request": self.request, "failed": self.has_failed});
         change.audit(
             AuditAction::AgentAnswer,
             named(&agent),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -47,12 +48,16 @@ impl Connection {
         }
     }
 
-    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    /// Serves it to its end. While it waits, what is returned lies in memory as it is: an async function would hold its arguments twice.
+    fn serve(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> impl Future<Output = ()> + Send {
         let Self {
             listener,
             peer,
             watcher,
-            place: _place,
+            place,
         } = self;
         let service = service_fn(move |request| answer(&listener, peer, request));
         let connection = http1::Builder::new()
@@ -61,7 +66,7 @@ impl Connection {
             .max_buf_size(BUFFER)
             .serve_connection(TokioIo::new(stream), service);
         // How a connection ends is the client's affair.
-        let _ = watcher.watch(connection).await;
+        watcher.watch(connection).map(move |_| drop(place))
     }
 }
 

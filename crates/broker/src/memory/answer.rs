@@ -9,7 +9,7 @@ use super::{Room, Taken};
 use crate::error::{Error, Result};
 
 /// A smaller answer lies in what the kernel takes at once.
-const LARGE: u64 = 64 * 1024;
+pub(crate) const LARGE: usize = 64 * 1024;
 
 /// Marks an answer whose memory is others' too, or was taken before.
 #[derive(Clone)]
@@ -27,10 +27,11 @@ pub(crate) fn to_answer(answers: &Room, bytes: usize) -> Result<Taken> {
 /// An answer as it goes out: a large one has its room for as long as it is under way, or is refused.
 pub(crate) fn under_way(response: Response, answers: &Room) -> Result<Response> {
     let size = response.body().size_hint().exact().unwrap_or(0);
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
     if size < LARGE || response.extensions().get::<Accounted>().is_some() {
         return Ok(response);
     }
-    let taken = to_answer(answers, usize::try_from(size).unwrap_or(usize::MAX))?;
+    let taken = to_answer(answers, size)?;
     Ok(response.map(|body| {
         Body::new(UnderWay {
             body,
@@ -72,20 +73,20 @@ impl HttpBody for UnderWay {
     }
 }
 
-/// Bytes that go with their part of a room.
-pub(crate) fn held(bytes: impl AsRef<[u8]> + Send + 'static, taken: Taken) -> Bytes {
+/// Bytes that go with their part of a room, or with their share of one.
+pub(crate) fn held(bytes: impl AsRef<[u8]> + Send + 'static, taken: impl Send + 'static) -> Bytes {
     Bytes::from_owner(Held {
         bytes,
         _taken: taken,
     })
 }
 
-struct Held<T> {
-    bytes: T,
-    _taken: Taken,
+struct Held<B, T> {
+    bytes: B,
+    _taken: T,
 }
 
-impl<T: AsRef<[u8]>> AsRef<[u8]> for Held<T> {
+impl<B: AsRef<[u8]>, T> AsRef<[u8]> for Held<B, T> {
     fn as_ref(&self) -> &[u8] {
         self.bytes.as_ref()
     }

@@ -14,9 +14,14 @@ pub(crate) struct Room {
 
 /// A part of a room, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Taken(
-    #[expect(dead_code, reason = "it gives back at its end")] OwnedSemaphorePermit,
-);
+pub(crate) struct Taken(OwnedSemaphorePermit);
+
+impl Taken {
+    /// Makes one of two parts of the same room.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.0.merge(other.0);
+    }
+}
 
 impl Room {
     /// A room of so many bytes.

@@ -1,5 +1,7 @@
 //! What the guard found out, as handlers take it: whose rows, and nothing that the table does not give.
 
+use std::sync::Arc;
+
 use anyhow::anyhow;
 use axum::extract::FromRequestParts;
 use brokkr_core::AgentId;
@@ -10,11 +12,12 @@ use uuid::Uuid;
 
 use super::Reach;
 use crate::error::{Error, Result};
+use crate::memory::BodyRoom;
 use crate::scope::{Caller, Identity, Scope};
 use crate::session::Session;
 
 /// Who was let through to an operation, and how far.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Admission {
     pub(super) caller: Caller,
     pub(super) reach: Reach,
@@ -55,13 +58,36 @@ impl Admission {
     }
 }
 
-/// How large the body of a request may be, in bytes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BodyLimit(pub(crate) usize);
+/// How large the body of a request may be.
+#[derive(Clone)]
+pub(crate) struct BodyLimit {
+    /// In bytes.
+    pub(crate) most: usize,
+    /// The memory for it, unless it is of a kind that has none.
+    pub(crate) room: Option<Arc<BodyRoom>>,
+}
 
 /// An agent, about itself.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Itself(pub(crate) AgentId);
+
+/// An agent, with what its request is answered by.
+pub(crate) struct Asking {
+    pub(crate) agent: AgentId,
+    pub(crate) caller: Caller,
+    pub(crate) session: Session,
+}
+
+impl Asking {
+    pub(crate) fn read(parts: &Parts) -> Result<Self> {
+        let admission = admission(&parts.extensions)?;
+        Ok(Self {
+            agent: admission.agent()?,
+            caller: admission.caller.clone(),
+            session: admission.session,
+        })
+    }
+}
 
 /// Who reads what was published: the side that publishes, or an agent that runs it.
 #[derive(Debug, Clone)]
@@ -117,7 +143,7 @@ impl<S: Sync> FromRequestParts<S> for Session {
 
 impl BodyLimit {
     pub(crate) fn of<B>(request: &Request<B>) -> Result<Self> {
-        Ok(admission(request.extensions())?.body)
+        Ok(admission(request.extensions())?.body.clone())
     }
 }
 

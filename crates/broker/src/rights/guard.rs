@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::body::HttpBody as _;
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use brokkr_core::pak::Role;
@@ -23,22 +22,12 @@ use crate::Broker;
 use crate::auth::authenticate;
 use crate::error::{Error, Result};
 use crate::limits::{Kind, Permit, Permitted};
-use crate::memory::{self, Taken};
+use crate::memory::{self, BodyRoom};
 use crate::scope::{Caller, Identity, Origin};
 use crate::session::Session;
 
 /// What agents ask all the time.
 const POLL: &str = "/agent/target-state";
-
-/// A larger body is counted; the others lie in what a connection has in any case.
-const LARGE_BODY: u64 = 64 * 1024;
-
-/// What a request has while it is under way.
-struct Leave {
-    permit: Permit,
-    /// The memory of its body.
-    body: Option<Taken>,
-}
 
 /// The layer before every operation: is there such a one, who is asking, may they.
 #[derive(Clone)]
@@ -52,14 +41,14 @@ pub(crate) struct Guard {
 #[derive(Clone, Copy)]
 struct Operation {
     right: &'static Right,
-    row: usize,
+    row: u16,
 }
 
 impl Guard {
     /// A guard for the operations below a prefix of the router.
     pub(crate) fn new(broker: Arc<Broker>, prefix: &str) -> Self {
         let mut operations: HashMap<_, Vec<_>> = HashMap::new();
-        for (row, right) in TABLE.iter().enumerate() {
+        for (row, right) in (0..).zip(TABLE) {
             let path = format!("{prefix}{}", right.path);
             let operation = Operation { right, row };
             operations.entry(path).or_default().push(operation);
@@ -77,7 +66,7 @@ impl Guard {
         find(operations, request.method()).ok_or_else(|| not_allowed(operations))
     }
 
-    fn admit(&self, right: &Right, request: &Request) -> Result<(Admission, Leave)> {
+    fn admit(&self, right: &Right, request: &Request) -> Result<(Admission, Permit)> {
         let limits = &self.broker.limits;
         let caller = authenticate(&self.broker, request.headers());
         let mut caller = caller.map_err(|_| limits.bad_key(request))?;
@@ -110,43 +99,28 @@ impl Guard {
                 }
                 let session = Session::read(request.headers())?;
                 self.broker.fleet.is_of_latest_session(&caller, session)?;
-                let body = self.room(right, &caller, request)?;
+                let body = BodyLimit {
+                    most: right.most,
+                    room: self.room(&caller, request),
+                };
                 let admission = Admission {
                     caller,
                     reach,
                     session,
-                    body: BodyLimit(right.most),
+                    body,
                 };
-                Ok((admission, Leave { permit, body }))
+                Ok((admission, permit))
             }
         }
     }
 
-    /// Memory for the body of a request, as it comes and as it is read, until it is answered.
-    fn room(&self, right: &Right, caller: &Caller, request: &Request) -> Result<Option<Taken>> {
-        // Nobody reads that of a question.
+    /// Memory for the body of a request, if anybody will read it.
+    fn room(&self, caller: &Caller, request: &Request) -> Option<Arc<BodyRoom>> {
         if request.method().is_safe() {
-            return Ok(None);
+            return None;
         }
-        let size = request.body().size_hint();
-        // One that does not say how long it is may be as long as it may.
-        let bytes = size.upper().unwrap_or(right.most as u64);
-        if bytes <= LARGE_BODY || size.lower() > right.most as u64 {
-            return Ok(None);
-        }
-        let rooms = &self.broker.rooms;
-        let room = match caller.role() {
-            Role::Agent => &rooms.report_bodies,
-            Role::Admin | Role::Generator => &rooms.change_bodies,
-        };
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        let taken = room.take(bytes.saturating_mul(2));
-        taken.map(Some).ok_or_else(|| {
-            Error::Unavailable(
-                "the broker reads as many requests as it has memory for; repeat the request"
-                    .to_owned(),
-            )
-        })
+        let bodies = self.broker.rooms.bodies_of(caller.role());
+        Some(Arc::new(bodies.one(caller.key)))
     }
 }
 
@@ -227,8 +201,10 @@ where
         };
         let broker = Arc::clone(&self.guard.broker);
         match self.guard.admit(right, &request) {
-            Ok((admission, Leave { permit, body })) => {
+            Ok((admission, permit)) => {
                 let by_cookie = admission.caller.sign_in.is_some();
+                let role = admission.caller.role();
+                let body = admission.body.room.clone();
                 let is_read = request.method().is_safe();
                 request.extensions_mut().insert(admission);
                 let work = permit.around(self.inner.call(request));
@@ -236,6 +212,7 @@ where
                     work,
                     broker,
                     row,
+                    role,
                     by_cookie,
                     is_read,
                     _body: body,
@@ -243,7 +220,7 @@ where
             }
             Err(error) => {
                 let response = refused(error);
-                broker.metrics.answered(row, response.status());
+                broker.metrics.answered(row.into(), response.status());
                 Either::Left(ready(Ok(response)))
             }
         }
@@ -256,10 +233,12 @@ pin_project! {
         #[pin]
         work: F,
         broker: Arc<Broker>,
-        row: usize,
+        row: u16,
+        role: Role,
         by_cookie: bool,
         is_read: bool,
-        _body: Option<Taken>,
+        // What was read of it is there until it is answered.
+        _body: Option<Arc<BodyRoom>>,
     }
 }
 
@@ -274,7 +253,7 @@ where
         this.work.poll(context).map_ok(|mut response| {
             // A change was made: that it was is never refused.
             if *this.is_read {
-                let sent = memory::under_way(response, &this.broker.rooms.answers);
+                let sent = memory::under_way(response, this.broker.rooms.answers_to(*this.role));
                 response = sent.unwrap_or_else(Error::into_response);
             }
             if *this.by_cookie {
@@ -282,7 +261,8 @@ where
                 let no_store = HeaderValue::from_static("no-store");
                 response.headers_mut().insert(CACHE_CONTROL, no_store);
             }
-            this.broker.metrics.answered(*this.row, response.status());
+            let row = usize::from(*this.row);
+            this.broker.metrics.answered(row, response.status());
             response
         })
     }

@@ -69,6 +69,9 @@ pub(super) static TABLE: &[Right] = &[
     // operators and generators
     right(GET,    "/agents",                             All,     Own,     Nothing),
     right(GET,    "/agents/{agent}",                     All,     Own,     Nothing),
+    right(GET,    "/agents/{agent}/status",              All,     Own,     Nothing),
+    right(GET,    "/fleet",                              All,     Own,     Nothing),
+    right(GET,    "/fleet/{agent}",                      All,     Own,     Nothing),
     right(GET,    "/stacks",                             All,     Own,     Nothing),
     right(POST,   "/stacks",                             All,     Own,     Nothing).plannable(),
     right(GET,    "/stacks/{stack}",                     All,     Own,     Nothing),

@@ -3,7 +3,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{Agent, CreateAgent, CreatedAgent, Page, PatchAgent, Plan, Workloads};
+use brokkr_core::wire::{
+    Agent, CreateAgent, CreatedAgent, Page, PatchAgent, Plan, StackAtAgent, Workloads,
+};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -18,6 +20,7 @@ use crate::idempotency::Once;
 use crate::page::PageQuery;
 use crate::scope::{Caller, Scope};
 use crate::store::agents;
+use crate::store::target_status::{self, AtAgent};
 
 /// Lists agents. A generator sees those in its scope.
 #[utoipa::path(get, path = "/agents", tag = "agents", params(PageQuery),
@@ -25,16 +28,41 @@ use crate::store::agents;
 pub(super) async fn list(
     State(broker): State<Arc<Broker>>,
     scope: Scope,
-    Query(page): Query<PageQuery>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<Agent>>> {
-    let window = page.window()?;
-    let rows = agents::list(&scope, &window, &mut broker.db.read().await?).await?;
-    let brief = |row| Agent {
-        facts: None,
-        ..broker.agent(row)
-    };
-    let items = rows.into_iter().map(brief).collect();
-    Ok(Json(window.page(items, |agent: &Agent| agent.id.uuid())))
+    let mut page = query.page_by_id()?;
+    let mut tx = broker.db.read().await?;
+    while let Some(window) = page.wanted() {
+        let rows = agents::list(&scope, window, &mut tx).await?;
+        page.add(
+            rows.into_iter()
+                .map(|row| (row.id.uuid(), broker.agent(row))),
+        );
+    }
+    Ok(Json(page.page()))
+}
+
+/// Shows how each stack is doing at an agent, to a generator its own.
+#[utoipa::path(get, path = "/agents/{agent}/status", tag = "agents",
+    params(("agent" = String, Path, description = "Id or name"), PageQuery),
+    responses((status = 200, body = Page<StackAtAgent>)))]
+pub(super) async fn status(
+    State(broker): State<Arc<Broker>>,
+    scope: Scope,
+    Path(agent): Path<Reference>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<StackAtAgent>>> {
+    let mut page = query.page_by_id()?;
+    let mut tx = broker.db.read().await?;
+    let agent = agents::find(&agent, &scope, &mut tx).await?.id;
+    while let Some(window) = page.wanted() {
+        let rows = target_status::of_agent(agent, &scope, window, &mut tx).await?;
+        page.add(rows.into_iter().map(|AtAgent { stack, heartbeat }| {
+            let status = broker.observed(stack.status, heartbeat);
+            (stack.target.uuid(), StackAtAgent { status, ..stack })
+        }));
+    }
+    Ok(Json(page.page()))
 }
 
 /// Registers an agent. The answer holds its key, which is shown this once.

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::Broker;
 use crate::error::Result;
 use crate::extract::{Json, Query};
-use crate::page;
-use crate::store::audit::{self, AuditRow, Filter};
+use crate::page::PageQuery;
+use crate::store::audit::{self, Filter};
 
 /// Which entries to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -38,21 +38,24 @@ pub(super) async fn list(
     State(broker): State<Arc<Broker>>,
     Query(query): Query<AuditQuery>,
 ) -> Result<Json<Page<ChainedEntry>>> {
-    let limit = page::limit(query.limit)?;
-    let before = match &query.cursor {
-        None => u64::MAX,
-        Some(cursor) => cursor.parse().map_err(|_| page::invalid_cursor())?,
-    };
+    let AuditQuery {
+        action,
+        actor,
+        subject,
+        limit,
+        cursor,
+    } = query;
     let filter = Filter {
-        action: query.action,
-        actor: query.actor,
-        subject: query.subject,
+        action,
+        actor,
+        subject,
     };
-    let rows = audit::list(filter, before, limit + 1, &mut broker.db.read().await?).await?;
-    let page = page::paged(rows, limit, |row| row.revision.to_string());
-    let items: Result<_> = page.items.iter().map(AuditRow::read).collect();
-    Ok(Json(Page {
-        items: items?,
-        next: page.next,
-    }))
+    let mut page = PageQuery { limit, cursor }.page(u64::MAX)?;
+    let mut tx = broker.db.read().await?;
+    while let Some(window) = page.wanted() {
+        let rows = audit::list(filter, window, &mut tx).await?;
+        let entries = rows.iter().map(|row| Ok((row.revision, row.read()?)));
+        page.add(entries.collect::<Result<Vec<_>>>()?);
+    }
+    Ok(Json(page.page()))
 }

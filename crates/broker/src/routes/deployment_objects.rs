@@ -20,9 +20,9 @@ use crate::error::{Error, Result};
 use crate::extract::{self, IdempotencyKey, Json, Path, Query};
 use crate::idempotency::Once;
 use crate::memory::Accounted;
-use crate::page::{self, PageQuery};
+use crate::page::PageQuery;
 use crate::rights::Reader;
-use crate::scope::Scope;
+use crate::scope::{Caller, Scope};
 use crate::snapshot;
 use crate::store::{deployment_objects, stacks};
 
@@ -113,7 +113,7 @@ async fn read_publish(query: PublishQuery, request: Request) -> Result<Publish> 
         &["application/yaml", "application/x-yaml", "text/yaml"],
     ) {
         let body = extract::body(request).await?;
-        let manifests = String::from_utf8(body.to_vec())
+        let manifests = String::from_utf8(body)
             .map_err(|_| Error::Malformed("the manifests are not UTF-8 text".to_owned()))?;
         return Ok(Publish {
             manifests,
@@ -187,17 +187,14 @@ pub(super) async fn history(
     Path(stack): Path<Reference>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<DeploymentObject>>> {
-    let limit = page::limit(query.limit)?;
-    let below = match &query.cursor {
-        None => u64::MAX,
-        Some(cursor) => cursor.parse().map_err(|_| page::invalid_cursor())?,
-    };
+    let mut page = query.page(u64::MAX)?;
     let mut tx = broker.db.read().await?;
     let stack = stacks::find(&stack, &scope, &mut tx).await?.stack;
-    let rows = deployment_objects::history(stack.id, below, limit + 1, &mut tx).await?;
-    Ok(Json(page::paged(rows, limit, |object| {
-        object.sequence.to_string()
-    })))
+    while let Some(window) = page.wanted() {
+        let rows = deployment_objects::history(stack.id, window, &mut tx).await?;
+        page.add(rows.into_iter().map(|object| (object.sequence, object)));
+    }
+    Ok(Json(page.page()))
 }
 
 /// Shows a snapshot.
@@ -221,6 +218,7 @@ pub(super) async fn get(
     responses((status = 200, body = serde_json::Value, content_type = "application/yaml")))]
 pub(super) async fn manifests(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     reader: Reader,
     Path(id): Path<DeploymentObjectId>,
     headers: HeaderMap,
@@ -237,16 +235,17 @@ pub(super) async fn manifests(
         (VARY, HeaderValue::from_static("accept-encoding")),
         (ETAG, etag),
     ];
+    let answers = broker.rooms.answers_to(caller.role());
     if accepts_zstd(&headers) {
         return Ok((
             common,
             [(CONTENT_ENCODING, HeaderValue::from_static("zstd"))],
             Extension(Accounted),
-            broker.contents.compressed(&wanted).await?,
+            broker.contents.compressed(&wanted, answers).await?,
         )
             .into_response());
     }
-    let text = broker.contents.text(&wanted).await?;
+    let text = broker.contents.text(&wanted, answers).await?;
     Ok((common, Extension(Accounted), text).into_response())
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{Page, RecordedEvent};
+use brokkr_core::wire::{Outcome, Page, RecordedEvent};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -27,6 +27,9 @@ pub(super) struct EventQuery {
     /// Of this stack: id, name or generator:name. A name that no stack has any more is that of the one deleted last.
     #[param(value_type = Option<String>)]
     stack: Option<Reference>,
+    /// That ended so.
+    #[param(inline)]
+    outcome: Option<Outcome>,
     /// At most so many rows: 1 to 500, 100 if absent. There are fewer where their objects make 512 KiB, and a `next` as long as there are more.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
@@ -51,9 +54,12 @@ pub(super) async fn list(
         Some(cursor) => parse(cursor).ok_or_else(page::invalid_cursor)?,
     };
     // What could not be sent is not read.
-    let _room = to_answer(&broker.rooms.answers, agent_events::PAGE_BYTES)?;
+    let _room = to_answer(&broker.rooms.answers, page::BYTES)?;
     let mut tx = broker.db.read().await?;
-    let mut filter = Filter::default();
+    let mut filter = Filter {
+        outcome: query.outcome,
+        ..Filter::default()
+    };
     if let Some(agent) = &query.agent {
         filter.agent = Some(agents::find(agent, &scope, &mut tx).await?.id);
     }

@@ -21,11 +21,15 @@ use crate::store::generators;
     responses((status = 200, body = Page<Generator>)))]
 pub(super) async fn list(
     State(broker): State<Arc<Broker>>,
-    Query(page): Query<PageQuery>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<Generator>>> {
-    let window = page.window()?;
-    let rows = generators::list(&window, &mut broker.db.read().await?).await?;
-    Ok(Json(window.page(rows, |generator| generator.id.uuid())))
+    let mut page = query.page_by_id()?;
+    let mut tx = broker.db.read().await?;
+    while let Some(window) = page.wanted() {
+        let rows = generators::list(window, &mut tx).await?;
+        page.add(rows.into_iter().map(|row| (row.id.uuid(), row)));
+    }
+    Ok(Json(page.page()))
 }
 
 /// Registers a generator. The answer holds its key, which is shown this once.

@@ -90,16 +90,18 @@ pub(super) async fn list(
     holder: Keyholder,
     Query(query): Query<KeyQuery>,
 ) -> Result<Json<Page<Key>>> {
-    let window = PageQuery {
+    let mut page = PageQuery {
         limit: query.limit,
         cursor: query.cursor.clone(),
     }
-    .window()?;
+    .page_by_id()?;
     let mut tx = broker.db.read().await?;
     let filter = query.filter(holder, &mut tx).await?;
-    let rows = keys::list(&filter, &window, &mut tx).await?;
-    let items = rows.into_iter().map(|row| broker.key(row)).collect();
-    Ok(Json(window.page(items, |key: &Key| key.id.uuid())))
+    while let Some(window) = page.wanted() {
+        let rows = keys::list(&filter, window, &mut tx).await?;
+        page.add(rows.into_iter().map(|row| (row.id.uuid(), broker.key(row))));
+    }
+    Ok(Json(page.page()))
 }
 
 /// Makes another key for an admin, an agent or a generator. The answer holds it, and is the only one that does.

@@ -18,10 +18,12 @@ use crate::Broker;
 use crate::changes::requests::{AnswerRequest, AskAgent};
 use crate::error::{Error, Result};
 use crate::extract::{Json, Path, Query};
+use crate::memory::to_answer;
 use crate::rights::Itself;
 use crate::scope::{Caller, Scope};
 use crate::snapshot;
-use crate::store::{agents, requests};
+use crate::store::agents;
+use crate::store::requests::{self, Packed};
 
 /// Asks an agent something: it hears of it with its next poll, or at once if it waits, and `GET /requests/{request}` has
 /// its answer. An agent that would not answer is not asked.
@@ -155,8 +157,10 @@ pub(super) async fn task(
     let (mut task, content) =
         requests::task(request, agent, now, &mut broker.db.read().await?).await?;
     if let (RequestTask::Plan { entry, manifests }, Some(content)) = (&mut task, content) {
-        let namespace = entry.default_namespace.as_deref();
-        *manifests = snapshot::restore(&content, &entry.digest, namespace)?;
+        let room = to_answer(&broker.rooms.agent_answers, snapshot::size(&content))?;
+        let namespace = entry.default_namespace.clone();
+        let restored = snapshot::restored(content.into(), entry.digest, namespace, room);
+        (*manifests, _) = restored.await?;
     }
     Ok(Json(task))
 }
@@ -174,7 +178,8 @@ pub(super) async fn answer(
     let answer = AnswerRequest {
         agent,
         request,
-        answer,
+        has_failed: matches!(answer, RequestAnswer::Failed { .. }),
+        answer: Packed::new(&answer)?,
     };
     broker.change(caller.actor(), answer).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -16,7 +16,7 @@ use crate::changes;
 use crate::error::{Error, Result};
 use crate::extract::{IdempotencyKey, IfMatch, Json, Path, Query, entity_tag};
 use crate::idempotency::Once;
-use crate::page::{PageQuery, Window};
+use crate::page::PageQuery;
 use crate::scope::{Caller, Scope};
 use crate::store::{stacks, target_status};
 
@@ -36,13 +36,6 @@ pub(super) struct StackQuery {
     cursor: Option<String>,
 }
 
-impl StackQuery {
-    fn window(self) -> Result<Window> {
-        let Self { limit, cursor, .. } = self;
-        PageQuery { limit, cursor }.window()
-    }
-}
-
 /// Lists the caller's stacks; an admin sees all.
 #[utoipa::path(get, path = "/stacks", tag = "stacks", params(StackQuery),
     responses((status = 200, body = Page<Stack>)))]
@@ -51,10 +44,18 @@ pub(super) async fn list(
     scope: Scope,
     Query(query): Query<StackQuery>,
 ) -> Result<Json<Page<Stack>>> {
-    let deleted = query.deleted;
-    let window = query.window()?;
-    let rows = stacks::list(deleted, &scope, &window, &mut broker.db.read().await?).await?;
-    Ok(Json(window.page(rows, |stack| stack.id.uuid())))
+    let StackQuery {
+        deleted,
+        limit,
+        cursor,
+    } = query;
+    let mut page = PageQuery { limit, cursor }.page_by_id()?;
+    let mut tx = broker.db.read().await?;
+    while let Some(window) = page.wanted() {
+        let rows = stacks::list(deleted, &scope, window, &mut tx).await?;
+        page.add(rows.into_iter().map(|stack| (stack.id.uuid(), stack)));
+    }
+    Ok(Json(page.page()))
 }
 
 /// Creates a stack.
@@ -177,20 +178,17 @@ pub(super) async fn status(
     State(broker): State<Arc<Broker>>,
     scope: Scope,
     Path(stack): Path<Reference>,
-    Query(page): Query<PageQuery>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<TargetStatus>>> {
-    let window = page.window()?;
+    let mut page = query.page_by_id()?;
     let mut tx = broker.db.read().await?;
     let stack = stacks::find(&stack, &scope, &mut tx).await?.stack;
-    let rows = target_status::of_stack(stack.id, &window, &mut tx).await?;
-    let page = window.page(rows, |row| row.target);
-    let items = page
-        .items
-        .into_iter()
-        .map(|row| broker.observed(row))
-        .collect();
-    Ok(Json(Page {
-        items,
-        next: page.next,
-    }))
+    while let Some(window) = page.wanted() {
+        let rows = target_status::of_stack(stack.id, window, &mut tx).await?;
+        page.add(
+            rows.into_iter()
+                .map(|row| (row.target, broker.observed(row.status, row.heartbeat))),
+        );
+    }
+    Ok(Json(page.page()))
 }

@@ -8,6 +8,7 @@ use brokkr_core::wire::{AgentTarget, CreateAgentTarget, Page, Plan, Removal};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
+use uuid::Uuid;
 
 use super::kept_kinds::RemovalQuery;
 use super::preview::{Agreed, Preview};
@@ -17,7 +18,7 @@ use crate::changes::losses::{DecideLoss, Verdict};
 use crate::error::Result;
 use crate::extract::{IdempotencyKey, Json, Path, Query};
 use crate::idempotency::Once;
-use crate::page::{PageQuery, Window};
+use crate::page::{Filling, PageQuery};
 use crate::scope::{Caller, Scope};
 use crate::store::agent_targets::{self, Filter};
 use crate::store::{Tx, agents, losses, stacks};
@@ -41,12 +42,12 @@ pub(super) struct LinkQuery {
 }
 
 impl LinkQuery {
-    fn window(&self) -> Result<Window> {
+    fn page<T>(&self) -> Result<Filling<Uuid, T>> {
         PageQuery {
             limit: self.limit,
             cursor: self.cursor.clone(),
         }
-        .window()
+        .page_by_id()
     }
 
     async fn filter(&self, scope: &Scope, tx: &mut Tx) -> Result<Filter> {
@@ -72,11 +73,14 @@ pub(super) async fn list(
     scope: Scope,
     Query(query): Query<LinkQuery>,
 ) -> Result<Json<Page<AgentTarget>>> {
-    let window = query.window()?;
+    let mut page = query.page()?;
     let mut tx = broker.db.read().await?;
     let filter = query.filter(&scope, &mut tx).await?;
-    let rows = agent_targets::list(&filter, &scope, &window, &mut tx).await?;
-    Ok(Json(window.page(rows, |target| target.id.uuid())))
+    while let Some(window) = page.wanted() {
+        let rows = agent_targets::list(&filter, &scope, window, &mut tx).await?;
+        page.add(rows.into_iter().map(|target| (target.id.uuid(), target)));
+    }
+    Ok(Json(page.page()))
 }
 
 /// Makes an agent responsible for a stack. A removal that the agent has not confirmed yet is withdrawn.
@@ -135,11 +139,14 @@ pub(super) async fn removals(
     scope: Scope,
     Query(query): Query<LinkQuery>,
 ) -> Result<Json<Page<Removal>>> {
-    let window = query.window()?;
+    let mut page = query.page()?;
     let mut tx = broker.db.read().await?;
     let filter = query.filter(&scope, &mut tx).await?;
-    let rows = losses::list(&filter, &scope, &window, &mut tx).await?;
-    Ok(Json(window.page(rows, |removal| removal.id.uuid())))
+    while let Some(window) = page.wanted() {
+        let rows = losses::list(&filter, &scope, window, &mut tx).await?;
+        page.add(rows.into_iter().map(|removal| (removal.id.uuid(), removal)));
+    }
+    Ok(Json(page.page()))
 }
 
 /// Approves a loss: the agent deletes the objects of a removal, or just those that it holds.

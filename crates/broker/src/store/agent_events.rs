@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::rows::{BringRows as _, in_turn, pairs, pieces};
 use super::{Tx, Word, number, on, sql};
 use crate::error::Result;
+use crate::page;
 use crate::scope::Scope;
 
 /// A place in the feed of events: the number of the group that recorded it, then the event's id.
@@ -178,28 +179,21 @@ pub(crate) async fn forget(
 pub(crate) struct Filter {
     pub(crate) agent: Option<AgentId>,
     pub(crate) stack: Option<StackId>,
+    pub(crate) outcome: Option<Outcome>,
 }
 
-/// So many bytes of objects are read at once, or those of one event.
-pub(crate) const PAGE_BYTES: usize = 512 * 1024;
-
-/// Events within a scope, newest first, before a place in the feed: as many as are asked for, or fewer if they are large. With how many
-/// there would have been.
-pub(crate) async fn list(
-    filter: Filter,
-    scope: &Scope,
-    before: Position,
-    rows: usize,
-    tx: &mut Tx,
-) -> Result<(Vec<EventRow>, usize)> {
-    let rows: Vec<Row> = on!(tx, |c| {
-        sqlx::query_as(
-        "with page as (
-             select e.agent_id, e.id, e.ingest, octet_length(cast(e.objects as text)) as bytes
+/// What is asked for is found by an index if it is seldom.
+macro_rules! select_events {
+    ($seldom:literal) => {
+        concat!(
+            "with page as (
+             select e.agent_id, e.id, e.ingest,
+                    octet_length(cast(e.objects as text)) + coalesce(octet_length(e.reason), 0) as bytes
              from agent_events e join stacks s on s.id = e.stack_id
              where ($1 is null or e.agent_id = $1) and ($2 is null or e.stack_id = $2)
-               and ($3 is null or s.owner_id = $3) and (e.ingest, e.id) < ($4, $5)
-             order by e.ingest desc, e.id desc limit $6),
+               and ($3 is null or s.owner_id = $3) and (e.ingest, e.id) < ($4, $5) and ($8 is null or e.outcome = $8)",
+            $seldom,
+            " order by e.ingest desc, e.id desc limit $6),
          sized as (
              select agent_id, id, count(*) over () as found,
                     sum(bytes) over (order by ingest desc, id desc rows unbounded preceding) - bytes as bytes_before from page)
@@ -211,17 +205,36 @@ pub(crate) async fn list(
               left join generators g on g.id = s.owner_id
          where p.bytes_before < $7
          order by e.ingest desc, e.id desc"
-    )
-    .bind(filter.agent.map(AgentId::uuid))
-    .bind(filter.stack.map(StackId::uuid))
-    .bind(scope.only())
-    .bind(sql(before.ingest))
-    .bind(before.id)
-    .bind(i64::try_from(rows).unwrap_or(i64::MAX))
-    .bind(i64::try_from(PAGE_BYTES).unwrap_or(i64::MAX))
-    .fetch_all(c)
-    .await
-    })?;
+        )
+    };
+}
+
+/// Events within a scope, newest first, before a place in the feed: as many as are asked for, or fewer if they are large. With how many
+/// there would have been.
+pub(crate) async fn list(
+    filter: Filter,
+    scope: &Scope,
+    before: Position,
+    rows: usize,
+    tx: &mut Tx,
+) -> Result<(Vec<EventRow>, usize)> {
+    let select = match filter.outcome {
+        Some(Outcome::Failed | Outcome::Held) => {
+            select_events!(" and e.outcome <> 'succeeded'")
+        }
+        Some(Outcome::Succeeded) | None => select_events!(""),
+    };
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select)
+        .bind(filter.agent.map(AgentId::uuid))
+        .bind(filter.stack.map(StackId::uuid))
+        .bind(scope.only())
+        .bind(sql(before.ingest))
+        .bind(before.id)
+        .bind(i64::try_from(rows).unwrap_or(i64::MAX))
+        .bind(i64::try_from(page::BYTES).unwrap_or(i64::MAX))
+        .bind(filter.outcome.map(Word))
+        .fetch_all(c)
+        .await)?;
     let found = rows.first().map_or(0, |row| row.found);
     let found = usize::try_from(found).unwrap_or_default();
     Ok((rows.into_iter().map(EventRow::from).collect(), found))

@@ -177,7 +177,7 @@ pub(crate) struct Filter {
 pub(crate) async fn list(
     filter: &Filter,
     scope: &Scope,
-    window: &Window,
+    window: Window<Uuid>,
     tx: &mut Tx,
 ) -> Result<Vec<AgentTarget>> {
     let rows: Vec<Row> = on!(tx, |c| {
@@ -189,7 +189,7 @@ pub(crate) async fn list(
     .bind(filter.agent.map(AgentId::uuid))
     .bind(filter.stack.map(StackId::uuid))
     .bind(scope.only())
-    .bind(window.after)
+    .bind(window.beyond)
     .bind(window.rows())
     .fetch_all(c)
     .await

@@ -16,11 +16,16 @@ use crate::error::{Error, Result, name_taken};
 use crate::page::Window;
 use crate::scope::Scope;
 
-/// Every question about agents reads the same columns.
+/// Every question about agents reads the same columns, some without the facts, which can be long.
 macro_rules! select_agents {
     ($rest:literal) => {
+        select_agents!("a.facts", $rest)
+    };
+    ($facts:literal, $rest:literal) => {
         concat!(
-            "select a.id, a.name, a.edited_revision, a.labels, a.annotations, a.paused, a.retiring, a.facts, a.created_at,
+            "select ",
+            $facts,
+            " as facts, a.id, a.name, a.edited_revision, a.labels, a.annotations, a.paused, a.retiring, a.created_at,
                     a.last_seen, a.interval_seconds,
                     a.session, a.version, a.features, a.cluster, a.refused_clusters
              from agents a",
@@ -147,33 +152,41 @@ pub(crate) async fn find(reference: &Reference, scope: &Scope, tx: &mut Tx) -> R
 }
 
 /// How many agents are looked at in one go: a narrow scope passes over most of them.
-const SCANNED: i64 = 500;
+const SCANNED: i64 = 128;
 
-/// Agents that the caller may see.
-pub(crate) async fn list(scope: &Scope, window: &Window, tx: &mut Tx) -> Result<Vec<AgentRow>> {
-    let reach = reach(scope, tx).await?;
-    let (mut agents, mut after) = (Vec::new(), window.after);
-    loop {
-        let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select_agents!(
-            "where a.deleted_at is null and a.id > $1 order by a.id limit $2"
-        ))
-        .bind(after)
-        .bind(window.rows().max(SCANNED))
-        .fetch_all(c)
-        .await)?;
-        let Some(last) = rows.last() else {
-            return Ok(agents);
-        };
-        after = last.id;
-        let seen = |agent: &AgentRow| {
-            let reaches = |reach: &AgentScope| reach.reaches(&agent.labels, &agent.annotations);
-            reach.as_ref().is_none_or(reaches)
-        };
-        agents.extend(rows.into_iter().map(AgentRow::from).filter(seen));
-        if window.is_full(agents.len()) {
-            return Ok(agents);
-        }
+/// Agents that the caller may see, without their facts.
+pub(crate) async fn list(
+    scope: &Scope,
+    window: Window<Uuid>,
+    tx: &mut Tx,
+) -> Result<Vec<AgentRow>> {
+    let Some(reach) = reach(scope, tx).await? else {
+        return beyond(window.beyond, window.rows(), tx).await;
+    };
+    let (mut agents, mut last) = (Vec::new(), window.beyond);
+    let wanted = usize::try_from(window.rows()).unwrap_or(usize::MAX);
+    while agents.len() < wanted {
+        let rows = beyond(last, SCANNED, tx).await?;
+        let Some(row) = rows.last() else { break };
+        last = row.id.uuid();
+        let seen = |agent: &AgentRow| reach.reaches(&agent.labels, &agent.annotations);
+        agents.extend(rows.into_iter().filter(seen));
     }
+    agents.truncate(wanted);
+    Ok(agents)
+}
+
+/// So many agents beyond one, in the order of their ids, without their facts.
+async fn beyond(id: Uuid, rows: i64, tx: &mut Tx) -> Result<Vec<AgentRow>> {
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select_agents!(
+        "null",
+        "where a.deleted_at is null and a.id > $1 order by a.id limit $2"
+    ))
+    .bind(id)
+    .bind(rows)
+    .fetch_all(c)
+    .await)?;
+    Ok(rows.into_iter().map(AgentRow::from).collect())
 }
 
 /// The agents that run a stack, and those that a rule of it may match.

@@ -9,6 +9,7 @@ use super::rows::{BringRows as _, in_turn, pieces};
 use super::{Tx, Word, number, on, sql};
 use crate::audit::chained;
 use crate::error::{Error, Result};
+use crate::page::Window;
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -130,11 +131,10 @@ pub(crate) struct Filter {
     pub(crate) subject: Option<Uuid>,
 }
 
-/// Kept entries before a revision, newest first.
+/// Kept entries, newest first.
 pub(crate) async fn list(
     filter: Filter,
-    before: u64,
-    rows: usize,
+    window: Window<u64>,
     tx: &mut Tx,
 ) -> Result<Vec<AuditRow>> {
     let forgotten = forgotten(tx).await?.map_or(0, |last| last.revision);
@@ -145,11 +145,11 @@ pub(crate) async fn list(
            and ($4 is null or subject_id = $4)
          order by revision desc limit $5"
     )
-    .bind(sql(before))
+    .bind(sql(window.beyond))
     .bind(filter.action.map(Word))
     .bind(filter.actor)
     .bind(filter.subject)
-    .bind(i64::try_from(rows).unwrap_or(i64::MAX))
+    .bind(window.rows())
     .bind(sql(forgotten))
     .fetch_all(c)
     .await

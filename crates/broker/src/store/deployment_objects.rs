@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{Tx, contents, number, on, sql};
 use crate::error::{Error, Result};
+use crate::page::Window;
 use crate::scope::Scope;
 
 /// A deployment object as the database keeps it.
@@ -21,20 +22,26 @@ pub(crate) struct DeploymentObjectRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+struct ObjectRow {
     id: Uuid,
     stack_id: Uuid,
-    owner_id: Uuid,
     sequence: i64,
     digest: Vec<u8>,
     size: i64,
     object_count: i64,
     default_namespace: Option<String>,
-    allow_delete: Json<Vec<ObjectKey>>,
-    approved_losses: Json<Vec<ObjectKey>>,
     author: String,
     message: Option<String>,
     created_at: jiff_sqlx::Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    #[sqlx(flatten)]
+    object: ObjectRow,
+    owner_id: Uuid,
+    allow_delete: Json<Vec<ObjectKey>>,
+    approved_losses: Json<Vec<ObjectKey>>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -44,11 +51,11 @@ struct WithObjects {
     objects: Option<Json<Vec<ObjectKey>>>,
 }
 
-impl TryFrom<Row> for DeploymentObjectRow {
+impl TryFrom<ObjectRow> for DeploymentObject {
     type Error = Error;
 
-    fn try_from(row: Row) -> Result<Self> {
-        let object = DeploymentObject {
+    fn try_from(row: ObjectRow) -> Result<Self> {
+        Ok(Self {
             id: row.id.into(),
             stack: row.stack_id.into(),
             sequence: number(row.sequence),
@@ -59,9 +66,16 @@ impl TryFrom<Row> for DeploymentObjectRow {
             author: row.author,
             message: row.message,
             created_at: row.created_at.to_jiff(),
-        };
+        })
+    }
+}
+
+impl TryFrom<Row> for DeploymentObjectRow {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
         Ok(Self {
-            object,
+            object: row.object.try_into()?,
             owner: row.owner_id,
             allow_delete: row.allow_delete.0,
             approved_losses: row.approved_losses.0,
@@ -136,23 +150,23 @@ pub(crate) async fn with_objects(
     Ok((found.row.try_into()?, objects))
 }
 
-/// Snapshots of a stack that the caller was found to see, newest first, below a sequence.
+/// Snapshots of a stack that the caller was found to see, newest first.
 pub(crate) async fn history(
     stack: StackId,
-    below: u64,
-    rows: usize,
+    window: Window<u64>,
     tx: &mut Tx,
 ) -> Result<Vec<DeploymentObject>> {
-    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(
-        "select * from deployment_objects where stack_id = $1 and sequence < $2
+    let rows: Vec<ObjectRow> = on!(tx, |c| {
+        sqlx::query_as(
+        "select id, stack_id, sequence, digest, size, object_count, default_namespace, author, message, created_at
+         from deployment_objects where stack_id = $1 and sequence < $2
          order by sequence desc limit $3"
     )
     .bind(stack.uuid())
-    .bind(sql(below))
-    .bind(i64::try_from(rows).unwrap_or(i64::MAX))
+    .bind(sql(window.beyond))
+    .bind(window.rows())
     .fetch_all(c)
-    .await)?;
-    rows.into_iter()
-        .map(|row| Ok(DeploymentObjectRow::try_from(row)?.object))
-        .collect()
+    .await
+    })?;
+    rows.into_iter().map(DeploymentObject::try_from).collect()
 }

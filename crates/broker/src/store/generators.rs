@@ -84,11 +84,11 @@ pub(crate) async fn find(reference: &Reference, tx: &mut Tx) -> Result<Generator
     row.map(Generator::from).ok_or(Error::NotFound("generator"))
 }
 
-pub(crate) async fn list(window: &Window, tx: &mut Tx) -> Result<Vec<Generator>> {
+pub(crate) async fn list(window: Window<Uuid>, tx: &mut Tx) -> Result<Vec<Generator>> {
     let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select_generators!(
         "where deleted_at is null and id > $1 order by id limit $2"
     ))
-    .bind(window.after)
+    .bind(window.beyond)
     .bind(window.rows())
     .fetch_all(c)
     .await)?;

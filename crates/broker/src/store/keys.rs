@@ -255,13 +255,13 @@ pub(crate) async fn find(id: KeyId, tx: &mut Tx) -> Result<Option<Key>> {
 }
 
 /// The keys that nobody has ended, though their time may be over.
-pub(crate) async fn list(filter: &Filter, window: &Window, tx: &mut Tx) -> Result<Vec<Key>> {
+pub(crate) async fn list(filter: &Filter, window: Window<Uuid>, tx: &mut Tx) -> Result<Vec<Key>> {
     let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select_keys!(
         "where k.revoked_at is null and k.id > $1 and ($2 is null or k.owner_id = $2)
            and ($3 is null or k.role = $3)
          order by k.id limit $4"
     ))
-    .bind(window.after)
+    .bind(window.beyond)
     .bind(filter.owner)
     .bind(filter.role.map(Word))
     .bind(window.rows())

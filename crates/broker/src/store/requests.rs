@@ -41,6 +41,11 @@ impl Packed {
             .map_err(Error::internal)
     }
 
+    /// How many bytes it has.
+    pub(crate) const fn size(&self) -> usize {
+        self.0.len()
+    }
+
     fn read<T: DeserializeOwned>(packed: &[u8]) -> Result<T> {
         let json = zstd::bulk::decompress(packed, MOST_BYTES).map_err(Error::internal)?;
         serde_json::from_slice(&json).map_err(Error::internal)

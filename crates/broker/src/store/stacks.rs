@@ -237,7 +237,7 @@ pub(crate) async fn find_deleted(
 pub(crate) async fn list(
     deleted: bool,
     scope: &Scope,
-    window: &Window,
+    window: Window<Uuid>,
     tx: &mut Tx,
 ) -> Result<Vec<Stack>> {
     let rows: Vec<Row> = if deleted {
@@ -247,7 +247,7 @@ pub(crate) async fn list(
                  and s.id > $2 order by s.id limit $3"
         ))
         .bind(scope.only())
-        .bind(window.after)
+        .bind(window.beyond)
         .bind(window.rows())
         .fetch_all(c)
         .await
@@ -258,7 +258,7 @@ pub(crate) async fn list(
                  and s.id > $2 order by s.id limit $3"
         ))
         .bind(scope.only())
-        .bind(window.after)
+        .bind(window.beyond)
         .bind(window.rows())
         .fetch_all(c)
         .await)?

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use brokkr_core::wire::{
-    Health, Held, HeldLoss, LossCause, Paused, StackOptions, StackStatus, Sync, TargetStatus,
+    Health, Held, HeldLoss, LossCause, Paused, StackAtAgent, StackOptions, StackStatus, Sync,
+    TargetStatus,
 };
 use brokkr_core::{AgentId, Name, StackId};
 use jiff::Timestamp;
@@ -16,6 +17,24 @@ use super::rows::{BringRows as _, in_turn, pairs, pieces};
 use super::{Tx, Word, number, on, sql};
 use crate::error::Result;
 use crate::page::Window;
+use crate::scope::Scope;
+
+/// Every question about how open targets are doing reads the same columns, and some read more.
+macro_rules! select_status {
+    ($more:literal, $which:literal) => {
+        concat!(
+            "select t.id as target, t.agent_id, a.name as agent_name, t.state, t.ineligible, s.head_sequence,
+                    r.seen, r.applied, r.sync, r.health, r.reason, r.held_shown, t.removal_revision, a.last_seen, a.interval_seconds,
+                    s.options, a.paused as agent_paused, coalesce((select paused from settings where id = 1), false) as fleet_paused",
+            $more,
+            " from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
+                  left join generators g on g.id = s.owner_id
+                  left join target_status r on r.agent_id = t.agent_id and r.stack_id = t.stack_id
+             where t.state in ('active', 'removing') and ",
+            $which
+        )
+    };
+}
 
 /// The state of one agent target, and what its page is ordered by.
 pub(crate) struct StatusRow {
@@ -51,21 +70,12 @@ impl From<Row> for StatusRow {
     fn from(row: Row) -> Self {
         let is_removing = row.state.0 == State::Removing;
         let desired = (row.head_sequence > 0 && !is_removing).then(|| number(row.head_sequence));
-        let reported = row.sync.map_or(Sync::Pending, |sync| sync.0);
-        // What was said of another version says nothing about the newest one, unless it is that the agent follows
-        // another history, and has seen no version of this one.
-        let follows_another = reported == Sync::Held && row.seen.is_none();
-        let is_of_head = row.seen == Some(row.head_sequence) || follows_another;
+        let (sync, is_of_head) = told(row.state.0, row.head_sequence, row.seen, row.sync);
         let cause = match row.removal_revision {
             Some(revision) => LossCause::Removal(number(revision)),
             None => LossCause::Snapshot(number(row.head_sequence)),
         };
         let held = row.held_shown.map(|Json(held)| held);
-        let sync = match (is_removing, is_of_head) {
-            (true, _) => Sync::Removing,
-            (false, true) => reported,
-            (false, false) => Sync::Pending,
-        };
         let status = TargetStatus {
             agent: row.agent_id.into(),
             agent_name: row.agent_name.0,
@@ -93,6 +103,96 @@ impl From<Row> for StatusRow {
             status,
             heartbeat,
         }
+    }
+}
+
+/// How far an agent is by what it reported, and whether that was about the newest version. What was said of another version says nothing
+/// about the newest one, unless it is that the agent follows another history, and has seen no version of this one.
+fn told(state: State, head: i64, seen: Option<i64>, sync: Option<Word<Sync>>) -> (Sync, bool) {
+    let reported = sync.map_or(Sync::Pending, |sync| sync.0);
+    let follows_another = reported == Sync::Held && seen.is_none();
+    let is_of_head = seen == Some(head) || follows_another;
+    let sync = match (state, is_of_head) {
+        (State::Removing, _) => Sync::Removing,
+        (_, true) => reported,
+        (_, false) => Sync::Pending,
+    };
+    (sync, is_of_head)
+}
+
+/// What an agent told of a stack, in short.
+pub(crate) struct Told {
+    pub(crate) agent: AgentId,
+    sync: Sync,
+    health: Health,
+}
+
+impl Told {
+    /// As far as it is still known.
+    pub(crate) const fn observed(&self, silent: bool) -> (Sync, Health) {
+        self.sync.observed(self.health, silent)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct ToldRow {
+    agent_id: Uuid,
+    state: Word<State>,
+    head_sequence: i64,
+    seen: Option<i64>,
+    sync: Option<Word<Sync>>,
+    health: Option<Word<Health>>,
+}
+
+impl From<ToldRow> for Told {
+    fn from(row: ToldRow) -> Self {
+        let (sync, _) = told(row.state.0, row.head_sequence, row.seen, row.sync);
+        Self {
+            agent: row.agent_id.into(),
+            sync,
+            health: row.health.map_or(Health::Unknown, |health| health.0),
+        }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct AtAgentRow {
+    #[sqlx(flatten)]
+    status: Row,
+    stack_id: Uuid,
+    stack_name: Word<Name>,
+    generator: Option<Word<Name>>,
+    direct: bool,
+    rule: Option<String>,
+    created_at: jiff_sqlx::Timestamp,
+    reported_at: Option<jiff_sqlx::Timestamp>,
+}
+
+/// A stack at an agent, and the agent's last poll that the database knows of.
+pub(crate) struct AtAgent {
+    pub(crate) stack: StackAtAgent,
+    pub(crate) heartbeat: Option<Heartbeat>,
+}
+
+impl From<AtAgentRow> for AtAgent {
+    fn from(row: AtAgentRow) -> Self {
+        let StatusRow {
+            target,
+            status,
+            heartbeat,
+        } = row.status.into();
+        let stack = StackAtAgent {
+            target: target.into(),
+            stack: row.stack_id.into(),
+            stack_name: row.stack_name.0,
+            generator: row.generator.map(|name| name.0),
+            direct: row.direct,
+            rule: row.rule,
+            since: row.created_at.to_jiff(),
+            reported_at: row.reported_at.map(jiff_sqlx::Timestamp::to_jiff),
+            status,
+        };
+        Self { stack, heartbeat }
     }
 }
 
@@ -200,24 +300,65 @@ pub(crate) async fn forget_held(agent: AgentId, stack: StackId, tx: &mut Tx) -> 
 /// The state of each open target of a stack that the caller was found to see.
 pub(crate) async fn of_stack(
     stack: StackId,
-    window: &Window,
+    window: Window<Uuid>,
     tx: &mut Tx,
 ) -> Result<Vec<StatusRow>> {
     let rows: Vec<Row> = on!(tx, |c| {
-        sqlx::query_as(
-        "select t.id as target, t.agent_id, a.name as agent_name, t.state, t.ineligible, s.head_sequence,
-                r.seen, r.applied, r.sync, r.health, r.reason, r.held_shown, t.removal_revision, a.last_seen, a.interval_seconds,
-                s.options, a.paused as agent_paused, coalesce((select paused from settings where id = 1), false) as fleet_paused
-         from agent_targets t join agents a on a.id = t.agent_id join stacks s on s.id = t.stack_id
-              left join target_status r on r.agent_id = t.agent_id and r.stack_id = t.stack_id
-         where t.stack_id = $1 and t.state in ('active', 'removing') and t.id > $2
-         order by t.id limit $3"
-    )
-    .bind(stack.uuid())
-    .bind(window.after)
-    .bind(window.rows())
-    .fetch_all(c)
-    .await
+        sqlx::query_as(select_status!(
+            "",
+            "t.stack_id = $1 and t.id > $2 order by t.id limit $3"
+        ))
+        .bind(stack.uuid())
+        .bind(window.beyond)
+        .bind(window.rows())
+        .fetch_all(c)
+        .await
     })?;
     Ok(rows.into_iter().map(StatusRow::from).collect())
+}
+
+/// The state of each open target of an agent that the caller was found to see, of stacks in its scope.
+pub(crate) async fn of_agent(
+    agent: AgentId,
+    scope: &Scope,
+    window: Window<Uuid>,
+    tx: &mut Tx,
+) -> Result<Vec<AtAgent>> {
+    let rows: Vec<AtAgentRow> = on!(tx, |c| {
+        sqlx::query_as(select_status!(
+            ", t.stack_id, s.name as stack_name, g.name as generator, t.direct, t.rule, t.created_at, r.reported_at",
+            "t.agent_id = $1 and ($2 is null or s.owner_id = $2) and t.id > $3 order by t.id limit $4"
+        ))
+        .bind(agent.uuid())
+        .bind(scope.only())
+        .bind(window.beyond)
+        .bind(window.rows())
+        .fetch_all(c)
+        .await
+    })?;
+    Ok(rows.into_iter().map(AtAgent::from).collect())
+}
+
+/// What agents told of stacks in a scope: those from one to another, in the order of their ids.
+pub(crate) async fn of_agents(
+    first: AgentId,
+    last: AgentId,
+    scope: &Scope,
+    tx: &mut Tx,
+) -> Result<Vec<Told>> {
+    let rows: Vec<ToldRow> = on!(tx, |c| {
+        sqlx::query_as(
+            "select t.agent_id, t.state, s.head_sequence, r.seen, r.sync, r.health
+         from agent_targets t join stacks s on s.id = t.stack_id
+              left join target_status r on r.agent_id = t.agent_id and r.stack_id = t.stack_id
+         where t.agent_id >= $1 and t.agent_id <= $2 and t.state in ('active', 'removing')
+             and ($3 is null or s.owner_id = $3)",
+        )
+        .bind(first.uuid())
+        .bind(last.uuid())
+        .bind(scope.only())
+        .fetch_all(c)
+        .await
+    })?;
+    Ok(rows.into_iter().map(Told::from).collect())
 }

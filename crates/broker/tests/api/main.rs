@@ -11,6 +11,7 @@ mod growth;
 mod harness;
 mod held;
 mod keys;
+mod lists;
 mod lost_history;
 mod metrics;
 mod model;

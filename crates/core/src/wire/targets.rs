@@ -106,6 +106,19 @@ pub enum Sync {
     Unknown,
 }
 
+impl Sync {
+    /// How far an agent is, and how that is doing, as far as it is still known of one that may be silent.
+    #[must_use]
+    pub const fn observed(self, health: Health, silent: bool) -> (Self, Health) {
+        match self {
+            _ if !silent => (self, health),
+            // That a removal or a first apply has not been confirmed is the broker's own knowledge.
+            Self::Removing | Self::Pending => (self, Health::Unknown),
+            _ => (Self::Unknown, Health::Unknown),
+        }
+    }
+}
+
 /// How what was applied is doing in the cluster: that of the object that does worst.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, ToSchema,
@@ -161,17 +174,13 @@ impl TargetStatus {
     #[must_use]
     pub fn observed(mut self, at: Option<Timestamp>, silent: bool) -> Self {
         self.observed_at = at;
+        (self.sync, self.health) = self.sync.observed(self.health, silent);
         if silent {
-            self.health = Health::Unknown;
             self.held = None;
             self.reason = Some(match at {
                 Some(at) => format!("the agent has been silent since {at}"),
                 None => "the agent has never polled".to_owned(),
             });
-            // That a removal or a first apply has not been confirmed is the broker's own knowledge.
-            if !matches!(self.sync, Sync::Removing | Sync::Pending) {
-                self.sync = Sync::Unknown;
-            }
         }
         self
     }

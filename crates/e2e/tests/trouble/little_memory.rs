@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use brokkr_client::{Client, Error};
 use brokkr_core::Reference;
 use brokkr_core::id::StackId;
-use brokkr_core::wire::{Code, Publish, PublishOptions};
+use brokkr_core::wire::{Code, CreateStack, Publish, PublishOptions};
 use brokkr_e2e::manifests::config_map;
 use brokkr_e2e::{Broker, Stage, unique};
 use tokio::io::AsyncWriteExt;
@@ -22,12 +22,15 @@ use super::polling::Polling;
 
 mod on_sqlite {
     test!(a_flood_does_not_fill_a_little_memory on Sqlite);
+    test!(what_is_said_and_not_sent_takes_up_nothing on Sqlite);
 }
 
 const LIMIT: u64 = 128 * 1024 * 1024;
 const PUBLISHERS: usize = 12;
 const REPORTERS: usize = 8;
 const READERS: usize = 60;
+/// A key may have more than that under way.
+const UNSENT: usize = 100;
 /// All of it has to happen within this.
 const FLOOD: Duration = Duration::from_mins(4);
 
@@ -97,6 +100,49 @@ async fn a_flood_does_not_fill_a_little_memory(stage: &Stage) -> Result<()> {
     agent.end().await
 }
 
+/// Bodies of which next to nothing comes, as many as one key may send at once, and what others do meanwhile.
+async fn what_is_said_and_not_sent_takes_up_nothing(stage: &Stage) -> Result<()> {
+    let broker = stage.broker_with("broker", &["--memory", "128Mi"]).await?;
+    let admin = std::fs::read_to_string(broker.key_file())?;
+    let generator = broker.client(&broker.new_generator("pipeline").await?)?;
+    let create = CreateStack::named("large".parse()?);
+    generator.create_stack(&create).await?;
+    let mut silent = Vec::new();
+    for _ in 0..UNSENT {
+        let mut stream = TcpStream::connect(broker.address()).await?;
+        stream
+            .write_all(head(admin.trim(), 1_800_000).as_bytes())
+            .await?;
+        stream.write_all(&[b' '; 1_000]).await?;
+        silent.push(stream);
+    }
+    let publish = |manifests| Publish {
+        manifests,
+        options: PublishOptions::default(),
+    };
+    let large: Reference = "large".parse()?;
+    generator.publish(&large, &publish(many_objects())).await?;
+    let too_large = publish(format!("# {}\n", "x".repeat(2_500_000)));
+    let refused = generator.publish(&large, &too_large).await;
+    let Err(Error::Refused(problem)) = refused else {
+        bail!("there is no memory for that: {refused:?}");
+    };
+    ensure!(problem.code == Code::TooLarge, "{problem:?}");
+    ensure!(problem.detail.contains("--memory"), "{problem:?}");
+    // They were there all the time.
+    for stream in &mut silent {
+        stream.write_all(b" ").await?;
+    }
+    Ok(())
+}
+
+fn head(key: &str, length: usize) -> String {
+    format!(
+        "POST /api/v1/stacks/pipeline:large/deployment-objects HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    )
+}
+
 /// Ends with an error once the broker has more memory than that.
 async fn keeps_within(broker: &Broker, limit: u64) -> Result<()> {
     let mut looks = interval(Duration::from_millis(20));
@@ -158,6 +204,10 @@ async fn ask_and_not_read(address: SocketAddr, ask: String) -> Result<()> {
 fn forgive(error: &Error) -> Result<()> {
     match error {
         Error::Refused(problem) if problem.code == Code::TooLarge => Ok(()),
+        Error::Refused(problem) if problem.code == Code::TooMany => {
+            ensure!(problem.retry_after.is_some(), "{problem:?}");
+            Ok(())
+        }
         _ => is_forgivable(error),
     }
 }

@@ -4,6 +4,7 @@
 mod api_server;
 mod applied;
 mod bare;
+mod console;
 mod deliveries;
 mod drift;
 mod figure;
@@ -75,6 +76,7 @@ enum Group {
     Waiting,
     Replicas,
     Tls,
+    Console,
     Applied,
     Drift,
     Idle,
@@ -115,6 +117,7 @@ async fn measure(bench: &Bench) -> Result<()> {
         Group::Publishes,
         Group::Replicas,
         Group::Tls,
+        Group::Console,
         // Before there are objects of other agents in the cluster, which a real one does not have.
         Group::Idle,
         Group::Applied,
@@ -138,6 +141,7 @@ async fn measure(bench: &Bench) -> Result<()> {
             Group::Waiting => waiting::measure().await?,
             Group::Replicas => replicas::measure().await?,
             Group::Tls => tls::measure().await?,
+            Group::Console => console::measure(&stage).await?,
             Group::Applied => applied::measure(&stage).await?,
             Group::Drift => drift::measure(&stage).await?,
             Group::Idle => idle::measure(&stage).await?,
