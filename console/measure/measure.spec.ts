@@ -60,7 +60,18 @@ test('what a fleet of ten thousand costs whoever looks at it', async ({ page, br
     await page.waitForTimeout(500);
     actions.push(await page.evaluate(() => (window as unknown as { watched: Watched }).watched.longest));
   }
+  await broker.ask('POST', '/stacks', { name: 'measured' });
+  await page.goto(`${broker.url}/stacks/measured`);
+  await expect(page.getByText(/^Nothing is published yet/)).toBeVisible();
+  const news: number[] = [];
+  for (let version = 1; version <= RUNS; version++) {
+    const seen = page.getByText(new RegExp(`^Version ${version}`)).waitFor();
+    const begun = performance.now();
+    await broker.publish('measured', `${version}`);
+    await seen;
+    news.push(performance.now() - begun);
+  }
   const files = readdirSync(PAGE, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.gz'));
   const bytes = files.reduce((sum, name) => sum + statSync(join(PAGE, name)).size, 0);
-  writeFileSync(FIGURES, JSON.stringify({ views, actions, kilobytes: [bytes / 1024] }));
+  writeFileSync(FIGURES, JSON.stringify({ views, actions, news, kilobytes: [bytes / 1024] }));
 });

@@ -102,6 +102,29 @@ test('what is published meanwhile is not overwritten unseen', async ({ page, bro
   await expect(page.getByRole('alert')).toContainText('sequence');
   await paste(page, 'kind: [');
   await expect(page.getByRole('alert')).toContainText('line');
+  await broker.publish('shop', 'newer');
+  await page.goto(`${broker.url}/stacks/shop/history`);
+  await page.getByRole('button', { name: 'Go back to version 1' }).click();
+  const dialog = page.getByRole('dialog');
+  const go = dialog.getByRole('button', { name: 'Go back' });
+  await expect(go).toBeEnabled();
+  await broker.publish('shop', 'newest');
+  await go.click();
+  await expect(dialog.getByRole('alert').first()).toContainText('sequence');
+});
+
+test('who pauses what another has paused does not resume it', async ({ page, broker }) => {
+  await given(broker);
+  await signIn(page, broker.key);
+  await page.goto(`${broker.url}/stacks/shop`);
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await broker.ask('PATCH', '/stacks/shop', { options: { paused: true } });
+  const dialog = page.getByRole('dialog');
+  await expect(dialog.getByText('It is so already')).toBeVisible();
+  await dialog.getByRole('button', { name: 'Pause' }).click();
+  await expect(dialog).toHaveCount(0);
+  const { options } = await broker.ask<{ options: { paused: boolean } }>('GET', '/stacks/shop');
+  expect(options.paused).toBe(true);
 });
 
 test('a held loss is confirmed, and another refused', async ({ page, broker }) => {
@@ -117,11 +140,20 @@ test('a held loss is confirmed, and another refused', async ({ page, broker }) =
   await signIn(page, broker.key);
   await expect(page.getByRole('button', { name: 'held 1' })).toBeVisible();
   await page.getByRole('link', { name: 'Removals' }).click();
-  await page.getByText('2 of the 5 objects').click();
-  await expect(page.getByText('ConfigMap shop/b')).toBeVisible();
+  await expect(page.getByText('2 of the 5 objects')).toBeVisible();
+  await page.getByRole('button', { name: 'Approve at edge' }).click();
+  const dialog = page.getByRole('dialog');
+  await expect(dialog.getByText('ConfigMap shop/b')).toBeVisible();
   await isOpenToAll(page);
-  await page.getByRole('button', { name: 'Approve' }).click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Delete them' }).click();
+  // Nobody approves what they have not seen.
+  status.held.objects.push({ kind: 'ConfigMap', namespace: 'shop', name: 'c' });
+  await hold();
+  await expect(dialog.getByRole('alert')).toContainText('changed meanwhile');
+  await expect(dialog.getByRole('button', { name: 'Delete them' })).toBeDisabled();
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('button', { name: 'Approve at edge' }).click();
+  await expect(dialog.getByText('ConfigMap shop/c')).toBeVisible();
+  await dialog.getByRole('button', { name: 'Delete them' }).click();
   await expect(page.getByText('Nothing is held')).toBeVisible();
   const approved = await broker.ask<{ items: { action: string }[] }>('GET', '/audit?action=removal_approve');
   expect(approved.items).toHaveLength(1);
@@ -129,8 +161,8 @@ test('a held loss is confirmed, and another refused', async ({ page, broker }) =
   status.seen = status.held.cause.snapshot = 2;
   await hold();
   await page.goto(`${broker.url}/stacks/shop`);
-  await page.getByRole('button', { name: 'Refuse' }).click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Let them stay' }).click();
+  await page.getByRole('button', { name: 'Refuse at edge' }).click();
+  await dialog.getByRole('button', { name: 'Let them stay' }).click();
   await expect(page.getByText('Waits until somebody decides')).toHaveCount(0);
 });
 
@@ -192,6 +224,10 @@ test('an agent is paused, resumed and retired, as the audit says', async ({ page
 
 test('settings are changed, and go back to the default', async ({ page, broker }) => {
   await signIn(page, broker.key);
+  await broker.ask('PATCH', '/settings', { paused: true });
+  await expect(page.getByText('All agents are paused')).toBeVisible();
+  await broker.ask('PATCH', '/settings', { paused: false });
+  await expect(page.getByText('All agents are paused')).toHaveCount(0);
   await page.getByRole('link', { name: 'Settings' }).click();
   const days = page.getByLabel('What agents did');
   await days.fill('30');
@@ -206,6 +242,12 @@ test('settings are changed, and go back to the default', async ({ page, broker }
   await page.getByRole('button', { name: 'Save' }).click();
   await expect(page.getByText('Saved.')).toBeVisible();
   expect(await kept()).toMatchObject({ agent_events_days: null });
+  // What another has changed since is not overwritten unseen.
+  await broker.ask('PATCH', '/settings', { retention: { audit_days: 3650 } });
+  await page.getByLabel('The audit').fill('90');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await expect(page.getByRole('alert')).toBeVisible();
+  expect(await kept()).toMatchObject({ audit_days: 3650 });
 });
 
 test('why an agent runs a stack is told, and who targets it sees it', async ({ page, broker }) => {

@@ -43,6 +43,31 @@ test('what changes is seen within a second, and through a restart of the broker'
   await expect(page.getByRole('status')).toBeEmpty();
 });
 
+test('over a slow network it is slower, and as good', async ({ page, broker, context }) => {
+  await broker.ask('POST', '/agents', { name: 'edge' });
+  await broker.ask('POST', '/stacks', { name: 'shop' });
+  const network = await context.newCDPSession(page);
+  await network.send('Network.enable');
+  // A phone far from a mast.
+  const slow = { offline: false, latency: 800, downloadThroughput: 12_000, uploadThroughput: 6_000 };
+  await network.send('Network.emulateNetworkConditions', slow);
+  await page.reload();
+  await signIn(page, broker.key, 30_000);
+  await expect(page.getByRole('link', { name: 'edge' })).toBeVisible({ timeout: 30_000 });
+  await page.getByRole('link', { name: 'Stacks' }).click();
+  await page.getByRole('link', { name: 'shop' }).click({ timeout: 30_000 });
+  await expect(page.getByText(/^Nothing is published yet/)).toBeVisible({ timeout: 30_000 });
+  await broker.publish('shop', '1');
+  await expect(page.getByText(/^Version 1/)).toBeVisible({ timeout: 30_000 });
+  // For a while nothing comes through at all.
+  await network.send('Network.emulateNetworkConditions', { ...slow, offline: true });
+  await page.getByRole('link', { name: 'History' }).click();
+  await expect(page.getByRole('alert').first()).toContainText('does not answer');
+  await network.send('Network.emulateNetworkConditions', slow);
+  await expect(page.getByRole('heading', { name: 'From version none to 1' })).toBeVisible({ timeout: 45_000 });
+  await expect(page.getByRole('alert')).toHaveCount(0);
+});
+
 test('what anybody wrote is text and nothing else', async ({ page, broker }) => {
   const nasty = `<img src=x onerror="document.title='broken'">{{7*7}}\u202e"'\``;
   const { pak } = await broker.ask<{ pak: string }>('POST', '/agents', { name: 'edge', annotations: { note: nasty } });

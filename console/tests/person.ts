@@ -30,10 +30,10 @@ export const test = base.extend<Given>({
 
 export { expect };
 
-export async function signIn(page: Page, key: string): Promise<void> {
-  await page.getByLabel('Key').fill(key);
+export async function signIn(page: Page, key: string, timeout = 10_000): Promise<void> {
+  await page.getByLabel('Key').fill(key, { timeout });
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await expect(page.getByRole('heading', { name: 'Fleet' })).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'Fleet' })).toBeVisible({ timeout });
 }
 
 /** Nothing that keeps people out: contrast, names, roles. */

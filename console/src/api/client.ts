@@ -17,7 +17,9 @@ export class Refusal extends Error {
 
 /** What went wrong, for people. */
 export function said(error: unknown): string {
-  return error instanceof Refusal ? error.message : 'The page has a defect; the browser\'s console says more.';
+  if (error instanceof Refusal) return error.message;
+  console.error(error);
+  return 'The page has a defect; the browser\'s console says more.';
 }
 
 type Query = Record<string, string | number | boolean | undefined>;
@@ -26,6 +28,8 @@ export interface Asked {
   query?: Query;
   /** Sent as JSON. */
   body?: unknown;
+  /** The revision that was seen last of what is edited. */
+  revision?: number;
   /** The digest of the plan that was agreed to. */
   plan?: string;
   /** Signs the request, where there is no cookie yet. */
@@ -51,13 +55,19 @@ function address(path: string, query: Query = {}): string {
 async function answer(method: string, path: string, asked: Asked, accept = 'application/json'): Promise<Response> {
   const headers = new Headers({ Accept: accept, 'Brokkr-Console': '1' });
   if (asked.key !== undefined) headers.set('Authorization', `Bearer ${asked.key}`);
+  if (asked.revision !== undefined) headers.set('If-Match', `"${asked.revision}"`);
   if (asked.plan !== undefined) headers.set('Brokkr-Plan', asked.plan);
   if (asked.body !== undefined) headers.set('Content-Type', 'application/json');
   const request: RequestInit = { method, headers, credentials: 'same-origin', cache: 'no-store' };
   if (asked.body !== undefined) request.body = JSON.stringify(asked.body);
   request.signal = AbortSignal.timeout(PATIENCE);
+  return reached(fetch(address(path, asked.query), request));
+}
+
+/** What comes over the network, or that it does not: also half-way. */
+async function reached<T>(coming: Promise<T>): Promise<T> {
   try {
-    return await fetch(address(path, asked.query), request);
+    return await coming;
   } catch {
     throw new Refusal('The broker does not answer: is it running, and is this machine online?', 'unreachable');
   }
@@ -82,7 +92,7 @@ async function refused(response: Response, isByKey = false): Promise<Refusal> {
 export async function ask<T>(method: string, path: string, asked: Asked = {}): Promise<T> {
   const response = await answer(method, path, asked);
   if (!response.ok) throw await refused(response, asked.key !== undefined);
-  return (response.status === 204 ? undefined : await response.json()) as T;
+  return (response.status === 204 ? undefined : await reached(response.json())) as T;
 }
 
 export function get<T>(path: string, query: Query = {}): Promise<T> {
@@ -92,7 +102,7 @@ export function get<T>(path: string, query: Query = {}): Promise<T> {
 /** Reads something that is no JSON. */
 export async function text(path: string): Promise<string> {
   const response = await answer('GET', path, {}, '*/*');
-  if (response.ok) return response.text();
+  if (response.ok) return reached(response.text());
   throw await refused(response);
 }
 

@@ -48,16 +48,21 @@ export function watch(listener: Listener): () => void {
     });
   };
   const resume = async () => {
+    const asked = era;
     try {
       await get('/me');
     } catch (error) {
       // Who is not signed in any more has heard so.
-      if (!(error instanceof Refusal && error.code === 'unauthenticated')) again = setTimeout(resume, AGAIN);
+      if (asked === era && !(error instanceof Refusal && error.code === 'unauthenticated')) again = setTimeout(resume, AGAIN);
       return;
     }
-    if (!isOver && !document.hidden) open();
+    // It may have been opened or given up meanwhile.
+    if (asked === era) open();
   };
+  /** Grows with each end: what was begun before is nobody's any more. */
+  let era = 0;
   const close = () => {
+    era += 1;
     clearTimeout(timer);
     clearTimeout(again);
     timer = undefined;
@@ -68,11 +73,9 @@ export function watch(listener: Listener): () => void {
     close();
     if (!document.hidden) open();
   };
-  let isOver = false;
   document.addEventListener('visibilitychange', seen);
   seen();
   return () => {
-    isOver = true;
     document.removeEventListener('visibilitychange', seen);
     close();
   };

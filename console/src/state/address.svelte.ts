@@ -15,6 +15,13 @@ class Address {
     document.getElementById('main')?.focus({ preventScroll: true });
   }
 
+  /** Turns the page of a list, from which one can go back. */
+  turn(name: string, value: string): void {
+    history.pushState(null, '', location.href);
+    this.say(name, value);
+    scrollTo(0, 0);
+  }
+
   /** Changes one word of the query, without a step in the history: who types a filter does not want to go back through it. */
   say(name: string, value: string): void {
     const query = new URLSearchParams(this.query);

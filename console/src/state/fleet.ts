@@ -68,6 +68,9 @@ export interface Group {
   agents: Glance[];
 }
 
+/** So many groups are drawn, and so many values may a label have that groups are worth it. */
+export const MOST_GROUPS = 100;
+
 /** Groups by a label, those first that need somebody most; one group if there is no label. */
 export function groups(agents: Glance[], label: string): Group[] {
   if (!label) return [{ name: '', agents }];
@@ -76,7 +79,7 @@ export function groups(agents: Glance[], label: string): Group[] {
   return all.sort((a, b) => b.trouble / b.agents.length - a.trouble / a.agents.length || (a.name < b.name ? -1 : 1));
 }
 
-/** The labels that agents have, those first that tell fewer groups apart. */
+/** The labels by which agents can be grouped, those first that tell fewer groups apart. */
 export function labelsOf(agents: Glance[]): string[] {
   const values = new Map<string, Set<string>>();
   for (const agent of agents) {
@@ -85,5 +88,6 @@ export function labelsOf(agents: Glance[]): string[] {
       values.set(key, known.add(value));
     }
   }
-  return [...values].sort(([, a], [, b]) => a.size - b.size).map(([key]) => key);
+  const few = [...values].filter(([, { size }]) => size <= MOST_GROUPS);
+  return few.sort(([, a], [, b]) => a.size - b.size).map(([key]) => key);
 }

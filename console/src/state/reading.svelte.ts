@@ -13,7 +13,9 @@ export class Reading {
   /** Whether it is not there any more, or never was. */
   isGone = $state(false);
   #read: () => Promise<void>;
+  /** Whether it is read, or was so lately that it rests. */
   #isBusy = false;
+  #isReading = false;
   #isStale = false;
   #isOver = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -27,7 +29,7 @@ export class Reading {
       this.#isStale = true;
       return;
     }
-    this.#isBusy = true;
+    this.#isBusy = this.#isReading = true;
     this.#isStale = false;
     let pause = PAUSE;
     const begin = performance.now();
@@ -39,18 +41,28 @@ export class Reading {
     } catch (error) {
       this.failure = said(error);
       const refusal = error instanceof Refusal ? error : undefined;
-      // What is not there is told of when it comes.
+      // What is not there is told of when it comes; what is others' stays so.
       this.isGone = refusal?.code === 'not_found';
-      if (!this.isGone) {
+      if (!this.isGone && refusal?.code !== 'forbidden') {
         this.#isStale = true;
         pause = refusal?.retryAfter ?? AGAIN;
       }
     }
+    this.#isReading = false;
     if (this.#isOver) return;
     this.#timer = setTimeout(() => {
       this.#isBusy = false;
       if (this.#isStale) void this.now();
     }, pause);
+  };
+
+  /** Reads it now, however lately it was read: somebody asks for it. */
+  again = (): void => {
+    if (!this.#isReading) {
+      clearTimeout(this.#timer);
+      this.#isBusy = false;
+    }
+    void this.now();
   };
 
   /** What is read is not shown any more. */

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use axum::body::Bytes;
 use brokkr_core::Digest;
+use brokkr_core::pak::Role;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
-use crate::memory::{LARGE, Memory, Room, Taken, held, to_answer};
+use crate::memory::{LARGE, Memory, Rooms, Taken, held, to_answer};
 use crate::snapshot;
 use crate::store::{self, Db};
 
@@ -26,17 +28,21 @@ pub(crate) struct Wanted {
     pub(crate) default_namespace: Option<String>,
 }
 
+/// So many contents are read and verified at once: it is the processor's work, and each is in memory before it has its room.
+const AT_ONCE: usize = 4;
+
 /// The contents that were read lately.
 pub(crate) struct Contents {
     db: Arc<Db>,
     read: Cache<(Uuid, Digest), Arc<Content>, Weight>,
+    turns: Semaphore,
 }
 
 /// A content in memory, once for all who want it.
 struct Content {
     compressed: Bytes,
-    /// Its room among the answers under way, for as long as it is part of one.
-    room: Mutex<Weak<Taken>>,
+    /// Its room among the answers under way, for as long as it is part of one: to agents, and to all others.
+    rooms: Mutex<[Weak<Taken>; 2]>,
 }
 
 #[derive(Clone)]
@@ -60,18 +66,24 @@ impl Contents {
         Ok(Self {
             db,
             read: Cache::with_options(options, Weight, hasher, lifecycle),
+            turns: Semaphore::new(AT_ONCE),
         })
     }
 
     /// A content as it lies, compressed. That it is what its digest says was seen when it was read.
-    pub(crate) async fn compressed(&self, wanted: &Wanted, answers: &Room) -> Result<Bytes> {
-        self.content(wanted).await?.to_answer(answers)
+    pub(crate) async fn compressed(
+        &self,
+        wanted: &Wanted,
+        to: Role,
+        rooms: &Rooms,
+    ) -> Result<Bytes> {
+        self.content(wanted).await?.to_answer(to, rooms)
     }
 
     /// The text of a content.
-    pub(crate) async fn text(&self, wanted: &Wanted, answers: &Room) -> Result<Bytes> {
+    pub(crate) async fn text(&self, wanted: &Wanted, to: Role, rooms: &Rooms) -> Result<Bytes> {
         let content = self.content(wanted).await?;
-        let room = to_answer(answers, snapshot::size(&content.compressed))?;
+        let room = to_answer(rooms.answers_to(to), snapshot::size(&content.compressed))?;
         let (compressed, namespace) =
             (content.compressed.clone(), wanted.default_namespace.clone());
         let (text, room) = snapshot::restored(compressed, wanted.digest, namespace, room).await?;
@@ -86,6 +98,7 @@ impl Contents {
     }
 
     async fn read_from_database(&self, wanted: &Wanted) -> Result<Arc<Content>> {
+        let _turn = self.turns.acquire().await.map_err(Error::internal)?;
         let mut tx = self.db.read().await?;
         let body = store::contents::body(wanted.owner, &wanted.digest, &mut tx).await?;
         drop(tx);
@@ -97,23 +110,24 @@ impl Contents {
         verified.await.map_err(Error::internal)??;
         Ok(Arc::new(Content {
             compressed,
-            room: Mutex::default(),
+            rooms: Mutex::default(),
         }))
     }
 }
 
 impl Content {
     /// The content as part of an answer. A large one has its room until the last who wants it has it, held for others or not.
-    fn to_answer(&self, answers: &Room) -> Result<Bytes> {
+    fn to_answer(&self, to: Role, rooms: &Rooms) -> Result<Bytes> {
         let compressed = self.compressed.clone();
         if compressed.len() < LARGE {
             return Ok(compressed);
         }
-        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = &mut taken[usize::from(to == Role::Agent)];
         let taken = if let Some(taken) = room.upgrade() {
             taken
         } else {
-            let taken = Arc::new(to_answer(answers, compressed.len())?);
+            let taken = Arc::new(to_answer(rooms.answers_to(to), compressed.len())?);
             *room = Arc::downgrade(&taken);
             taken
         };
@@ -129,15 +143,20 @@ mod tests {
     fn a_large_content_has_its_room_once_however_many_want_it() {
         let content = Content {
             compressed: vec![0; LARGE].into(),
-            room: Mutex::default(),
+            rooms: Mutex::default(),
         };
-        let room = Room::new(LARGE * 3 / 2);
-        let answers: Vec<_> = (0..3).map(|_| content.to_answer(&room)).collect();
+        let rooms = Rooms::new(Memory::default());
+        let answers: Vec<_> = (0..3)
+            .map(|_| content.to_answer(Role::Agent, &rooms))
+            .collect();
         assert!(answers.iter().all(Result::is_ok));
-        assert_eq!(room.taken(), LARGE);
+        assert_eq!(rooms.agent_answers.taken(), LARGE);
+        let to_admin = content.to_answer(Role::Admin, &rooms);
+        assert!(to_admin.is_ok());
         drop(answers);
-        assert_eq!(room.taken(), 0);
-        let _other = room.take(LARGE);
-        assert!(content.to_answer(&room).is_err());
+        assert_eq!(rooms.agent_answers.taken(), 0);
+        assert_eq!(rooms.answers.taken(), LARGE, "each side has its own");
+        let _all = rooms.agent_answers.take(rooms.agent_answers.size());
+        assert!(content.to_answer(Role::Agent, &rooms).is_err());
     }
 }

@@ -89,7 +89,7 @@ pub(crate) async fn body(request: Request) -> Result<Vec<u8>> {
         })?;
         if let Some(data) = frame.data_ref() {
             if let Some(room) = &room {
-                room.hold(body.len() + data.len())?;
+                room.hold(body.len() + data.len()).await?;
             }
             body.extend_from_slice(data);
         }

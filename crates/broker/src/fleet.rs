@@ -209,6 +209,11 @@ impl Fleet {
         self.read().keys().unflushed_uses()
     }
 
+    /// Notes that these uses were written.
+    pub(crate) fn flushed_uses(&self, uses: &[(KeyId, Timestamp)]) {
+        self.read().keys().flushed_uses(uses);
+    }
+
     /// The keys that are known to be unused, and were used here.
     pub(crate) fn first_uses(&self) -> Vec<(KeyId, Timestamp)> {
         self.read().keys().first_uses()

@@ -54,7 +54,8 @@ impl Rooms {
         let room = |most| Room::new(memory.part(most));
         Self {
             report_bodies: Bodies::new(room(64 * MIB), Largest::Alone),
-            change_bodies: Bodies::new(room(64 * MIB), Largest::Refused),
+            // The largest one that is taken at all, twice.
+            change_bodies: Bodies::new(room(66 * MIB), Largest::Refused),
             reading: Reading::new(room(416 * MIB)),
             agent_answers: room(64 * MIB),
             answers: room(64 * MIB),

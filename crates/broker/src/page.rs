@@ -15,8 +15,9 @@ const DEFAULT_LIMIT: u32 = 100;
 const MAX_LIMIT: u32 = 500;
 /// A page has so many bytes of JSON, or one row more.
 pub(crate) const BYTES: usize = 512 * 1024;
-/// So many rows are read at once, each of which may be large.
-const AT_ONCE: usize = 64;
+/// So many rows are read first, each of which may be large, and so many at once then.
+const FIRST: usize = 8;
+const AT_ONCE: usize = 128;
 
 /// Which page of a list.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -96,16 +97,21 @@ impl<C: Copy + Display, T: Serialize> Filling<C, T> {
         }
         // One more tells whether there is a next page.
         let rows = self.limit + 1 - self.rows.len();
-        self.asked = if self.bytes < BYTES {
-            rows.min(AT_ONCE)
-        } else {
-            1
-        };
+        self.asked = rows.min(self.at_once());
         let last = self.rows.last().map(|(at, _)| *at);
         Some(Window {
             beyond: last.unwrap_or(self.from),
             rows: self.asked,
         })
+    }
+
+    /// So many rows are about what is still wanted; the first few tell how large they are.
+    fn at_once(&self) -> usize {
+        let Some(average) = self.bytes.checked_div(self.rows.len()) else {
+            return FIRST;
+        };
+        let rest = BYTES.saturating_sub(self.bytes);
+        (rest / average.max(1)).clamp(1, AT_ONCE)
     }
 
     /// Adds what was read, each row with its place in the order.
@@ -251,7 +257,7 @@ mod tests {
     fn rows_are_read_a_few_at_a_time() {
         let (page, next, reads) = read(&query(500, None), 1_000, 1);
         assert_eq!((page.len(), next.as_deref()), (500, Some("500")));
-        assert_eq!(reads, 501_usize.div_ceil(AT_ONCE));
+        assert_eq!(reads, 1 + (501 - FIRST).div_ceil(AT_ONCE));
         let (page, _, reads) = read(&query(500, None), 1_000, BYTES);
         assert_eq!((page.len(), reads), (1, 1));
     }

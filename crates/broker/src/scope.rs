@@ -97,6 +97,15 @@ impl Caller {
         }
     }
 
+    /// Whose share of what all have it uses: an agent's or a generator's, whatever key it came with, or that of an admin's key.
+    pub(crate) const fn owner(&self) -> Uuid {
+        match &self.identity {
+            Identity::Admin => self.key.uuid(),
+            Identity::Agent(id) => id.uuid(),
+            Identity::Generator(id, _) => id.uuid(),
+        }
+    }
+
     /// What a person calls this caller.
     pub(crate) fn name(&self) -> String {
         match &self.identity {

@@ -3,9 +3,9 @@ use brokkr_core::name::Reference;
 use brokkr_core::object::KeptKind;
 use brokkr_core::wire::{
     Agent, AgentTarget, ChainedEntry, CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack,
-    CreatedAgent, CreatedGenerator, DeploymentObject, Explanation, Generator, Me, OnRemove, Page,
-    PatchAgent, PatchGenerator, PatchStack, Plan, Publish, Published, RecordedEvent, Removal,
-    Rollback, Stack, TargetStatus, Workloads,
+    CreatedAgent, CreatedGenerator, DeploymentObject, Explanation, Generator, Glance, Me, OnRemove,
+    Outcome, Page, PatchAgent, PatchGenerator, PatchStack, Plan, Publish, Published, RecordedEvent,
+    Removal, Rollback, Stack, StackAtAgent, TargetStatus, Workloads,
 };
 use reqwest::header::IF_MATCH;
 use reqwest::{Method, StatusCode};
@@ -21,6 +21,8 @@ pub struct EventFilter {
     pub stack: Option<Reference>,
     /// Of this agent.
     pub agent: Option<Reference>,
+    /// That ended so.
+    pub outcome: Option<Outcome>,
 }
 
 /// What becomes of an agent that has something in its cluster.
@@ -68,6 +70,22 @@ impl Client {
     /// All agents.
     pub async fn agents(&self) -> Result<Vec<Agent>> {
         self.list(&["agents"], &[]).await
+    }
+
+    /// All agents that the caller may see, with how many of their stacks are how.
+    pub async fn fleet(&self) -> Result<Vec<Glance>> {
+        self.list(&["fleet"], &[]).await
+    }
+
+    /// The same of one agent.
+    pub async fn glance(&self, agent: &Reference) -> Result<Glance> {
+        self.get(&["fleet", &agent.to_string()]).await
+    }
+
+    /// How each stack is doing at an agent.
+    pub async fn agent_status(&self, agent: &Reference) -> Result<Vec<StackAtAgent>> {
+        self.list(&["agents", &agent.to_string(), "status"], &[])
+            .await
     }
 
     /// One agent.
@@ -419,6 +437,7 @@ impl Client {
                 filter.stack.as_ref(),
                 filter.agent.as_ref(),
             ))
+            .query(&filter.outcome.map(|outcome| [("outcome", outcome)]))
             .query(&[("limit", limit)])
             .query(&cursor.map(|cursor| [("cursor", cursor)]));
         self.json(request).await

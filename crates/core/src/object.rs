@@ -70,6 +70,12 @@ impl std::str::FromStr for KeptKind {
 }
 
 impl ObjectKey {
+    /// How many bytes its words have.
+    pub fn length(&self) -> usize {
+        let namespace = self.namespace.as_ref().map_or(0, String::len);
+        self.group.len() + self.kind.len() + namespace + self.name.len()
+    }
+
     /// The kept kind that this object is of, if it is of one.
     pub fn kept_kind(&self) -> Option<KeptKind> {
         KeptKind::ALL

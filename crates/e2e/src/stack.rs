@@ -193,6 +193,7 @@ impl TestStack {
             let filter = EventFilter {
                 stack: None,
                 agent: Some(self.agent.clone()),
+                ..EventFilter::default()
             };
             let events = self.admin.events(&filter, 50).await?;
             let mut events: Vec<_> = events.into_iter().map(|recorded| recorded.event).collect();

@@ -105,6 +105,7 @@ async fn told_once(world: &World) -> Result<()> {
     let filter = EventFilter {
         stack: None,
         agent: Some(world.agent.reference()),
+        ..EventFilter::default()
     };
     let events = world.broker.admin().events(&filter, 50).await?;
     let mut times = BTreeMap::new();

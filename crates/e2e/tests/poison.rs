@@ -91,6 +91,7 @@ async fn one_event(world: &World, stack: &TestStack, says: &str) -> Result<()> {
         let filter = EventFilter {
             stack: Some(stack.reference()),
             agent: None,
+            ..EventFilter::default()
         };
         let events = world.broker.admin().events(&filter, 50).await?;
         let ids: BTreeSet<_> = events.iter().map(|recorded| recorded.event.id).collect();

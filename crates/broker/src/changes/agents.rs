@@ -16,7 +16,7 @@ use crate::store::agents::{self, AgentRow, named};
 use crate::store::changes::Touched;
 use crate::store::sessions::Bond;
 use crate::store::{anchors, windows};
-use crate::writer::{Change, Mutation};
+use crate::writer::{Change, Mutation, SMALL};
 
 /// Registers an agent and gives it a key.
 impl Mutation for CreateAgent {
@@ -115,6 +115,11 @@ pub(crate) struct ReportFacts {
 
 impl Mutation for ReportFacts {
     type Output = ();
+
+    fn weight(&self) -> usize {
+        let kinds = self.facts.kinds.iter().map(|kind| kind.len() + 64);
+        SMALL + kinds.sum::<usize>()
+    }
 
     async fn apply(&self, change: &mut Change) -> Result<()> {
         let mut agent = agents::itself(self.agent, &mut change.tx).await?;

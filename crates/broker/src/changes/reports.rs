@@ -92,11 +92,10 @@ impl Mutation for RecordEvents {
 
     fn weight(&self) -> usize {
         let event = |event: &Arc<AgentEvent>| {
-            let reasons = event
-                .objects
-                .iter()
-                .map(|object| said(object.reason.as_ref()));
-            said(event.reason.as_ref()) + reasons.sum::<usize>() + (3 + event.objects.len()) * ENTRY
+            let objects = event.objects.iter();
+            let objects =
+                objects.map(|object| ENTRY + object.object.length() + said(object.reason.as_ref()));
+            3 * ENTRY + said(event.reason.as_ref()) + objects.sum::<usize>()
         };
         SMALL + self.events.iter().map(event).sum::<usize>()
     }
@@ -121,8 +120,9 @@ impl Mutation for RecordStatus {
 
     fn weight(&self) -> usize {
         let status = |status: &Arc<StackStatus>| {
-            let objects = status.held.as_ref().map(|held| held.objects.len());
-            said(status.reason.as_ref()) + (2 + objects.unwrap_or(0)) * ENTRY
+            let objects = status.held.iter().flat_map(|held| &held.objects);
+            let objects = objects.map(|object| ENTRY + object.length());
+            2 * ENTRY + said(status.reason.as_ref()) + objects.sum::<usize>()
         };
         SMALL + self.stacks.iter().map(status).sum::<usize>()
     }

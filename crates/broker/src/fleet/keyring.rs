@@ -99,6 +99,16 @@ impl Keyring {
         held.filter_map(|(id, held)| Some((*id, held.used.unflushed()?)))
             .collect()
     }
+
+    /// Notes that these uses were written.
+    pub(super) fn flushed_uses(&self, uses: &[(KeyId, Timestamp)]) {
+        for (id, at) in uses {
+            if let Some(held) = self.0.get(id) {
+                let flushed = &held.used.flushed_micros;
+                flushed.store(at.as_microsecond(), Ordering::Relaxed);
+            }
+        }
+    }
 }
 
 impl Held {
@@ -121,9 +131,7 @@ impl LastUse {
 
     fn unflushed(&self) -> Option<Timestamp> {
         let at = self.at()?;
-        let before = self
-            .flushed_micros
-            .swap(at.as_microsecond(), Ordering::Relaxed);
-        (before != at.as_microsecond()).then_some(at)
+        let flushed = self.flushed_micros.load(Ordering::Relaxed);
+        (flushed != at.as_microsecond()).then_some(at)
     }
 }

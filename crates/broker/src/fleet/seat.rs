@@ -128,13 +128,17 @@ impl Seat {
         })
     }
 
-    /// The last poll, if it was not given out here before.
+    /// The last poll, if it was not written yet.
     pub(crate) fn unflushed(&self) -> Option<Heartbeat> {
         let heartbeat = self.heartbeat()?;
-        let before = self
-            .flushed_micros
-            .swap(heartbeat.at.as_microsecond(), Ordering::Relaxed);
-        (before != heartbeat.at.as_microsecond()).then_some(heartbeat)
+        let flushed = self.flushed_micros.load(Ordering::Relaxed);
+        (flushed != heartbeat.at.as_microsecond()).then_some(heartbeat)
+    }
+
+    /// Notes that this one was written.
+    pub(crate) fn flushed(&self, heartbeat: Heartbeat) {
+        self.flushed_micros
+            .store(heartbeat.at.as_microsecond(), Ordering::Relaxed);
     }
 }
 

@@ -22,7 +22,7 @@ const URI_BYTES: usize = 8 * 1024;
 pub(super) const BUFFER: usize = HEAD_BYTES + 2 * URI_BYTES;
 /// How long the head may take.
 pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
-/// How long a body may take, whatever its size.
+/// How long a body may take, whatever its size, and how long nothing of it may come.
 const BODY_TIME: Duration = Duration::from_secs(20);
 /// What must come in each second after that.
 const BODY_RATE: u64 = 16 * 1024;
@@ -72,9 +72,27 @@ pub(super) struct Timed {
     body: Option<Incoming>,
     /// Whether the client waits for leave to send it.
     on_demand: bool,
-    /// Since somebody began to read it; polls have none, and pay for none.
-    clock: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// Since somebody waited for it; polls have none, and pay for none.
+    clock: Option<Clock>,
     received: u64,
+}
+
+struct Clock {
+    began: Instant,
+    /// When something came last.
+    heard: Instant,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Clock {
+    fn begin() -> Self {
+        let now = Instant::now();
+        Self {
+            began: now,
+            heard: now,
+            sleep: Box::pin(sleep_until(now + BODY_TIME)),
+        }
+    }
 }
 
 impl Timed {
@@ -106,18 +124,20 @@ impl Body for Timed {
                 .and_then(|frame| frame.as_ref().ok()?.data_ref())
             {
                 this.received += data.len() as u64;
+                if let Some(clock) = &mut this.clock {
+                    clock.heard = Instant::now();
+                }
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        let (start, sleep) = this.clock.get_or_insert_with(|| {
-            let now = Instant::now();
-            (now, Box::pin(sleep_until(now + BODY_TIME)))
-        });
-        let end = *start + BODY_TIME + Duration::from_secs(this.received / BODY_RATE);
-        if end != sleep.deadline() {
-            sleep.as_mut().reset(end);
+        let clock = this.clock.get_or_insert_with(Clock::begin);
+        let for_its_size = Duration::from_secs(this.received / BODY_RATE);
+        let end = (clock.began + for_its_size).min(clock.heard) + BODY_TIME;
+        if end != clock.sleep.deadline() {
+            clock.sleep.as_mut().reset(end);
         }
-        sleep
+        clock
+            .sleep
             .as_mut()
             .poll(context)
             .map(|()| Some(Err(TooSlow.into())))

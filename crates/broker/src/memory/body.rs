@@ -2,18 +2,23 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use brokkr_core::KeyId;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use uuid::Uuid;
 
+use super::room::UNIT;
 use super::{Room, Taken};
 use crate::error::{Error, Result};
 
 /// A smaller body lies in what a connection has in any case.
-const SMALL: usize = 64 * 1024;
+const SMALL: usize = 16 * 1024;
 /// A body is there twice: as it comes, and as what is made of it.
 const COPIES: usize = 2;
-/// So many bytes more are taken at once at the least.
-const PIECE: usize = 128 * 1024;
-/// What else a key sends is soon there, or given up.
+/// So many bytes more are taken at once, where there are as many.
+const PIECE: usize = 64 * 1024;
+/// How long a body waits for the room that it lacks, if no other one does.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What else a caller sends is soon there, or given up.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Memory for the bodies of many requests.
@@ -21,7 +26,10 @@ const RETRY: Duration = Duration::from_secs(2);
 pub(crate) struct Bodies {
     pub(crate) room: Room,
     largest: Largest,
-    keys: Arc<Mutex<HashMap<KeyId, usize>>>,
+    /// One that has come far waits for the others to end, and does not lose to each that comes.
+    waiting: Arc<Semaphore>,
+    /// What each caller has in all, in bytes.
+    callers: Arc<Mutex<HashMap<Uuid, usize>>>,
 }
 
 /// What becomes of a body that is larger than the whole room.
@@ -38,30 +46,49 @@ impl Bodies {
         Self {
             room,
             largest,
-            keys: Arc::default(),
+            waiting: Arc::new(Semaphore::new(1)),
+            callers: Arc::default(),
         }
     }
 
-    /// Memory for one more body, nothing of it so far.
-    pub(crate) fn one(&self, key: KeyId) -> BodyRoom {
+    /// Memory for one more body of a caller, nothing of it so far.
+    pub(crate) fn one(&self, caller: Uuid) -> BodyRoom {
         BodyRoom {
             bodies: self.clone(),
-            key,
+            caller,
             taken: Mutex::new((0, None)),
         }
     }
 
-    /// What each key has in all.
-    fn keys(&self) -> MutexGuard<'_, HashMap<KeyId, usize>> {
+    fn callers(&self) -> MutexGuard<'_, HashMap<Uuid, usize>> {
         // Nothing in here panics half-way.
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many bytes of the room, or more if there are more.
+    async fn take(&self, least: usize, wished: usize) -> Result<(usize, Taken)> {
+        for bytes in [wished, least] {
+            if let Some(taken) = self.room.take(bytes) {
+                return Ok((bytes, taken));
+            }
+        }
+        let full = || {
+            Error::Unavailable(
+                "the broker reads as many requests as it has memory for; repeat the request"
+                    .to_owned(),
+            )
+        };
+        let _place = self.waiting.try_acquire().map_err(|_| full())?;
+        let taken = timeout(PATIENCE, self.room.wait(least)).await;
+        let taken = taken.ok().flatten().ok_or_else(full)?;
+        Ok((least, taken))
     }
 }
 
 /// The memory of one request's body: taken as it comes, until this is dropped. What is said to come and does not takes up nothing.
 pub(crate) struct BodyRoom {
     bodies: Bodies,
-    key: KeyId,
+    caller: Uuid,
     taken: Mutex<(usize, Option<Taken>)>,
 }
 
@@ -78,56 +105,65 @@ impl BodyRoom {
         )))
     }
 
-    /// Takes what a body of so many bytes needs, as far as it was not taken yet.
-    pub(crate) fn hold(&self, bytes: usize) -> Result<()> {
+    /// Takes what a body of so many bytes needs, as far as it was not taken yet. It waits a little if there is not so much.
+    pub(crate) async fn hold(&self, bytes: usize) -> Result<()> {
         if bytes <= SMALL {
             return Ok(());
         }
         self.expect(bytes)?;
         let room = &self.bodies.room;
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let (held, part) = &mut *taken;
+        // The room gives whole units.
         let needed = bytes.saturating_mul(COPIES).min(room.size());
-        if needed <= *held {
+        let needed = needed.next_multiple_of(UNIT);
+        let held = self.held();
+        if needed <= held {
             return Ok(());
         }
-        let more = (needed - *held).max(PIECE).min(room.size() - *held);
-        let mut keys = self.bodies.keys();
-        let of_key = keys.entry(self.key).or_default();
-        // Whatever else it sends, a key has one body at a time, or half of the room.
-        if *of_key > *held && *of_key + more > room.size() / 2 {
+        let least = needed - held;
+        self.has_share(held, least)?;
+        let wished = least.max(PIECE).min(room.size() - held);
+        let (more, taken) = self.bodies.take(least, wished).await?;
+        self.add(more, taken);
+        Ok(())
+    }
+
+    fn held(&self) -> usize {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Whatever else a caller sends, it has one body at a time, or half of the room.
+    fn has_share(&self, held: usize, more: usize) -> Result<()> {
+        let of_caller = self.bodies.callers().get(&self.caller).copied();
+        let of_caller = of_caller.unwrap_or_default();
+        if of_caller > held && of_caller + more > self.bodies.room.size() / 2 {
             return Err(Error::TooMany {
-                what: "this key sends as much at once as there is memory for".to_owned(),
+                what: "this caller sends as much at once as there is memory for".to_owned(),
                 retry_after: RETRY,
             });
         }
-        let new = room.take(more).ok_or_else(|| {
-            Error::Unavailable(
-                "the broker reads as many requests as it has memory for; repeat the request"
-                    .to_owned(),
-            )
-        })?;
-        match part {
-            Some(part) => part.join(new),
-            None => *part = Some(new),
-        }
-        *held += more;
-        *of_key += more;
         Ok(())
+    }
+
+    fn add(&self, more: usize, taken: Taken) {
+        let mut held = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let (bytes, part) = &mut *held;
+        match part {
+            Some(part) => part.join(taken),
+            None => *part = Some(taken),
+        }
+        *bytes += more;
+        *self.bodies.callers().entry(self.caller).or_default() += more;
     }
 }
 
 impl Drop for BodyRoom {
     fn drop(&mut self) {
         let (bytes, _) = *self.taken.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if bytes == 0 {
-            return;
-        }
-        let mut keys = self.bodies.keys();
-        if let Some(of_key) = keys.get_mut(&self.key) {
-            *of_key -= bytes;
-            if *of_key == 0 {
-                keys.remove(&self.key);
+        let mut callers = self.bodies.callers();
+        if let Some(of_caller) = callers.get_mut(&self.caller) {
+            *of_caller = of_caller.saturating_sub(bytes);
+            if *of_caller == 0 {
+                callers.remove(&self.caller);
             }
         }
     }
@@ -135,7 +171,7 @@ impl Drop for BodyRoom {
 
 #[cfg(test)]
 mod tests {
-    use brokkr_core::ambient::System;
+    use futures::FutureExt as _;
 
     use super::*;
 
@@ -145,49 +181,81 @@ mod tests {
         Bodies::new(Room::new(8 * MIB), largest)
     }
 
+    /// What becomes of it at once; it may have to wait.
+    fn hold(body: &BodyRoom, bytes: usize) -> Option<Result<()>> {
+        body.hold(bytes).now_or_never()
+    }
+
+    fn has(body: &BodyRoom, bytes: usize) -> bool {
+        matches!(hold(body, bytes), Some(Ok(())))
+    }
+
     #[test]
     fn a_body_takes_what_came_of_it_and_gives_all_back() {
         let bodies = bodies(Largest::Refused);
-        let body = bodies.one(KeyId::generate(&System));
-        for (came, taken) in [(0, 0), (SMALL, 0), (SMALL + 1, 128), (MIB, 2048)] {
-            body.hold(came).expect("room");
+        let body = bodies.one(Uuid::nil());
+        for (came, taken) in [(0, 0), (SMALL, 0), (SMALL + 1, 32), (MIB, 2048)] {
+            assert!(has(&body, came));
             let least = taken * 1024;
             let found = bodies.room.taken();
             assert!((least..=least + PIECE).contains(&found), "{came}: {found}");
         }
         drop(body);
         assert_eq!(bodies.room.taken(), 0);
-        assert!(bodies.keys().is_empty());
+        assert!(bodies.callers().is_empty());
     }
 
     #[test]
-    fn a_key_shuts_no_other_out() {
+    fn a_body_that_fits_gets_in_however_it_comes() {
+        for step in [1, 7, 1_023, 8_191, 65_536].map(|odd| 8_000 + odd) {
+            for (largest, whole) in [(Largest::Refused, 4 * MIB), (Largest::Alone, 9 * MIB)] {
+                let bodies = bodies(largest);
+                let body = bodies.one(Uuid::nil());
+                for came in (1..whole).step_by(step).chain([whole]) {
+                    assert!(has(&body, came), "{largest:?}: {came} in steps of {step}");
+                }
+                assert_eq!(bodies.room.taken(), bodies.room.size());
+            }
+        }
+    }
+
+    #[test]
+    fn a_caller_shuts_no_other_out() {
         let bodies = bodies(Largest::Refused);
-        let key = KeyId::generate(&System);
-        let all: Vec<_> = (0..10).map(|_| bodies.one(key)).collect();
-        let held = all.iter().filter(|body| body.hold(MIB).is_ok()).count();
+        let caller = Uuid::from_u128(1);
+        let all: Vec<_> = (0..10).map(|_| bodies.one(caller)).collect();
+        let held = all.iter().filter(|body| has(body, MIB)).count();
         assert_eq!(held, 2, "half of the room");
-        let refused = all[9].hold(MIB);
-        assert!(matches!(refused, Err(Error::TooMany { .. })));
-        let other = bodies.one(KeyId::generate(&System));
-        assert!(other.hold(2 * MIB).is_ok());
-        let third = bodies.one(KeyId::generate(&System)).hold(MIB);
-        assert!(matches!(third, Err(Error::Unavailable(_))));
+        let refused = hold(&all[9], MIB);
+        assert!(matches!(refused, Some(Err(Error::TooMany { .. }))));
+        let other = bodies.one(Uuid::from_u128(2));
+        assert!(has(&other, 2 * MIB));
         drop(all);
-        let large = bodies.one(key).hold(MIB * 3 / 2);
-        assert!(large.is_ok(), "{large:?}");
+        assert!(has(&bodies.one(caller), MIB * 3 / 2));
     }
 
-    #[test]
-    fn what_can_never_fit_is_refused_or_has_the_room_alone() {
-        let key = KeyId::generate(&System);
-        let refused = bodies(Largest::Refused).one(key).hold(5 * MIB);
-        assert!(matches!(refused, Err(Error::TooLarge(_))));
+    #[tokio::test]
+    async fn one_that_lacks_room_waits_for_it_and_others_do_not() {
+        let bodies = bodies(Largest::Refused);
+        let [first, second, third] = [1, 2, 3].map(|caller| bodies.one(Uuid::from_u128(caller)));
+        assert!(has(&first, 3 * MIB));
+        let mut waits = Box::pin(second.hold(2 * MIB));
+        assert!((&mut waits).now_or_never().is_none());
+        let refused = hold(&third, 2 * MIB);
+        assert!(matches!(refused, Some(Err(Error::Unavailable(_)))));
+        drop(first);
+        assert!(waits.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_can_never_fit_is_refused_or_has_the_room_alone() {
+        let refused = hold(&bodies(Largest::Refused).one(Uuid::nil()), 5 * MIB);
+        assert!(matches!(refused, Some(Err(Error::TooLarge(_)))));
         let bodies = bodies(Largest::Alone);
-        let alone = bodies.one(key);
-        assert!(alone.hold(5 * MIB).is_ok());
-        assert!(alone.hold(9 * MIB).is_ok());
+        let alone = bodies.one(Uuid::nil());
+        assert!(has(&alone, 5 * MIB));
+        assert!(has(&alone, 9 * MIB));
         assert_eq!(bodies.room.taken(), bodies.room.size());
-        assert!(bodies.one(KeyId::generate(&System)).hold(MIB).is_err());
+        assert!(!has(&bodies.one(Uuid::from_u128(1)), MIB));
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// In what a room is counted, in bytes.
-const UNIT: usize = 1024;
+pub(super) const UNIT: usize = 1024;
 
 /// Memory that many share: who needs some of it takes it first. One that needs more than all of it has it alone.
 #[derive(Clone)]

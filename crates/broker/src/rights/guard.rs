@@ -120,7 +120,7 @@ impl Guard {
             return None;
         }
         let bodies = self.broker.rooms.bodies_of(caller.role());
-        Some(Arc::new(bodies.one(caller.key)))
+        Some(Arc::new(bodies.one(caller.owner())))
     }
 }
 

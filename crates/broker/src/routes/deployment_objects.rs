@@ -235,17 +235,20 @@ pub(super) async fn manifests(
         (VARY, HeaderValue::from_static("accept-encoding")),
         (ETAG, etag),
     ];
-    let answers = broker.rooms.answers_to(caller.role());
+    let role = caller.role();
     if accepts_zstd(&headers) {
         return Ok((
             common,
             [(CONTENT_ENCODING, HeaderValue::from_static("zstd"))],
             Extension(Accounted),
-            broker.contents.compressed(&wanted, answers).await?,
+            broker
+                .contents
+                .compressed(&wanted, role, &broker.rooms)
+                .await?,
         )
             .into_response());
     }
-    let text = broker.contents.text(&wanted, answers).await?;
+    let text = broker.contents.text(&wanted, role, &broker.rooms).await?;
     Ok((common, Extension(Accounted), text).into_response())
 }
 

@@ -4,11 +4,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
 use brokkr_core::RequestId;
 use brokkr_core::name::Reference;
 use brokkr_core::wire::{AgentRequest, Ask, MAX_WAIT_SECONDS, RequestAnswer, RequestTask};
-use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
 use utoipa::IntoParams;
@@ -18,7 +21,7 @@ use crate::Broker;
 use crate::changes::requests::{AnswerRequest, AskAgent};
 use crate::error::{Error, Result};
 use crate::extract::{Json, Path, Query};
-use crate::memory::to_answer;
+use crate::memory::{Accounted, held, to_answer};
 use crate::rights::Itself;
 use crate::scope::{Caller, Scope};
 use crate::snapshot;
@@ -152,17 +155,23 @@ pub(super) async fn task(
     State(broker): State<Arc<Broker>>,
     Itself(agent): Itself,
     Path(request): Path<RequestId>,
-) -> Result<Json<RequestTask>> {
+) -> Result<Response> {
     let now = broker.ambient.now();
     let (mut task, content) =
         requests::task(request, agent, now, &mut broker.db.read().await?).await?;
     if let (RequestTask::Plan { entry, manifests }, Some(content)) = (&mut task, content) {
-        let room = to_answer(&broker.rooms.agent_answers, snapshot::size(&content))?;
+        // The text, and the same as JSON.
+        let bytes = 2 * snapshot::size(&content);
+        let room = to_answer(&broker.rooms.agent_answers, bytes)?;
         let namespace = entry.default_namespace.clone();
         let restored = snapshot::restored(content.into(), entry.digest, namespace, room);
-        (*manifests, _) = restored.await?;
+        let room;
+        (*manifests, room) = restored.await?;
+        let json = serde_json::to_vec(&task).map_err(Error::internal)?;
+        let about = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        return Ok((about, Extension(Accounted), held(json, room)).into_response());
     }
-    Ok(Json(task))
+    Ok(Json(task).into_response())
 }
 
 /// Answers a request. The first answer counts; repeating it changes nothing.

@@ -7,6 +7,7 @@ mod contents;
 mod drift;
 mod editing;
 mod epochs;
+mod fleet;
 mod growth;
 mod harness;
 mod held;

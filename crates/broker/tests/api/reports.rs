@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use brokkr_client::EventFilter;
 use brokkr_core::ObjectKey;
-use brokkr_core::wire::{AgentEvent, Health, ObjectOutcome, ObjectResult, StackStatus, Sync};
+use brokkr_core::wire::{
+    AgentEvent, Health, ObjectOutcome, ObjectResult, Outcome, StackStatus, Sync,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +17,7 @@ on_both_engines!(
     the_last_word_on_a_stack_stands,
     a_long_report_is_kept_whole,
     large_events_come_in_several_pages,
+    events_are_found_by_how_they_ended,
     nothing_is_kept_of_a_stack_that_is_another_agents,
     agents_are_heard_however_much_is_published,
 );
@@ -112,6 +115,53 @@ async fn large_events_come_in_several_pages(engine: Engine) {
     assert!(first.next.is_some());
     let two = scene.admin.events(&all, 2).await.expect("events");
     assert_eq!(two.len(), 2);
+    scene.broker.stop().await;
+}
+
+async fn events_are_found_by_how_they_ended(engine: Engine) {
+    let scene = Scene::running(engine, "shop").await;
+    let stack = scene.stack("shop").await;
+    let event = |outcome, reason: &str| AgentEvent {
+        outcome,
+        ..failed_event(stack, reason)
+    };
+    let ended = [
+        (Outcome::Succeeded, 3),
+        (Outcome::Failed, 2),
+        (Outcome::Held, 1),
+    ];
+    for (outcome, count) in ended {
+        let events = (0..count).map(|number| event(outcome, &number.to_string()));
+        scene
+            .agent
+            .report_events(events.collect())
+            .await
+            .expect("heard");
+    }
+    for (outcome, count) in ended {
+        let filter = EventFilter {
+            outcome: Some(outcome),
+            agent: Some(name("edge")),
+            ..EventFilter::default()
+        };
+        // In pages of one, so that each place is asked for.
+        let (mut cursor, mut found) = (None, 0);
+        loop {
+            let page = scene.admin.page_of_events(&filter, 1, cursor).await;
+            let page = page.expect("a page");
+            assert!(
+                page.items
+                    .iter()
+                    .all(|found| found.event.outcome == outcome)
+            );
+            found += page.items.len();
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, count);
+    }
     scene.broker.stop().await;
 }
 

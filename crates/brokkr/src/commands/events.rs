@@ -1,7 +1,7 @@
 use brokkr_client::EventFilter;
 use brokkr_core::name::Reference;
 use brokkr_core::wire::{Action, ObjectOutcome, ObjectResult, Outcome, RecordedEvent};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::advice::filled;
 use crate::connection::Connection;
@@ -14,6 +14,7 @@ const NAMED: usize = 3;
 #[derive(Args)]
 #[command(after_help = "Example:
   brokkr events --stack checkout
+  brokkr events --outcome failed
   brokkr events --agent eu-1 --limit 1 -o yaml")]
 pub struct Events {
     /// Only of this stack, which may be deleted
@@ -23,6 +24,10 @@ pub struct Events {
     /// Only of this agent
     #[arg(long, value_name = "AGENT")]
     agent: Option<Reference>,
+
+    /// Only what ended so
+    #[arg(long, value_name = "OUTCOME")]
+    outcome: Option<Ended>,
 
     /// How many
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -35,11 +40,29 @@ pub struct Events {
     output: Output,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Ended {
+    Succeeded,
+    Failed,
+    Held,
+}
+
+impl Ended {
+    const fn outcome(self) -> Outcome {
+        match self {
+            Self::Succeeded => Outcome::Succeeded,
+            Self::Failed => Outcome::Failed,
+            Self::Held => Outcome::Held,
+        }
+    }
+}
+
 impl Events {
     pub async fn run(self) -> anyhow::Result<()> {
         let filter = EventFilter {
             stack: self.stack,
             agent: self.agent,
+            outcome: self.outcome.map(Ended::outcome),
         };
         let client = self.connection.client()?;
         self.output
