@@ -57,7 +57,9 @@ export class Broker {
   async ask<T>(method: string, path: string, body?: unknown, key = this.key): Promise<T> {
     const request: RequestInit = { method, headers: { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' } };
     if (body !== undefined) request.body = JSON.stringify(body);
-    const answer = await fetch(`${this.url}/api/v1${path}`, request);
+    const send = () => fetch(`${this.url}/api/v1${path}`, request);
+    // The broker ends connections that nobody uses for ten seconds, perhaps just when one is used again.
+    const answer = await send().catch(send);
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
     return (answer.status === 204 ? undefined : await answer.json()) as T;
   }
