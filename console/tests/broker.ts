@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -12,7 +12,8 @@ export class Broker {
   key = '';
   #port = '0';
   #process: ChildProcess | undefined;
-  #simulation: ChildProcess | undefined;
+  /** Who lives by this broker, and ends before it. */
+  readonly #others: ChildProcess[] = [];
 
   private constructor(readonly folder: string) {}
 
@@ -45,9 +46,9 @@ export class Broker {
   }
 
   async end(): Promise<void> {
-    if (this.#simulation) {
-      this.#simulation.kill('SIGKILL');
-      await once(this.#simulation, 'exit');
+    for (const other of this.#others.splice(0)) {
+      other.kill('SIGKILL');
+      await once(other, 'exit');
     }
     await this.stop();
     await rm(this.folder, { recursive: true });
@@ -74,9 +75,16 @@ export class Broker {
     const environment = { ...process.env, HOME: this.folder };
     const file = join(this.folder, 'admin.key');
     await once(spawn(BINARY, ['login', '--server', this.url, '--key-file', file], { env: environment, stdio: 'ignore' }), 'exit');
-    this.#simulation = spawn(BINARY, ['simulate', '--agents', String(agents), '--publishes', '0.1', '--duration', '10m', '--keep'], {
-      env: environment,
-      stdio: 'ignore',
-    });
+    const options = ['--agents', String(agents), '--publishes', '0.1', '--duration', '10m', '--keep'];
+    this.#others.push(spawn(BINARY, ['simulate', ...options], { env: environment, stdio: 'ignore' }));
+  }
+
+  /** Registers an agent, and lets it look after a cluster, with its own records in a namespace, until the broker's end. */
+  async agent(name: string, kubeconfig: string, namespace: string): Promise<void> {
+    const { pak } = await this.ask<{ pak: string }>('POST', '/agents', { name });
+    const file = join(this.folder, `${name}.key`);
+    await writeFile(file, pak, { mode: 0o600 });
+    const options = ['--broker', this.url, '--key-file', file, '--kubeconfig', kubeconfig, '--namespace', namespace];
+    this.#others.push(spawn(BINARY, ['agent', ...options], { stdio: 'ignore' }));
   }
 }
