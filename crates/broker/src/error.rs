@@ -77,6 +77,10 @@ pub(crate) enum Error {
     #[error("{0}")]
     NothingHeld(String),
     #[error(
+        "the loss is not the one of this digest any more, and nothing was decided: look at `GET /removals` again"
+    )]
+    LossChanged,
+    #[error(
         "this is the last good admin key, and without it nobody could administer the broker: make another one first, with `brokkr key create --admin`"
     )]
     LastAdminKey,
@@ -174,6 +178,7 @@ impl Error {
             Self::PlanRequired(_) => (StatusCode::CONFLICT, Code::PlanRequired),
             Self::PlanChanged => (StatusCode::CONFLICT, Code::PlanChanged),
             Self::NothingHeld(_) => (StatusCode::CONFLICT, Code::NothingHeld),
+            Self::LossChanged => (StatusCode::CONFLICT, Code::LossChanged),
             Self::SessionSuperseded => (StatusCode::CONFLICT, Code::SessionSuperseded),
             Self::ClusterConflict(_) => (StatusCode::CONFLICT, Code::ClusterConflict),
             Self::CannotAsk(_) => (StatusCode::CONFLICT, Code::CannotAsk),

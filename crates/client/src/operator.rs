@@ -3,9 +3,9 @@ use brokkr_core::name::Reference;
 use brokkr_core::object::KeptKind;
 use brokkr_core::wire::{
     Agent, AgentTarget, ChainedEntry, CreateAgent, CreateAgentTarget, CreateGenerator, CreateStack,
-    CreatedAgent, CreatedGenerator, DeploymentObject, Explanation, Generator, Glance, Me, OnRemove,
-    Outcome, Page, PatchAgent, PatchGenerator, PatchStack, Plan, Publish, Published, RecordedEvent,
-    Removal, Rollback, Stack, StackAtAgent, TargetStatus, Workloads,
+    CreatedAgent, CreatedGenerator, DeploymentObject, Explanation, Generator, Glance, Held, Me,
+    OnRemove, Outcome, Page, PatchAgent, PatchGenerator, PatchStack, Plan, Publish, Published,
+    RecordedEvent, Removal, Rollback, Stack, StackAtAgent, TargetStatus, Workloads,
 };
 use reqwest::header::IF_MATCH;
 use reqwest::{Method, StatusCode};
@@ -336,16 +336,22 @@ impl Client {
         self.json(request.query(&[PLAN_ONLY])).await
     }
 
-    /// Approves a removal, or the loss that an agent holds.
-    pub async fn approve_removal(&self, id: AgentTargetId) -> Result<()> {
-        let path = ["removals", &id.to_string(), "approve"];
-        self.send(self.request(Method::POST, &path)).await.map(drop)
+    /// Approves a removal, or the loss that an agent holds: just the one that was seen, if one is given.
+    pub async fn approve_removal(&self, id: AgentTargetId, seen: Option<&Held>) -> Result<()> {
+        self.decide(id, "approve", seen).await
     }
 
-    /// Refuses a removal, or the loss that an agent holds: the objects stay.
-    pub async fn refuse_removal(&self, id: AgentTargetId) -> Result<()> {
-        let path = ["removals", &id.to_string(), "refuse"];
-        self.send(self.request(Method::POST, &path)).await.map(drop)
+    /// Refuses a removal, or the loss that an agent holds: the objects stay. Just the one that was seen, if one is given.
+    pub async fn refuse_removal(&self, id: AgentTargetId, seen: Option<&Held>) -> Result<()> {
+        self.decide(id, "refuse", seen).await
+    }
+
+    async fn decide(&self, id: AgentTargetId, verdict: &str, seen: Option<&Held>) -> Result<()> {
+        let path = ["removals", &id.to_string(), verdict];
+        let loss = seen.and_then(|held| held.digest);
+        let query = loss.map(|digest| ("loss", digest.to_string()));
+        let request = self.request(Method::POST, &path).query(&query.as_slice());
+        self.send(request).await.map(drop)
     }
 
     /// Removals that agents have not confirmed yet, and losses that they hold.

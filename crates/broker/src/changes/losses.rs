@@ -1,8 +1,10 @@
 //! What becomes of a loss that stands: somebody approves it, or refuses it.
 
-use brokkr_core::AgentTargetId;
 use brokkr_core::name::Reference;
-use brokkr_core::wire::{AgentTarget, Approval, AuditAction, OnRemove, Removal};
+use brokkr_core::wire::{
+    AgentTarget, Approval, AuditAction, HeldLoss, LossCause, OnRemove, Removal,
+};
+use brokkr_core::{AgentTargetId, Digest};
 use serde_json::json;
 
 use super::targeting::mark;
@@ -26,6 +28,8 @@ pub(crate) struct DecideLoss {
     pub(crate) scope: Scope,
     pub(crate) target: AgentTargetId,
     pub(crate) verdict: Verdict,
+    /// The held loss that was seen, if who decides says one: no other is decided about.
+    pub(crate) seen: Option<Digest>,
 }
 
 impl Mutation for DecideLoss {
@@ -44,6 +48,9 @@ impl Mutation for DecideLoss {
 
 impl DecideLoss {
     async fn decide_removal(&self, removal: &Removal, change: &mut Change) -> Result<()> {
+        let cause = removal.revision.map(LossCause::Removal);
+        let held = target_status::held(removal.agent, removal.stack, cause, &mut change.tx).await?;
+        self.is_as_seen(held.as_ref())?;
         let (agent, stack) = (&removal.agent_name, &removal.stack_name);
         let stack = Reference::of(removal.generator.as_ref(), stack);
         let before = json!({"policy": removal.policy, "approved": removal.approved});
@@ -80,13 +87,14 @@ impl DecideLoss {
         change: &mut Change,
     ) -> Result<()> {
         let stack = Reference::of(target.generator.as_ref(), &target.stack_name);
-        let held = target_status::held(target.agent, target.stack, &mut change.tx).await?;
+        let held = target_status::held(target.agent, target.stack, None, &mut change.tx).await?;
         let Some(held) = held else {
             return Err(Error::NothingHeld(format!(
                 "agent {} holds no loss of stack {stack}, or none that the newest snapshot causes: `GET /removals` shows what is held",
                 target.agent_name
             )));
         };
+        self.is_as_seen(Some(&held))?;
         match self.verdict {
             Verdict::Approve => decided.approve(&held.objects),
             Verdict::Refuse => decided.release(&held.objects),
@@ -98,6 +106,13 @@ impl DecideLoss {
         let after = json!({"cause": held.cause, "objects": held.objects});
         let subject = (target.id.uuid(), Some(name));
         change.audit(self.action(), subject, None::<&()>, Some(&after))
+    }
+
+    fn is_as_seen(&self, held: Option<&HeldLoss>) -> Result<()> {
+        match self.seen {
+            Some(seen) if held.map(HeldLoss::digest) != Some(seen) => Err(Error::LossChanged),
+            _ => Ok(()),
+        }
     }
 
     const fn action(&self) -> AuditAction {

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use brokkr_core::AgentTargetId;
 use brokkr_core::name::Reference;
 use brokkr_core::wire::{AgentTarget, CreateAgentTarget, Page, Plan, Removal};
+use brokkr_core::{AgentTargetId, Digest};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -149,43 +149,52 @@ pub(super) async fn removals(
     Ok(Json(page.page()))
 }
 
+/// What somebody saw who decides about a loss.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeenLoss {
+    /// The digest of the held loss that was seen: if it is another one by now, nothing is decided, and the answer is 409.
+    loss: Option<Digest>,
+}
+
 /// Approves a loss: the agent deletes the objects of a removal, or just those that it holds.
 #[utoipa::path(post, path = "/removals/{target}/approve", tag = "agent targets",
-    params(("target" = AgentTargetId, Path, description = "The id that `GET /removals` shows")),
+    params(("target" = AgentTargetId, Path, description = "The id that `GET /removals` shows"), SeenLoss),
     responses((status = 204)))]
 pub(super) async fn approve(
     State(broker): State<Arc<Broker>>,
     caller: Caller,
     scope: Scope,
     Path(target): Path<AgentTargetId>,
+    Query(seen): Query<SeenLoss>,
 ) -> Result<StatusCode> {
-    decide(&broker, &caller, scope, target, Verdict::Approve).await
+    let decision = DecideLoss {
+        scope,
+        target,
+        verdict: Verdict::Approve,
+        seen: seen.loss,
+    };
+    broker.change(caller.actor(), decision).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Refuses a loss: the objects of a removal, or those that the agent holds, stay and are nobody's from then on.
 #[utoipa::path(post, path = "/removals/{target}/refuse", tag = "agent targets",
-    params(("target" = AgentTargetId, Path, description = "The id that `GET /removals` shows")),
+    params(("target" = AgentTargetId, Path, description = "The id that `GET /removals` shows"), SeenLoss),
     responses((status = 204)))]
 pub(super) async fn refuse(
     State(broker): State<Arc<Broker>>,
     caller: Caller,
     scope: Scope,
     Path(target): Path<AgentTargetId>,
-) -> Result<StatusCode> {
-    decide(&broker, &caller, scope, target, Verdict::Refuse).await
-}
-
-async fn decide(
-    broker: &Broker,
-    caller: &Caller,
-    scope: Scope,
-    target: AgentTargetId,
-    verdict: Verdict,
+    Query(seen): Query<SeenLoss>,
 ) -> Result<StatusCode> {
     let decision = DecideLoss {
         scope,
         target,
-        verdict,
+        verdict: Verdict::Refuse,
+        seen: seen.loss,
     };
     broker.change(caller.actor(), decision).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -57,7 +57,7 @@ pub(crate) enum OpenTarget {
     /// With what was decided about losses that the agent held, if anything was.
     Active(AgentTarget, Option<Box<Decided>>),
     /// With the service account by whose rights it is removed, if it has one.
-    Removing(Removal, Option<ServiceAccount>),
+    Removing(Box<Removal>, Option<ServiceAccount>),
 }
 
 impl OpenTarget {
@@ -148,7 +148,7 @@ impl From<Row> for OpenTarget {
                 approved: row.approved.map(|Json(approval)| approval),
                 held: None,
             };
-            return Self::Removing(removal, account);
+            return Self::Removing(Box::new(removal), account);
         }
         let target = AgentTarget {
             id,

@@ -268,17 +268,26 @@ pub(crate) async fn forget(agent: AgentId, stack: StackId, tx: &mut Tx) -> Resul
     Ok(())
 }
 
-/// The loss that an agent holds because of a stack's newest snapshot, if it holds one.
-pub(crate) async fn held(agent: AgentId, stack: StackId, tx: &mut Tx) -> Result<Option<HeldLoss>> {
-    let row: Option<(Option<Json<HeldLoss>>,)> = on!(tx, |c| sqlx::query_as(
-        "select r.held from target_status r join stacks s on s.id = r.stack_id
-         where r.agent_id = $1 and r.stack_id = $2 and r.held_snapshot = s.head_sequence"
+/// The loss that an agent holds for a cause, if it holds one: because of the stack's newest snapshot, if no other cause is given.
+pub(crate) async fn held(
+    agent: AgentId,
+    stack: StackId,
+    cause: Option<LossCause>,
+    tx: &mut Tx,
+) -> Result<Option<HeldLoss>> {
+    let row: Option<(Option<Json<HeldLoss>>, Option<i64>)> = on!(tx, |c| sqlx::query_as(
+        "select r.held, s.head_sequence from target_status r join stacks s on s.id = r.stack_id
+         where r.agent_id = $1 and r.stack_id = $2"
     )
     .bind(agent.uuid())
     .bind(stack.uuid())
     .fetch_optional(c)
     .await)?;
-    Ok(row.and_then(|(held,)| held).map(|Json(held)| held))
+    let Some((Some(Json(held)), newest)) = row else {
+        return Ok(None);
+    };
+    let cause = cause.or(newest.map(|newest| LossCause::Snapshot(number(newest))));
+    Ok((cause == Some(held.cause)).then_some(held))
 }
 
 /// Forgets a held loss that was decided about. An agent that still holds something says so again.

@@ -12,6 +12,7 @@ on_both_engines!(
     a_held_loss_is_shown_and_approved,
     a_refused_loss_is_released,
     a_removal_is_approved_or_refused,
+    only_the_loss_that_was_seen_is_decided_about,
     what_is_over_is_neither_shown_nor_decided,
     a_generator_decides_about_its_own,
     a_large_loss_is_told_whole_and_shown_in_part,
@@ -90,7 +91,10 @@ async fn a_held_loss_is_shown_and_approved(engine: Engine) {
         (status[0].sync, status[0].held.as_ref()),
         (Sync::Held, Some(held))
     );
-    admin.approve_removal(loss.id).await.expect("approved");
+    admin
+        .approve_removal(loss.id, None)
+        .await
+        .expect("approved");
     let state = state_of(&agent).await;
     assert_eq!(state.stacks[0].approved_losses, keys(&["b", "c"]));
     assert!(state.stacks[0].released.is_empty());
@@ -99,7 +103,10 @@ async fn a_held_loss_is_shown_and_approved(engine: Engine) {
     let audit = admin.newest_audit(&[]).await.expect("an audit");
     assert_eq!(audit[0].entry.action.to_string(), "removal_approve");
     // Nothing is held any more.
-    let refused = admin.approve_removal(loss.id).await.expect_err("nothing");
+    let refused = admin
+        .approve_removal(loss.id, None)
+        .await
+        .expect_err("nothing");
     assert_eq!(refused.code(), Some(Code::NothingHeld));
     // A restarted broker says the same, and what is there again may go only when somebody says so again.
     publish(&admin, "shop", ["a", "b"].map(placed).join("---\n")).await;
@@ -120,7 +127,7 @@ async fn a_refused_loss_is_released(engine: Engine) {
     let state = state_of(&agent).await;
     hold(&agent, &state, LossCause::Snapshot(2), keys(&["b", "c"])).await;
     admin
-        .refuse_removal(only_loss(&admin).await.id)
+        .refuse_removal(only_loss(&admin).await.id, None)
         .await
         .expect("refused");
     let told = state_of(&agent).await;
@@ -143,6 +150,53 @@ async fn a_refused_loss_is_released(engine: Engine) {
     broker.stop().await;
 }
 
+async fn only_the_loss_that_was_seen_is_decided_about(engine: Engine) {
+    let Scene {
+        broker,
+        admin,
+        agent,
+        ..
+    } = Scene::set(engine).await;
+    shrunk(&admin).await;
+    let state = state_of(&agent).await;
+    let holds = async |names: &[&str]| {
+        hold(&agent, &state, LossCause::Snapshot(2), keys(names)).await;
+        only_loss(&admin).await
+    };
+    let one = holds(&["b"]).await;
+    let seen = one.held.as_ref();
+    assert_ne!(holds(&["c", "b"]).await.held.as_ref(), seen);
+    for refused in [
+        admin.approve_removal(one.id, seen).await,
+        admin.refuse_removal(one.id, seen).await,
+    ] {
+        let refused = refused.expect_err("another loss");
+        assert_eq!(refused.code(), Some(Code::LossChanged), "{refused}");
+    }
+    let both = only_loss(&admin).await;
+    // The order in which an agent tells its objects makes no other loss.
+    holds(&["b", "c"]).await;
+    let approved = admin.approve_removal(both.id, both.held.as_ref()).await;
+    approved.expect("as it was seen");
+    let told = state_of(&agent).await;
+    assert_eq!(told.stacks[0].approved_losses, keys(&["b", "c"]));
+    // The same goes for what is held of a removal.
+    let deleted = admin.delete_stack(&name("shop"), None, &[]).await;
+    deleted.expect("deleted");
+    let state = state_of(&agent).await;
+    let cause = LossCause::Removal(state.removals[0].revision);
+    hold(&agent, &state, cause, keys(&["a"])).await;
+    let refused = admin.approve_removal(both.id, both.held.as_ref()).await;
+    assert_eq!(
+        refused.expect_err("another loss").code(),
+        Some(Code::LossChanged)
+    );
+    let loss = only_loss(&admin).await;
+    let approved = admin.approve_removal(loss.id, loss.held.as_ref()).await;
+    approved.expect("as it was seen");
+    broker.stop().await;
+}
+
 async fn a_removal_is_approved_or_refused(engine: Engine) {
     let Scene {
         broker,
@@ -160,21 +214,27 @@ async fn a_removal_is_approved_or_refused(engine: Engine) {
     hold(&agent, &before, LossCause::Removal(removal), keys(&["a"])).await;
     let loss = only_loss(&admin).await;
     assert_eq!(loss.held.expect("held").cause, LossCause::Removal(removal));
-    admin.approve_removal(loss.id).await.expect("approved");
+    admin
+        .approve_removal(loss.id, None)
+        .await
+        .expect("approved");
     let state = state_of(&agent).await;
     let approval = state.removals[0].approved.as_ref().expect("approved");
     assert_eq!((approval.by.as_str(), approval.plan), ("admin", None));
     assert!(state.revision > before.revision && state.removals[0].revision == removal);
     assert_eq!(only_loss(&admin).await.approved.as_ref(), Some(approval));
     admin
-        .approve_removal(loss.id)
+        .approve_removal(loss.id, None)
         .await
         .expect("once more is no harm");
     assert_eq!(state_of(&agent).await, state);
-    admin.refuse_removal(loss.id).await.expect("refused");
+    admin.refuse_removal(loss.id, None).await.expect("refused");
     let state = state_of(&agent).await;
     assert_eq!(state.removals[0].policy, OnRemove::Orphan);
-    let refused = admin.approve_removal(loss.id).await.expect_err("it stays");
+    let refused = admin
+        .approve_removal(loss.id, None)
+        .await
+        .expect_err("it stays");
     assert_eq!(refused.code(), Some(Code::NothingHeld));
     broker.stop().await;
 }
@@ -190,7 +250,7 @@ async fn what_is_over_is_neither_shown_nor_decided(engine: Engine) {
     let state = state_of(&agent).await;
     let target = admin.agent_targets(None, None).await.expect("targets")[0].id;
     let refused = admin
-        .refuse_removal(target)
+        .refuse_removal(target, None)
         .await
         .expect_err("nothing is held");
     assert_eq!(refused.code(), Some(Code::NothingHeld));
@@ -203,7 +263,7 @@ async fn what_is_over_is_neither_shown_nor_decided(engine: Engine) {
     let status = admin.stack_status(&name("shop")).await.expect("a status");
     assert_eq!(status[0].held, None);
     let refused = admin
-        .approve_removal(target)
+        .approve_removal(target, None)
         .await
         .expect_err("another snapshot");
     assert_eq!(refused.code(), Some(Code::NothingHeld));
@@ -226,13 +286,13 @@ async fn a_generator_decides_about_its_own(engine: Engine) {
     assert!(other.removals(None, None).await.expect("losses").is_empty());
     assert!(
         other
-            .approve_removal(loss.id)
+            .approve_removal(loss.id, None)
             .await
             .expect_err("foreign")
             .is_not_found()
     );
-    assert!(agent.approve_removal(loss.id).await.is_err());
-    ci.approve_removal(loss.id).await.expect("approved");
+    assert!(agent.approve_removal(loss.id, None).await.is_err());
+    ci.approve_removal(loss.id, None).await.expect("approved");
     assert_eq!(state_of(&agent).await.stacks[0].approved_losses.len(), 2);
     let audit = admin.newest_audit(&[]).await.expect("an audit");
     assert_eq!(audit[0].entry.actor.role.to_string(), "generator");
@@ -255,7 +315,10 @@ async fn a_large_loss_is_told_whole_and_shown_in_part(engine: Engine) {
     let loss = only_loss(&admin).await;
     let held = loss.held.expect("held");
     assert_eq!((held.count, held.first.len()), (5_000, 50));
-    admin.approve_removal(loss.id).await.expect("approved");
+    admin
+        .approve_removal(loss.id, None)
+        .await
+        .expect("approved");
     assert_eq!(state_of(&agent).await.stacks[0].approved_losses, many);
     broker.stop().await;
 }

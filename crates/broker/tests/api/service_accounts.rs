@@ -279,7 +279,10 @@ async fn what_is_removed_is_removed_as_the_account(engine: Engine) {
     );
     admin.delete_window(&name("freeze")).await.expect("none");
     for removal in admin.removals(None, None).await.expect("removals") {
-        admin.refuse_removal(removal.id).await.expect("a refusal");
+        admin
+            .refuse_removal(removal.id, None)
+            .await
+            .expect("a refusal");
     }
     let state = state_of(&agent).await;
     assert_eq!(state.removals.len(), 2);

@@ -43,6 +43,8 @@ pub enum Code {
     PlanChanged,
     /// There is no loss to decide about.
     NothingHeld,
+    /// The loss is not the one that was seen.
+    LossChanged,
     /// The request belongs to a session that ended when a newer one of the agent began.
     SessionSuperseded,
     /// The agent's sessions are bound to another cluster.

@@ -1,10 +1,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use super::pause::Paused;
 use super::stacks::OnRemove;
 use super::target_state::Approval;
+use crate::Digest;
 use crate::id::{AgentId, AgentTargetId, StackId};
 use crate::name::{Name, Reference};
 use crate::object::{KeptKind, ObjectKey};
@@ -239,7 +241,17 @@ impl HeldLoss {
             count: self.objects.len() as u64,
             first: self.objects.iter().take(Self::SHOWN).cloned().collect(),
             owned: self.owned,
+            digest: Some(self.digest()),
         }
+    }
+
+    /// Over what takes them away and all of them, in whatever order an agent tells them.
+    pub fn digest(&self) -> Digest {
+        let mut objects: Vec<_> = self.objects.iter().collect();
+        objects.sort_unstable();
+        let all = serde_json::to_vec(&(self.cause, objects)).unwrap_or_default();
+        let hash = Sha256::digest(all);
+        Digest::from(<[u8; 32]>::from(hash))
     }
 }
 
@@ -254,6 +266,9 @@ pub struct Held {
     pub first: Vec<ObjectKey>,
     /// How many objects the agent owns, of all stacks.
     pub owned: u64,
+    /// Names the loss, for who decides about just what they saw. Absent if an older broker recorded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
 }
 
 /// What takes objects away.

@@ -67,7 +67,7 @@ impl Approve {
             lines.join("\n  ")
         ))?;
         for loss in &losses {
-            client.approve_removal(loss.id).await?;
+            client.approve_removal(loss.id, loss.held.as_ref()).await?;
             say(&format!("Approved: {}", describe(loss)));
         }
         Ok(())
@@ -78,7 +78,7 @@ impl Refuse {
     pub async fn run(self) -> anyhow::Result<()> {
         let client = self.connection.client()?;
         for loss in self.which.losses(&client).await? {
-            client.refuse_removal(loss.id).await?;
+            client.refuse_removal(loss.id, loss.held.as_ref()).await?;
             say(&format!("Refused, the objects stay: {}", describe(&loss)));
         }
         Ok(())
