@@ -113,6 +113,24 @@ test('what is published meanwhile is not overwritten unseen', async ({ page, bro
   await expect(dialog.getByRole('alert').first()).toContainText('sequence');
 });
 
+test('a version for another namespace is told apart', async ({ page, broker }) => {
+  await given(broker);
+  await broker.publish('shop', '1');
+  await broker.ask('PATCH', '/stacks/shop', { options: { default_namespace: 'elsewhere' } });
+  await signIn(page, broker.key);
+  await page.goto(`${broker.url}/stacks/shop/publish`);
+  await paste(page, `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {value: '1'}\n`);
+  const seen = async () => {
+    await expect(page.getByText('Where objects are that name no namespace')).toBeVisible();
+    await expect(page.locator('.added')).toHaveText([/elsewhere/]);
+  };
+  await seen();
+  await page.getByRole('button', { name: 'Publish version 2' }).click();
+  await expect(page.getByText(/^Version 2/)).toBeVisible();
+  await page.getByRole('link', { name: 'History' }).click();
+  await seen();
+});
+
 test('who pauses what another has paused does not resume it', async ({ page, broker }) => {
   await given(broker);
   await signIn(page, broker.key);

@@ -21,6 +21,26 @@ test('a fleet is found, filtered and shared by its address', async ({ page, brok
   await expect(page.getByRole('heading', { name: 'Fleet' })).toBeVisible();
 });
 
+test('what somebody points at stays where it is until they are done', async ({ page, broker }) => {
+  const { id: stack } = await broker.ask<{ id: string }>('POST', '/stacks', { name: 'shop' });
+  const keys = new Map<string, string>();
+  for (const name of ['edge-1', 'edge-2', 'edge-3']) {
+    keys.set(name, (await broker.ask<{ pak: string }>('POST', '/agents', { name })).pak);
+    await broker.ask('POST', '/agent-targets', { agent: name, stack });
+  }
+  await broker.publish('shop', '1');
+  await signIn(page, broker.key);
+  const names = page.getByRole('cell').getByRole('link');
+  await expect(names).toHaveText(['edge-1', 'edge-2', 'edge-3']);
+  await names.first().hover();
+  await broker.ask('GET', '/agent/target-state', undefined, keys.get('edge-3'));
+  await broker.ask('PUT', '/agent/status', { stacks: [{ stack, seen: 1, sync: 'Failed', health: 'Unknown', reason: 'no' }] }, keys.get('edge-3'));
+  await expect(page.getByRole('row', { name: 'edge-3 failing' })).toBeVisible();
+  await expect(names).toHaveText(['edge-1', 'edge-2', 'edge-3']);
+  await page.getByRole('heading', { name: 'Fleet' }).hover();
+  await expect(names).toHaveText(['edge-3', 'edge-1', 'edge-2']);
+});
+
 test('what changes is seen within a second, and through a restart of the broker', async ({ page, broker }) => {
   await broker.ask('POST', '/stacks', { name: 'shop' });
   await signIn(page, broker.key);

@@ -15,14 +15,27 @@ export interface Line {
   text: string;
 }
 
+/** What a version holds. */
+export interface Content {
+  manifests: string;
+  /** Where objects are that name no namespace. */
+  namespace: string | null;
+}
+
 /** So many equal lines stand around what differs. */
 const CONTEXT = 3;
 
 /** What takes the browser longer, in milliseconds, is not compared line by line. */
 const PATIENCE = 300;
 
-/** What differs between two texts, object by object, by name; where objects stand in a text says nothing. */
-export function compare(before: string, after: string): ObjectDiff[] {
+/** What differs between two versions, or from nothing, object by object, by name; where objects stand in a text says nothing. */
+export function compare(before: Content | undefined, after: Content): ObjectDiff[] {
+  const moved = before && before.namespace !== after.namespace;
+  const elsewhere: ObjectDiff[] = moved ? [{ name: 'Where objects are that name no namespace', is: 'changed', lines: lines(before.namespace ?? '', after.namespace ?? '') }] : [];
+  return [...elsewhere, ...compareTexts(before?.manifests ?? '', after.manifests)];
+}
+
+function compareTexts(before: string, after: string): ObjectDiff[] {
   const [were, are] = [documents(before), documents(after)];
   // What stands in both as it is need not be understood.
   const [known, still] = [new Set(were), new Set(are)];

@@ -3,7 +3,7 @@ import { Refusal, said } from '../api/client';
 /** Between two readings of the same thing there is at least so long, in milliseconds, and twice as long as one takes: a fleet may change
  * without a pause. */
 const PAUSE = 500;
-/** After a failure it is read again by itself, unless the broker says how soon, in milliseconds. */
+/** After a failure it is read again by itself, unless the broker says how soon: soon once, and then ever later, up to so long, in milliseconds. */
 const AGAIN = 5_000;
 
 /** Reads something as often as it changes, and never twice at once: what is asked for meanwhile is read afterwards. */
@@ -18,6 +18,7 @@ export class Reading {
   #isReading = false;
   #isStale = false;
   #isOver = false;
+  #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(read: () => Promise<void>) {
@@ -37,6 +38,7 @@ export class Reading {
       await this.#read();
       this.failure = undefined;
       this.isGone = false;
+      this.#failures = 0;
       pause = Math.max(PAUSE, 2 * (performance.now() - begin));
     } catch (error) {
       this.failure = said(error);
@@ -45,7 +47,8 @@ export class Reading {
       this.isGone = refusal?.code === 'not_found';
       if (!this.isGone && refusal?.code !== 'forbidden') {
         this.#isStale = true;
-        pause = refusal?.retryAfter ?? AGAIN;
+        pause = refusal?.retryAfter ?? Math.min(AGAIN, PAUSE * 2 ** this.#failures);
+        this.#failures += 1;
       }
     }
     this.#isReading = false;
