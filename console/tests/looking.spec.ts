@@ -21,6 +21,26 @@ test('a fleet is found, filtered and shared by its address', async ({ page, brok
   await expect(page.getByRole('heading', { name: 'Fleet' })).toBeVisible();
 });
 
+test('the files of the page are small, and read once', async ({ request, broker }) => {
+  const get = (path: string, encoding = '') => request.get(broker.url + path, { headers: { 'Accept-Encoding': encoding } });
+  const page = await get('/');
+  expect(page.headers()['cache-control'], 'another broker may have another one').toBe('no-cache');
+  const assets = [...(await page.text()).matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path = '']) => path);
+  expect(assets.length).toBeGreaterThan(1);
+  for (const path of assets) {
+    const [plain, compressed] = [await get(path), await get(path, 'gzip, br')];
+    // What a digest names never changes.
+    expect(plain.headers()['cache-control']).toContain('immutable');
+    expect(plain.headers()['content-encoding']).toBeUndefined();
+    expect(plain.headers()['vary']).toBe('accept-encoding');
+    expect(await compressed.text()).toBe(await plain.text());
+    if (!path.endsWith('.svg')) {
+      expect(compressed.headers()['content-encoding']).toBe('gzip');
+      expect(Number(compressed.headers()['content-length'])).toBeLessThan(Number(plain.headers()['content-length']) / 2);
+    }
+  }
+});
+
 test('what somebody points at stays where it is until they are done', async ({ page, broker }) => {
   const { id: stack } = await broker.ask<{ id: string }>('POST', '/stacks', { name: 'shop' });
   const keys = new Map<string, string>();
@@ -89,20 +109,40 @@ test('over a slow network it is slower, and as good', async ({ page, broker, con
 });
 
 test('what anybody wrote is text and nothing else', async ({ page, broker }) => {
-  const nasty = `<img src=x onerror="document.title='broken'">{{7*7}}\u202e"'\``;
+  const nasty = [
+    `<img src=x onerror="window.broken=1">`, `<svg/onload=window.broken=1>`, `</script><script>window.broken=1</script>`,
+    `"><a href="javascript:window.broken=1">x</a>`, `{{7*7}}\${7*7}{@html 1}`, `\u202etxt.exe\u0007"'\``,
+  ].join(' ');
   const { pak } = await broker.ask<{ pak: string }>('POST', '/agents', { name: 'edge', annotations: { note: nasty } });
   const { id } = await broker.ask<{ id: string }>('POST', '/stacks', { name: 'shop' });
   await broker.ask('POST', '/agent-targets', { agent: 'edge', stack: 'shop' });
+  const manifests = `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  value: ${JSON.stringify(nasty)}\n`;
+  await broker.ask('POST', '/stacks/shop/deployment-objects', { manifests, options: { message: nasty } });
   const at = new Date().toISOString();
-  const event = { id: crypto.randomUUID(), stack: id, action: 'apply', outcome: 'failed', reason: nasty, count: 1, first: at, last: at };
+  const object = { kind: nasty, namespace: nasty, name: nasty };
+  const objects = [{ object, result: 'failed', reason: nasty }];
+  const event = { id: crypto.randomUUID(), stack: id, action: 'apply', outcome: 'failed', reason: nasty, objects, count: 1, first: at, last: at };
+  await broker.ask('GET', '/agent/target-state', undefined, pak);
+  await broker.ask('PUT', '/agent/facts', { kubernetes_version: nasty, provider: nasty, region: nasty, kinds: [nasty] }, pak);
   await broker.ask('POST', '/agent/events', { events: [event] }, pak);
+  const held = { cause: { snapshot: 1 }, objects: [object], owned: 5 };
+  await broker.ask('PUT', '/agent/status', { stacks: [{ stack: id, seen: 1, sync: 'Held', health: 'Current', reason: nasty, held }] }, pak);
   await signIn(page, broker.key);
-  for (const path of ['/agents/edge', '/events']) {
+  const views = ['/agents/edge', '/stacks/shop', '/stacks/shop/history', '/events', '/audit', `/agents/${encodeURIComponent(nasty)}`, `/?filter=${encodeURIComponent(nasty)}`];
+  const word = '7*7';
+  for (const path of views) {
     await page.goto(broker.url + path);
-    await expect(page.getByText(nasty).first()).toBeVisible();
-    expect(await page.title()).not.toContain('broken');
-    await expect(page.locator('main img')).toHaveCount(0);
+    // What is folded is there too.
+    await expect(page.locator('main')).toBeVisible();
+    await expect.poll(() => page.locator('html').evaluate((all, word) => all.textContent.includes(word) || [...all.querySelectorAll('input')].some((one) => one.value.includes(word)), word), { message: path }).toBe(true);
+    expect(await page.evaluate(() => 'broken' in window)).toBe(false);
+    await expect(page.locator('main').locator('img, svg, script, a[href^="javascript:"]')).toHaveCount(0);
   }
+  await page.goto(`${broker.url}/removals`);
+  await page.getByRole('button', { name: 'Approve at edge' }).click();
+  await expect(page.getByRole('dialog')).toContainText(word);
+  await expect(page.getByRole('dialog').locator('img, svg, script, a[href^="javascript:"]')).toHaveCount(0);
+  expect(await page.evaluate(() => 'broken' in window)).toBe(false);
 });
 
 test('every view is open to all, light and dark, and fits a phone', async ({ page, broker }) => {

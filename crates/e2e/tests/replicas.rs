@@ -6,13 +6,50 @@ use anyhow::{Context, Result, bail, ensure};
 use brokkr_client::{Client, Poll};
 use brokkr_core::wire::TargetState;
 use brokkr_e2e::manifests::config_map;
-use brokkr_e2e::{Broker, Engine, Failure, PATIENCE, Stage, perform};
+use brokkr_e2e::{Broker, Engine, Failure, PATIENCE, Stage, eventually, perform};
+use reqwest::header::{COOKIE, ORIGIN, SET_COOKIE};
 use tokio::time::timeout;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: make test"]
 async fn an_agent_that_waits_at_one_replica_gets_what_another_accepted() -> Result<(), Failure> {
     perform(Engine::Postgres, waiting_at_another_replica).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: make test"]
+async fn who_signs_in_at_one_replica_is_signed_in_at_all() -> Result<(), Failure> {
+    perform(Engine::Postgres, signed_in_everywhere).await
+}
+
+async fn signed_in_everywhere(stage: &Stage) -> Result<()> {
+    let here = stage.broker("here").await?;
+    let there = stage.broker("there").await?;
+    let key = std::fs::read_to_string(here.key_file())?;
+    let http = reqwest::Client::new();
+    let at = |broker: &Broker, path: &str| format!("{}/api/v1{path}", broker.url());
+    let request = http.post(at(&here, "/session")).bearer_auth(key.trim());
+    let answer = request.send().await?.error_for_status()?;
+    let cookie = answer.headers()[SET_COOKIE].to_str()?.to_owned();
+    let cookie = cookie.split(';').next().context("a cookie")?;
+    let is_known = async |broker: &Broker, status: u16| {
+        let request = http.get(at(broker, "/me")).header(COOKIE, cookie);
+        let found = request.send().await?.status();
+        ensure!(found == status, "{found}");
+        Ok(())
+    };
+    is_known(&here, 200).await?;
+    eventually("known there", PATIENCE, async || {
+        is_known(&there, 200).await
+    })
+    .await?;
+    let request = http.delete(at(&there, "/session")).header(COOKIE, cookie);
+    let request = request
+        .header("brokkr-console", "1")
+        .header(ORIGIN, there.url());
+    request.send().await?.error_for_status()?;
+    is_known(&there, 401).await?;
+    eventually("gone here", PATIENCE, async || is_known(&here, 401).await).await
 }
 
 const PUBLISHES: u64 = 20;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use brokkr_client::{Authorities, Client, PlainHttp};
 use brokkr_core::pak::Pak;
 use brokkr_e2e::{Authority, Cli, Issued, PATIENCE, Process, Stage, Tunnel, eventually};
+use reqwest::header::SET_COOKIE;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,6 +17,7 @@ use tokio::time::timeout;
 mod on_sqlite {
     test!(an_authority_of_ones_own_is_believed_when_it_is_given on Sqlite);
     test!(a_simulation_speaks_tls on Sqlite);
+    test!(a_browsers_sign_in_stays_with_tls on Sqlite);
     test!(what_proves_nothing_is_refused on Sqlite);
     test!(a_renewed_certificate_is_taken_while_clients_connect on Sqlite);
     test!(what_is_too_old_or_silent_gets_nowhere on Sqlite);
@@ -103,6 +105,26 @@ async fn a_simulation_speaks_tls(stage: &Stage) -> Result<()> {
     let number = |pointer: &str| report.pointer(pointer).and_then(Value::as_u64);
     ensure!(number("/wrong") == Some(0), "{report:#}");
     ensure!(number("/deliveries/count") > Some(0), "{report:#}");
+    Ok(())
+}
+
+async fn a_browsers_sign_in_stays_with_tls(stage: &Stage) -> Result<()> {
+    let authority = Authority::new()?;
+    let ca = authority.write(stage.directory())?;
+    let (_broker, address) = start(stage, &authority.issue(HOST)?).await?;
+    let ca = reqwest::Certificate::from_pem(&std::fs::read(ca)?)?;
+    let http = reqwest::Client::builder()
+        .add_root_certificate(ca)
+        .build()?;
+    let key = std::fs::read_to_string(stage.directory().join("admin.key"))?;
+    let request = http.post(format!("https://{address}/api/v1/session"));
+    let answer = request.bearer_auth(key.trim()).send().await?;
+    let cookie = answer.error_for_status()?.headers()[SET_COOKIE]
+        .to_str()?
+        .to_owned();
+    // No other host and no other port sets a cookie of this name, and it goes nowhere unencrypted.
+    ensure!(cookie.starts_with("__Host-"), "{cookie}");
+    ensure!(cookie.split("; ").any(|part| part == "Secure"), "{cookie}");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use brokkr_core::wire::Code;
 use brokkr_e2e::manifests::config_map;
-use brokkr_e2e::{Broker, Engine, Failure, PATIENCE, Raw, Stage, eventually, perform};
+use brokkr_e2e::{Broker, Engine, Failure, OwnServer, PATIENCE, Raw, Stage, eventually, perform};
 
 use super::cut_off::is;
 use super::is_torture;
@@ -14,6 +14,13 @@ use super::polling::{Polling, state};
 #[ignore = "needs PostgreSQL: make test"]
 async fn a_database_that_ends_and_comes_back_lost_nothing() -> Result<(), Failure> {
     perform(Engine::Postgres, coming_back).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: make test"]
+async fn a_server_that_crashes_lost_nothing_acknowledged() -> Result<(), Failure> {
+    // Its database is on a server of its own.
+    perform(Engine::Sqlite, crashing).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +36,27 @@ async fn a_database_without_its_last_commits_is_found_out() -> Result<(), Failur
 }
 
 async fn coming_back(stage: &Stage) -> Result<()> {
-    let (here, there) = (stage.broker("here").await?, stage.broker("there").await?);
+    let brokers = (stage.broker("here").await?, stage.broker("there").await?);
+    lose_nothing(brokers, async |load| {
+        stage.database().allow_connections(false).await?;
+        load.is_refused().await?;
+        stage.database().allow_connections(true).await
+    })
+    .await
+}
+
+async fn crashing(stage: &Stage) -> Result<()> {
+    let server = OwnServer::start().await?;
+    let broker = async |name| Broker::start(name, server.url(), stage.directory()).await;
+    let brokers = (broker("here").await?, broker("there").await?);
+    lose_nothing(brokers, async |_| server.crash().await).await
+}
+
+/// What two brokers acknowledge is there and everywhere, whatever becomes of their database meanwhile.
+async fn lose_nothing(
+    (here, there): (Broker, Broker),
+    mut trouble: impl AsyncFnMut(&mut Load) -> Result<()>,
+) -> Result<()> {
     let key = here.new_agent("edge").await?;
     let mut load = Load::begin(&[&here, &there], 6).await?;
     let stacks = load.stacks().to_vec();
@@ -38,9 +65,7 @@ async fn coming_back(stage: &Stage) -> Result<()> {
     let rounds = if is_torture() { 20 } else { 3 };
     for _ in 0..rounds {
         load.grows(20).await?;
-        stage.database().allow_connections(false).await?;
-        load.is_refused().await?;
-        stage.database().allow_connections(true).await?;
+        trouble(&mut load).await?;
     }
     load.grows(20).await?;
     let acknowledged = load.end().await?;
