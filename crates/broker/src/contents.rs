@@ -12,7 +12,8 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
-use crate::memory::{LARGE, Memory, Rooms, Taken, held, to_answer};
+use crate::memory::{LARGE, Memory, Rooms, Taken, held};
+use crate::scope::Caller;
 use crate::snapshot;
 use crate::store::{self, Db};
 
@@ -74,16 +75,18 @@ impl Contents {
     pub(crate) async fn compressed(
         &self,
         wanted: &Wanted,
-        to: Role,
+        to: &Caller,
         rooms: &Rooms,
     ) -> Result<Bytes> {
-        self.content(wanted).await?.to_answer(to, rooms)
+        let content = self.content(wanted).await?;
+        content.to_answer(to.role(), to.owner(), rooms)
     }
 
     /// The text of a content.
-    pub(crate) async fn text(&self, wanted: &Wanted, to: Role, rooms: &Rooms) -> Result<Bytes> {
+    pub(crate) async fn text(&self, wanted: &Wanted, to: &Caller, rooms: &Rooms) -> Result<Bytes> {
         let content = self.content(wanted).await?;
-        let room = to_answer(rooms.answers_to(to), snapshot::size(&content.compressed))?;
+        let answers = rooms.answers_to(to.role());
+        let room = answers.take(to.owner(), snapshot::size(&content.compressed))?;
         let (compressed, namespace) =
             (content.compressed.clone(), wanted.default_namespace.clone());
         let (text, room) = snapshot::restored(compressed, wanted.digest, namespace, room).await?;
@@ -117,21 +120,23 @@ impl Contents {
 
 impl Content {
     /// The content as part of an answer. A large one has its room until the last who wants it has it, held for others or not.
-    fn to_answer(&self, to: Role, rooms: &Rooms) -> Result<Bytes> {
+    fn to_answer(&self, role: Role, caller: Uuid, rooms: &Rooms) -> Result<Bytes> {
         let compressed = self.compressed.clone();
         if compressed.len() < LARGE {
             return Ok(compressed);
         }
+        let answers = rooms.answers_to(role);
+        let share = answers.share(caller, compressed.len())?;
         let mut taken = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = &mut taken[usize::from(to == Role::Agent)];
+        let room = &mut taken[usize::from(role == Role::Agent)];
         let taken = if let Some(taken) = room.upgrade() {
             taken
         } else {
-            let taken = Arc::new(to_answer(rooms.answers_to(to), compressed.len())?);
+            let taken = Arc::new(answers.take_for_all(compressed.len())?);
             *room = Arc::downgrade(&taken);
             taken
         };
-        Ok(held(compressed, taken))
+        Ok(held(compressed, (taken, share)))
     }
 }
 
@@ -147,16 +152,16 @@ mod tests {
         };
         let rooms = Rooms::new(Memory::default());
         let answers: Vec<_> = (0..3)
-            .map(|_| content.to_answer(Role::Agent, &rooms))
+            .map(|agent| content.to_answer(Role::Agent, Uuid::from_u128(agent), &rooms))
             .collect();
         assert!(answers.iter().all(Result::is_ok));
-        assert_eq!(rooms.agent_answers.taken(), LARGE);
-        let to_admin = content.to_answer(Role::Admin, &rooms);
+        assert_eq!(rooms.agent_answers.room.taken(), LARGE);
+        let to_admin = content.to_answer(Role::Admin, Uuid::nil(), &rooms);
         assert!(to_admin.is_ok());
         drop(answers);
-        assert_eq!(rooms.agent_answers.taken(), 0);
-        assert_eq!(rooms.answers.taken(), LARGE, "each side has its own");
-        let _all = rooms.agent_answers.take(rooms.agent_answers.size());
-        assert!(content.to_answer(Role::Agent, &rooms).is_err());
+        assert_eq!(rooms.agent_answers.room.taken(), 0);
+        assert_eq!(rooms.answers.room.taken(), LARGE, "each side has its own");
+        let _all = rooms.agent_answers.room.take(usize::MAX);
+        assert!(content.to_answer(Role::Agent, Uuid::nil(), &rooms).is_err());
     }
 }

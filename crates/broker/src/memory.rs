@@ -3,9 +3,10 @@
 
 mod answer;
 mod body;
+mod callers;
 mod room;
 
-pub(crate) use answer::{Accounted, LARGE, held, to_answer, under_way};
+pub(crate) use answer::{Accounted, Answers, LARGE, held, under_way};
 pub(crate) use body::{Bodies, BodyRoom, Largest};
 pub(crate) use room::{Room, Taken};
 
@@ -29,13 +30,13 @@ pub(crate) struct Rooms {
     /// Texts of manifests that are being read. With enough memory there is room for any text.
     pub(crate) reading: Reading,
     /// Answers under way, to agents and to all others: who reads slowly must not fill the memory.
-    pub(crate) agent_answers: Room,
-    pub(crate) answers: Room,
+    pub(crate) agent_answers: Answers,
+    pub(crate) answers: Answers,
 }
 
 impl Rooms {
     /// The memory for answers to a role.
-    pub(crate) const fn answers_to(&self, role: Role) -> &Room {
+    pub(crate) const fn answers_to(&self, role: Role) -> &Answers {
         match role {
             Role::Agent => &self.agent_answers,
             Role::Admin | Role::Generator => &self.answers,
@@ -57,8 +58,8 @@ impl Rooms {
             // The largest one that is taken at all, twice.
             change_bodies: Bodies::new(room(66 * MIB), Largest::Refused),
             reading: Reading::new(room(416 * MIB)),
-            agent_answers: room(64 * MIB),
-            answers: room(64 * MIB),
+            agent_answers: Answers::new(room(64 * MIB)),
+            answers: Answers::new(room(64 * MIB)),
         }
     }
 }
@@ -129,8 +130,8 @@ mod tests {
             report_bodies.room,
             change_bodies.room,
             reading.room,
-            agent_answers,
-            answers,
+            agent_answers.room,
+            answers.room,
             memory.lane(),
             memory.lane(),
         ];

@@ -171,8 +171,8 @@ fn rooms(encoder: &mut DescriptorEncoder, broker: &Broker) -> fmt::Result {
         ("change_bodies", &change_bodies.room),
         ("report_bodies", &report_bodies.room),
         ("reading", &reading.room),
-        ("agent_answers", agent_answers),
-        ("answers", answers),
+        ("agent_answers", &agent_answers.room),
+        ("answers", &answers.room),
         ("waiting_changes", broker.writer.room(Lane::Desired)),
         ("waiting_reports", broker.writer.room(Lane::Ingest)),
     ];

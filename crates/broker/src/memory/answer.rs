@@ -4,7 +4,9 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
+use uuid::Uuid;
 
+use super::callers::{Callers, Share};
 use super::{Room, Taken};
 use crate::error::{Error, Result};
 
@@ -15,23 +17,65 @@ pub(crate) const LARGE: usize = 64 * 1024;
 #[derive(Clone)]
 pub(crate) struct Accounted;
 
-/// Room for an answer, which is refused if there is none.
-pub(crate) fn to_answer(answers: &Room, bytes: usize) -> Result<Taken> {
-    answers.take(bytes).ok_or_else(|| {
-        Error::Unavailable(
-            "the broker sends as much at once as it has memory for; repeat the request".to_owned(),
-        )
-    })
+/// Memory for the answers of many requests that are under way.
+pub(crate) struct Answers {
+    pub(crate) room: Room,
+    callers: Callers,
+}
+
+/// The memory of one answer, until it is dropped.
+pub(crate) struct AnswerRoom {
+    _taken: Taken,
+    _share: AnswerShare,
+}
+
+/// What an answer to a caller counts for it.
+pub(crate) struct AnswerShare(#[expect(dead_code, reason = "it is held")] Share);
+
+impl Answers {
+    pub(crate) fn new(room: Room) -> Self {
+        Self {
+            room,
+            callers: Callers::default(),
+        }
+    }
+
+    /// Memory for one more answer to a caller, which is refused if there is none, or if the caller has its share.
+    pub(crate) fn take(&self, caller: Uuid, bytes: usize) -> Result<AnswerRoom> {
+        let share = self.share(caller, bytes)?;
+        Ok(AnswerRoom {
+            _taken: self.take_for_all(bytes)?,
+            _share: share,
+        })
+    }
+
+    /// Counts an answer to a caller whose memory is others' too.
+    pub(crate) fn share(&self, caller: Uuid, bytes: usize) -> Result<AnswerShare> {
+        let mut share = self.callers.one(caller);
+        share.may_have(bytes, &self.room)?;
+        share.add(bytes);
+        Ok(AnswerShare(share))
+    }
+
+    /// Memory for what goes to many callers.
+    pub(crate) fn take_for_all(&self, bytes: usize) -> Result<Taken> {
+        self.room.take(bytes).ok_or_else(|| {
+            Error::Unavailable(
+                "the broker sends as much at once as it has memory for; repeat the request"
+                    .to_owned(),
+            )
+        })
+    }
 }
 
 /// An answer as it goes out: a large one has its room for as long as it is under way, or is refused.
-pub(crate) fn under_way(response: Response, answers: &Room) -> Result<Response> {
+pub(crate) fn under_way(response: Response, caller: Uuid, answers: &Answers) -> Result<Response> {
     let size = response.body().size_hint().exact().unwrap_or(0);
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     if size < LARGE || response.extensions().get::<Accounted>().is_some() {
         return Ok(response);
     }
-    let taken = to_answer(answers, size)?;
+    let taken = answers.take(caller, size)?;
     Ok(response.map(|body| {
         Body::new(UnderWay {
             body,
@@ -43,7 +87,7 @@ pub(crate) fn under_way(response: Response, answers: &Room) -> Result<Response> 
 /// A body in one piece, which keeps its part of the room until the last of it is out: long after it was handed on to be sent.
 struct UnderWay {
     body: Body,
-    taken: Option<Taken>,
+    taken: Option<AnswerRoom>,
 }
 
 impl HttpBody for UnderWay {
@@ -101,18 +145,36 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_has_its_room_until_the_last_of_it_is_out() {
-        let room = Room::new(1024 * 1024);
+        let answers = Answers::new(Room::new(1024 * 1024));
         let large = || vec![0; 600 * 1024].into_response();
-        let body = under_way(large(), &room).expect("room").into_body();
-        assert!(under_way(large(), &room).is_err());
-        assert!(under_way("small".into_response(), &room).is_ok());
+        let to = |caller, response| under_way(response, Uuid::from_u128(caller), &answers);
+        let body = to(1, large()).expect("room").into_body();
+        assert!(to(2, large()).is_err());
+        assert!(to(2, "small".into_response()).is_ok());
         let bytes = body.collect().await.expect("a body").to_bytes();
-        assert!(
-            under_way(large(), &room).is_err(),
-            "it is handed on, and not yet out"
-        );
+        assert!(to(2, large()).is_err(), "it is handed on, and not yet out");
         drop(bytes);
-        assert!(under_way(large(), &room).is_ok());
-        assert_eq!(room.taken(), 0);
+        assert!(to(2, large()).is_ok());
+        assert_eq!(answers.room.taken(), 0);
+    }
+
+    #[test]
+    fn who_does_not_read_shuts_no_other_out() {
+        const KIB: usize = 1024;
+        let answers = Answers::new(Room::new(1024 * KIB));
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut held: Vec<_> = (0..5)
+            .filter_map(|_| answers.take(one, 200 * KIB).ok())
+            .collect();
+        assert_eq!(held.len(), 2, "half of the room");
+        let refused = answers.take(one, 200 * KIB).err();
+        assert!(matches!(refused, Some(Error::TooMany { .. })));
+        let refused = answers.share(one, 200 * KIB).err();
+        assert!(matches!(refused, Some(Error::TooMany { .. })));
+        assert!(answers.take(other, 600 * KIB).is_ok(), "one of any size");
+        held.pop();
+        assert!(answers.take(one, 200 * KIB).is_ok());
+        drop(held);
+        assert!(answers.callers.is_empty());
     }
 }

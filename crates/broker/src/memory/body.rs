@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -6,6 +5,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::callers::{Callers, Share};
 use super::room::UNIT;
 use super::{Room, Taken};
 use crate::error::{Error, Result};
@@ -18,8 +18,6 @@ const COPIES: usize = 2;
 const PIECE: usize = 64 * 1024;
 /// How long a body waits for the room that it lacks, if no other one does.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What else a caller sends is soon there, or given up.
-const RETRY: Duration = Duration::from_secs(2);
 
 /// Memory for the bodies of many requests.
 #[derive(Clone)]
@@ -28,8 +26,7 @@ pub(crate) struct Bodies {
     largest: Largest,
     /// One that has come far waits for the others to end, and does not lose to each that comes.
     waiting: Arc<Semaphore>,
-    /// What each caller has in all, in bytes.
-    callers: Arc<Mutex<HashMap<Uuid, usize>>>,
+    callers: Callers,
 }
 
 /// What becomes of a body that is larger than the whole room.
@@ -47,7 +44,7 @@ impl Bodies {
             room,
             largest,
             waiting: Arc::new(Semaphore::new(1)),
-            callers: Arc::default(),
+            callers: Callers::default(),
         }
     }
 
@@ -55,14 +52,8 @@ impl Bodies {
     pub(crate) fn one(&self, caller: Uuid) -> BodyRoom {
         BodyRoom {
             bodies: self.clone(),
-            caller,
-            taken: Mutex::new((0, None)),
+            held: Mutex::new((self.callers.one(caller), None)),
         }
-    }
-
-    fn callers(&self) -> MutexGuard<'_, HashMap<Uuid, usize>> {
-        // Nothing in here panics half-way.
-        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// So many bytes of the room, or more if there are more.
@@ -88,8 +79,7 @@ impl Bodies {
 /// The memory of one request's body: taken as it comes, until this is dropped. What is said to come and does not takes up nothing.
 pub(crate) struct BodyRoom {
     bodies: Bodies,
-    caller: Uuid,
-    taken: Mutex<(usize, Option<Taken>)>,
+    held: Mutex<(Share, Option<Taken>)>,
 }
 
 impl BodyRoom {
@@ -115,57 +105,30 @@ impl BodyRoom {
         // The room gives whole units.
         let needed = bytes.saturating_mul(COPIES).min(room.size());
         let needed = needed.next_multiple_of(UNIT);
-        let held = self.held();
+        let held = self.held().0.bytes();
         if needed <= held {
             return Ok(());
         }
         let least = needed - held;
-        self.has_share(held, least)?;
+        self.held().0.may_have(least, room)?;
         let wished = least.max(PIECE).min(room.size() - held);
         let (more, taken) = self.bodies.take(least, wished).await?;
         self.add(more, taken);
         Ok(())
     }
 
-    fn held(&self) -> usize {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    /// Whatever else a caller sends, it has one body at a time, or half of the room.
-    fn has_share(&self, held: usize, more: usize) -> Result<()> {
-        let of_caller = self.bodies.callers().get(&self.caller).copied();
-        let of_caller = of_caller.unwrap_or_default();
-        if of_caller > held && of_caller + more > self.bodies.room.size() / 2 {
-            return Err(Error::TooMany {
-                what: "this caller sends as much at once as there is memory for".to_owned(),
-                retry_after: RETRY,
-            });
-        }
-        Ok(())
-    }
-
     fn add(&self, more: usize, taken: Taken) {
-        let mut held = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let (bytes, part) = &mut *held;
+        let (share, part) = &mut *self.held();
         match part {
             Some(part) => part.join(taken),
             None => *part = Some(taken),
         }
-        *bytes += more;
-        *self.bodies.callers().entry(self.caller).or_default() += more;
+        share.add(more);
     }
-}
 
-impl Drop for BodyRoom {
-    fn drop(&mut self) {
-        let (bytes, _) = *self.taken.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let mut callers = self.bodies.callers();
-        if let Some(of_caller) = callers.get_mut(&self.caller) {
-            *of_caller = of_caller.saturating_sub(bytes);
-            if *of_caller == 0 {
-                callers.remove(&self.caller);
-            }
-        }
+    fn held(&self) -> MutexGuard<'_, (Share, Option<Taken>)> {
+        // Nothing in here panics half-way.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -202,7 +165,7 @@ mod tests {
         }
         drop(body);
         assert_eq!(bodies.room.taken(), 0);
-        assert!(bodies.callers().is_empty());
+        assert!(bodies.callers.is_empty());
     }
 
     #[test]

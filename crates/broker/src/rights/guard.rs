@@ -14,6 +14,7 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Method};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
+use uuid::Uuid;
 
 use super::admission::{Admission, BodyLimit};
 use super::own_page;
@@ -203,7 +204,7 @@ where
         match self.guard.admit(right, &request) {
             Ok((admission, permit)) => {
                 let by_cookie = admission.caller.sign_in.is_some();
-                let role = admission.caller.role();
+                let (role, caller) = (admission.caller.role(), admission.caller.owner());
                 let body = admission.body.room.clone();
                 let is_read = request.method().is_safe();
                 request.extensions_mut().insert(admission);
@@ -213,6 +214,7 @@ where
                     broker,
                     row,
                     role,
+                    caller,
                     by_cookie,
                     is_read,
                     _body: body,
@@ -235,6 +237,7 @@ pin_project! {
         broker: Arc<Broker>,
         row: u16,
         role: Role,
+        caller: Uuid,
         by_cookie: bool,
         is_read: bool,
         // What was read of it is there until it is answered.
@@ -253,7 +256,8 @@ where
         this.work.poll(context).map_ok(|mut response| {
             // A change was made: that it was is never refused.
             if *this.is_read {
-                let sent = memory::under_way(response, this.broker.rooms.answers_to(*this.role));
+                let answers = this.broker.rooms.answers_to(*this.role);
+                let sent = memory::under_way(response, *this.caller, answers);
                 response = sent.unwrap_or_else(Error::into_response);
             }
             if *this.by_cookie {

@@ -235,7 +235,6 @@ pub(super) async fn manifests(
         (VARY, HeaderValue::from_static("accept-encoding")),
         (ETAG, etag),
     ];
-    let role = caller.role();
     if accepts_zstd(&headers) {
         return Ok((
             common,
@@ -243,12 +242,15 @@ pub(super) async fn manifests(
             Extension(Accounted),
             broker
                 .contents
-                .compressed(&wanted, role, &broker.rooms)
+                .compressed(&wanted, &caller, &broker.rooms)
                 .await?,
         )
             .into_response());
     }
-    let text = broker.contents.text(&wanted, role, &broker.rooms).await?;
+    let text = broker
+        .contents
+        .text(&wanted, &caller, &broker.rooms)
+        .await?;
     Ok((common, Extension(Accounted), text).into_response())
 }
 

@@ -10,9 +10,8 @@ use uuid::Uuid;
 use crate::Broker;
 use crate::error::Result;
 use crate::extract::{Json, Query};
-use crate::memory::to_answer;
 use crate::page;
-use crate::scope::Scope;
+use crate::scope::{Caller, Scope};
 use crate::store::agent_events::{self, EventRow, Filter, Position};
 use crate::store::{agents, stacks};
 
@@ -42,6 +41,7 @@ pub(super) struct EventQuery {
     responses((status = 200, body = Page<RecordedEvent>)))]
 pub(super) async fn list(
     State(broker): State<Arc<Broker>>,
+    caller: Caller,
     scope: Scope,
     Query(query): Query<EventQuery>,
 ) -> Result<Json<Page<RecordedEvent>>> {
@@ -54,7 +54,7 @@ pub(super) async fn list(
         Some(cursor) => parse(cursor).ok_or_else(page::invalid_cursor)?,
     };
     // What could not be sent is not read.
-    let _room = to_answer(&broker.rooms.answers, page::BYTES)?;
+    let _room = broker.rooms.answers.take(caller.owner(), page::BYTES)?;
     let mut tx = broker.db.read().await?;
     let mut filter = Filter {
         outcome: query.outcome,

@@ -21,7 +21,7 @@ use crate::Broker;
 use crate::changes::requests::{AnswerRequest, AskAgent};
 use crate::error::{Error, Result};
 use crate::extract::{Json, Path, Query};
-use crate::memory::{Accounted, held, to_answer};
+use crate::memory::{Accounted, held};
 use crate::rights::Itself;
 use crate::scope::{Caller, Scope};
 use crate::snapshot;
@@ -162,7 +162,7 @@ pub(super) async fn task(
     if let (RequestTask::Plan { entry, manifests }, Some(content)) = (&mut task, content) {
         // The text, and the same as JSON.
         let bytes = 2 * snapshot::size(&content);
-        let room = to_answer(&broker.rooms.agent_answers, bytes)?;
+        let room = broker.rooms.agent_answers.take(agent.uuid(), bytes)?;
         let namespace = entry.default_namespace.clone();
         let restored = snapshot::restored(content.into(), entry.digest, namespace, room);
         let room;

@@ -115,14 +115,17 @@ async fn who_does_not_read_is_cut_off(stage: &Stage) -> Result<()> {
     let id = large.deployment_object.id;
     other.goes_on().await?;
     let before = other.broker.process().memory()?;
-    let (address, key) = (other.broker.address(), other.key.clone());
+    let address = other.broker.address();
+    let neighbour = other.broker.new_agent("neighbour").await?;
+    other.broker.target("neighbour", "shop").await?;
     // In the open, each has the text of its own.
-    let ask = |more: &str| {
+    let ask = |key: &str, more: &str| {
         format!(
             "GET /api/v1/deployment-objects/{id}/manifests HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\n{more}\r\n"
         )
     };
-    let (ask_to_keep, ask_once) = (ask(""), ask("connection: close\r\n"));
+    let once = "connection: close\r\n";
+    let (ask_to_keep, ask_once) = (ask(&other.key, ""), ask(&other.key, once));
     let files = open_files(&other.broker)?;
     let one_more = async || {
         let mut reader = TcpStream::connect(address).await?;
@@ -134,11 +137,15 @@ async fn who_does_not_read_is_cut_off(stage: &Stage) -> Result<()> {
         // Who asks and reads may have come before them, and gives back what one of them was refused.
         readers.push(one_more().await?);
         let said = speak(address, ask_once.as_bytes()).await?;
-        ensure!(said.statuses == [503], "{:?}", said.statuses);
+        ensure!(said.statuses == [429], "{:?}", said.statuses);
         ensure!(said.text.contains("retry-after: "), "{said:?}");
         Ok(())
     })
     .await?;
+    // All that is the doing of one key, and nobody else's trouble.
+    let said = speak(address, ask(&neighbour, once).as_bytes()).await?;
+    ensure!(said.statuses == [200], "{:?}", said.statuses);
+    ensure!(said.text.ends_with(&content), "another content");
     other.goes_on().await?;
     let more = other.broker.process().memory()?.saturating_sub(before);
     ensure!(more < 256 * MEGABYTE, "{more} bytes more than before");
