@@ -62,7 +62,7 @@ test('what somebody points at stays where it is until they are done', async ({ p
 });
 
 test('what changes is seen within a second, and through a restart of the broker', async ({ page, broker }) => {
-  await broker.ask('POST', '/stacks', { name: 'shop' });
+  const stack = await broker.ask<{ id: string }>('POST', '/stacks', { name: 'shop' });
   await signIn(page, broker.key);
   await page.goto(`${broker.url}/stacks/shop`);
   await expect(page.getByText('Nothing is published yet')).toBeVisible();
@@ -72,6 +72,14 @@ test('what changes is seen within a second, and through a restart of the broker'
   for (const version of [2, 3]) {
     await broker.publish('shop', `${version}`);
     await expect(page.getByText(new RegExp(`^Version ${version}`))).toBeVisible();
+  }
+  const { pak } = await broker.ask<{ pak: string }>('POST', '/agents', { name: 'edge' });
+  await broker.ask('POST', '/agent-targets', { agent: 'edge', stack: 'shop' });
+  await broker.ask('GET', '/agent/target-state', undefined, pak);
+  const row = page.getByRole('row').filter({ hasText: 'edge' });
+  for (const sync of ['Failed', 'Applying', 'Synced']) {
+    await broker.ask('PUT', '/agent/status', { stacks: [{ stack: stack.id, seen: 3, applied: 3, sync, health: 'Current' }] }, pak);
+    await expect(row).toContainText(sync);
   }
   await broker.stop();
   await expect(page.getByRole('status')).toContainText('not heard at present');
@@ -111,7 +119,7 @@ test('over a slow network it is slower, and as good', async ({ page, broker, con
 test('what anybody wrote is text and nothing else', async ({ page, broker }) => {
   const nasty = [
     `<img src=x onerror="window.broken=1">`, `<svg/onload=window.broken=1>`, `</script><script>window.broken=1</script>`,
-    `"><a href="javascript:window.broken=1">x</a>`, `{{7*7}}\${7*7}{@html 1}`, `\u202etxt.exe\u0007"'\``,
+    `"><a href="javascript:window.broken=1">x</a>`, `{{7*7}}\${7*7}{@html 1}`, `\u202etxt.exe"'\``,
   ].join(' ');
   const { pak } = await broker.ask<{ pak: string }>('POST', '/agents', { name: 'edge', annotations: { note: nasty } });
   const { id } = await broker.ask<{ id: string }>('POST', '/stacks', { name: 'shop' });
