@@ -25,42 +25,60 @@ const LEAST: usize = 64;
 
 /// Writes in rounds until the broker stops, and what is new once more then.
 pub(crate) async fn keep(broker: Arc<Broker>) {
-    let mut from = AgentId::from(Uuid::nil());
+    let (mut heartbeats, mut uses) = (Turn::default(), Turn::default());
     while !broker.stopping.is_cancelled() {
-        from = round(&broker, from).await;
+        round(&broker, &mut heartbeats, &mut uses).await;
     }
-    round(&broker, from).await;
+    round(&broker, &mut heartbeats, &mut uses).await;
+}
+
+/// Where the next round begins: at what could not be written in the last one, or from the beginning. So nobody is always the last one.
+#[derive(Debug, Default)]
+struct Turn(Uuid);
+
+impl Turn {
+    /// Rows in the order in which they are written. Who was made at the same time lies together in the database: a chunk is to write few
+    /// of its pages.
+    fn arrange<T>(&mut self, rows: &mut [T], id: impl Fn(&T) -> Uuid) {
+        let Self(from) = std::mem::take(self);
+        rows.sort_unstable_by_key(&id);
+        let before = rows.partition_point(|row| id(row) < from);
+        rows.rotate_left(before);
+    }
+
+    /// A row could not be written.
+    const fn failed_at(&mut self, id: Uuid) {
+        self.0 = id;
+    }
 }
 
 /// Writes all that is new, spread over the time of a round: a publish waits for a chunk at the most, and finds the cores
-/// free after it. What cannot be written is new again in the next round, which begins there: nobody is always the last one.
-async fn round(broker: &Broker, from: AgentId) -> AgentId {
+/// free after it. What cannot be written is new again in the next round.
+async fn round(broker: &Broker, of_heartbeats: &mut Turn, of_uses: &mut Turn) {
     let (mut seats, mut uses) = (broker.fleet.seats(), broker.fleet.unflushed_uses());
-    // Who was made at the same time lies together in the database: a chunk is to write few of its pages.
-    seats.sort_unstable_by_key(|(agent, _)| agent.uuid());
-    let before = seats.partition_point(|(agent, _)| agent.uuid() < from.uuid());
-    seats.rotate_left(before);
-    uses.sort_unstable_by_key(|(key, _)| key.uuid());
+    of_heartbeats.arrange(&mut seats, |(agent, _)| agent.uuid());
+    of_uses.arrange(&mut uses, |(key, _)| key.uuid());
     let (seats, uses) = (chunks(&seats), chunks(&uses));
     let pauses = u32::try_from(1 + seats.len() + uses.len()).unwrap_or(u32::MAX);
-    let (mut last_pause, mut next) = (ROUND / pauses, AgentId::from(Uuid::nil()));
+    let mut last_pause = ROUND / pauses;
     for chunk in seats {
         pause(broker, ROUND / pauses).await;
         if !write_heartbeats(broker, chunk).await {
-            (last_pause, next) = (ROUND, chunk.first().map_or(next, |(agent, _)| *agent));
+            of_heartbeats.failed_at(chunk[0].0.uuid());
+            last_pause = ROUND;
             break;
         }
     }
     for chunk in uses {
         pause(broker, ROUND / pauses).await;
         if !is_written(broker, RecordUses(chunk.to_vec())).await {
+            of_uses.failed_at(chunk[0].0.uuid());
             last_pause = ROUND;
             break;
         }
         broker.fleet.flushed_uses(chunk);
     }
     pause(broker, last_pause).await;
-    next
 }
 
 async fn write_heartbeats(broker: &Broker, seats: &[(AgentId, Arc<Seat>)]) -> bool {
@@ -96,4 +114,35 @@ async fn is_written<M: Mutation>(broker: &Broker, what: M) -> bool {
         tracing::warn!(%error, "heartbeats or uses of keys could not be kept");
     }
     written.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arranged(turn: &mut Turn) -> Vec<u128> {
+        let mut rows: Vec<_> = [3, 1, 4, 2].map(Uuid::from_u128).into();
+        turn.arrange(&mut rows, |id| *id);
+        rows.iter().map(Uuid::as_u128).collect()
+    }
+
+    #[test]
+    fn a_round_begins_where_the_last_one_failed() {
+        let mut turn = Turn::default();
+        assert_eq!(arranged(&mut turn), [1, 2, 3, 4]);
+        turn.failed_at(Uuid::from_u128(3));
+        assert_eq!(arranged(&mut turn), [3, 4, 1, 2], "and leaves nobody out");
+        assert_eq!(arranged(&mut turn), [1, 2, 3, 4]);
+        // Who it failed at is not there any more.
+        turn.failed_at(Uuid::from_u128(5));
+        assert_eq!(arranged(&mut turn), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_large_fleet_is_written_in_small_pieces() {
+        for (rows, least, most) in [(0, 0, 0), (1, 1, 1), (640, 10, 10), (10_000, 140, 150)] {
+            let found = chunks(&vec![(); rows]).len();
+            assert!((least..=most).contains(&found), "{rows}: {found}");
+        }
+    }
 }
