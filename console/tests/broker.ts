@@ -46,12 +46,14 @@ export class Broker {
   }
 
   async end(): Promise<void> {
+    const ended = this.#others.filter(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null);
     for (const other of this.#others.splice(0)) {
-      other.kill('SIGKILL');
+      if (!other.kill('SIGKILL')) continue;
       await once(other, 'exit');
     }
     await this.stop();
     await rm(this.folder, { recursive: true });
+    if (ended.length > 0) throw new Error(`ended by itself: ${ended.map(({ spawnargs }) => spawnargs.join(' ')).join(', ')}`);
   }
 
   /** Asks the API, with the admin's key unless another is given. */

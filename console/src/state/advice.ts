@@ -1,11 +1,11 @@
 /** Agents do not know their own names, nor whose a stack is, and write `STACK` and `AGENT` in the commands that they tell: ready to be pasted. */
 export function filled(reason: string, stack: string, agent: string): string {
-  const names: Record<string, string> = { STACK: stack, AGENT: agent };
+  const names = new Map([['STACK', stack], ['AGENT', agent]]);
   let inCommand = false;
   const words = reason.split(' ').map((word) => {
     inCommand ||= word.replace(/^[`(]+/, '') === 'brokkr';
     const [, bare = word, rest = ''] = /^(.*?)([`;,):.]*)$/s.exec(word) ?? [];
-    const name = inCommand ? names[bare] : undefined;
+    const name = inCommand ? names.get(bare) : undefined;
     inCommand &&= rest === '';
     return name === undefined ? word : name + rest;
   });

@@ -16,6 +16,8 @@ export class Reading {
   /** Whether it is read, or was so lately that it rests. */
   #isBusy = false;
   #isReading = false;
+  /** Whether it was asked for while it was read, and is not to rest then. */
+  #isAsked = false;
   #isStale = false;
   #isOver = false;
   #failures = 0;
@@ -31,7 +33,7 @@ export class Reading {
       return;
     }
     this.#isBusy = this.#isReading = true;
-    this.#isStale = false;
+    this.#isStale = this.#isAsked = false;
     let pause = PAUSE;
     const begin = performance.now();
     try {
@@ -56,12 +58,14 @@ export class Reading {
     this.#timer = setTimeout(() => {
       this.#isBusy = false;
       if (this.#isStale) void this.now();
-    }, pause);
+    }, this.#isAsked ? 0 : pause);
   };
 
   /** Reads it now, however lately it was read: somebody asks for it. */
   again = (): void => {
-    if (!this.#isReading) {
+    if (this.#isReading) {
+      this.#isAsked = true;
+    } else {
       clearTimeout(this.#timer);
       this.#isBusy = false;
     }

@@ -32,7 +32,8 @@ pub(crate) async fn keep(broker: Arc<Broker>) {
     round(&broker, &mut heartbeats, &mut uses).await;
 }
 
-/// Where the next round begins: at what could not be written in the last one, or from the beginning. So nobody is always the last one.
+/// Where the next round begins: after what could not be written in the last one, or from the beginning. So nobody is always the last one, and
+/// what can never be written keeps nobody waiting.
 #[derive(Debug, Default)]
 struct Turn(Uuid);
 
@@ -42,13 +43,13 @@ impl Turn {
     fn arrange<T>(&mut self, rows: &mut [T], id: impl Fn(&T) -> Uuid) {
         let Self(from) = std::mem::take(self);
         rows.sort_unstable_by_key(&id);
-        let before = rows.partition_point(|row| id(row) < from);
+        let before = rows.partition_point(|row| id(row) <= from);
         rows.rotate_left(before);
     }
 
-    /// A row could not be written.
-    const fn failed_at(&mut self, id: Uuid) {
-        self.0 = id;
+    /// What ends with this row could not be written.
+    const fn failed_at(&mut self, last: Uuid) {
+        self.0 = last;
     }
 }
 
@@ -64,7 +65,7 @@ async fn round(broker: &Broker, of_heartbeats: &mut Turn, of_uses: &mut Turn) {
     for chunk in seats {
         pause(broker, ROUND / pauses).await;
         if !write_heartbeats(broker, chunk).await {
-            of_heartbeats.failed_at(chunk[0].0.uuid());
+            of_heartbeats.failed_at(chunk[chunk.len() - 1].0.uuid());
             last_pause = ROUND;
             break;
         }
@@ -72,7 +73,7 @@ async fn round(broker: &Broker, of_heartbeats: &mut Turn, of_uses: &mut Turn) {
     for chunk in uses {
         pause(broker, ROUND / pauses).await;
         if !is_written(broker, RecordUses(chunk.to_vec())).await {
-            of_uses.failed_at(chunk[0].0.uuid());
+            of_uses.failed_at(chunk[chunk.len() - 1].0.uuid());
             last_pause = ROUND;
             break;
         }
@@ -127,10 +128,10 @@ mod tests {
     }
 
     #[test]
-    fn a_round_begins_where_the_last_one_failed() {
+    fn a_round_begins_after_what_the_last_one_failed_at() {
         let mut turn = Turn::default();
         assert_eq!(arranged(&mut turn), [1, 2, 3, 4]);
-        turn.failed_at(Uuid::from_u128(3));
+        turn.failed_at(Uuid::from_u128(2));
         assert_eq!(arranged(&mut turn), [3, 4, 1, 2], "and leaves nobody out");
         assert_eq!(arranged(&mut turn), [1, 2, 3, 4]);
         // Who it failed at is not there any more.

@@ -1,6 +1,6 @@
 use std::process::Stdio;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection, PgConnection};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -50,7 +50,14 @@ impl OwnServer {
             .fetch_one(&mut connection)
             .await?;
         let pid = Pid::from_raw(pid).context("a process")?;
+        let mut other = self.connect().await?;
         kill_process(pid, Signal::KILL)?;
+        eventually("all connections end", PATIENCE, async || {
+            let answer = sqlx::query("select 1").execute(&mut other).await;
+            ensure!(answer.is_err(), "another connection goes on");
+            Ok(())
+        })
+        .await?;
         eventually("it is there again", PATIENCE, async || {
             self.connect().await?.close().await?;
             Ok(())

@@ -48,9 +48,17 @@ impl Mutation for DecideLoss {
 
 impl DecideLoss {
     async fn decide_removal(&self, removal: &Removal, change: &mut Change) -> Result<()> {
-        let cause = removal.revision.map(LossCause::Removal);
-        let held = target_status::held(removal.agent, removal.stack, cause, &mut change.tx).await?;
-        self.is_as_seen(held.as_ref())?;
+        let is_decided = match self.verdict {
+            Verdict::Approve => removal.approved.is_some(),
+            Verdict::Refuse => false,
+        };
+        // Whoever repeats a decision decides nothing, and may find nothing held any more.
+        if self.seen.is_some() && !is_decided && removal.policy != OnRemove::Orphan {
+            let cause = removal.revision.map(LossCause::Removal);
+            let (agent, stack) = (removal.agent, removal.stack);
+            let held = target_status::held(agent, stack, cause, &mut change.tx).await?;
+            self.is_as_seen(held.as_ref())?;
+        }
         let (agent, stack) = (&removal.agent_name, &removal.stack_name);
         let stack = Reference::of(removal.generator.as_ref(), stack);
         let before = json!({"policy": removal.policy, "approved": removal.approved});

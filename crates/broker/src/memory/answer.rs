@@ -52,8 +52,7 @@ impl Answers {
     /// Counts an answer to a caller whose memory is others' too.
     pub(crate) fn share(&self, caller: Uuid, bytes: usize) -> Result<AnswerShare> {
         let mut share = self.callers.one(caller);
-        share.may_have(bytes, &self.room)?;
-        share.add(bytes);
+        share.take(bytes, &self.room)?;
         Ok(AnswerShare(share))
     }
 

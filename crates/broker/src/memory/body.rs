@@ -110,20 +110,24 @@ impl BodyRoom {
             return Ok(());
         }
         let least = needed - held;
-        self.held().0.may_have(least, room)?;
+        self.held().0.take(least, room)?;
         let wished = least.max(PIECE).min(room.size() - held);
-        let (more, taken) = self.bodies.take(least, wished).await?;
-        self.add(more, taken);
-        Ok(())
-    }
-
-    fn add(&self, more: usize, taken: Taken) {
+        let found = self.bodies.take(least, wished).await;
         let (share, part) = &mut *self.held();
-        match part {
-            Some(part) => part.join(taken),
-            None => *part = Some(taken),
+        match found {
+            Ok((more, taken)) => {
+                share.come_to(held + more);
+                match part {
+                    Some(part) => part.join(taken),
+                    None => *part = Some(taken),
+                }
+                Ok(())
+            }
+            Err(error) => {
+                share.come_to(held);
+                Err(error)
+            }
         }
-        share.add(more);
     }
 
     fn held(&self) -> MutexGuard<'_, (Share, Option<Taken>)> {

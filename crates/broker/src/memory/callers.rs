@@ -43,10 +43,10 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// Whether it may have so many bytes more of the room.
-    pub(super) fn may_have(&self, more: usize, room: &Room) -> Result<()> {
-        let of_caller = self.callers.map().get(&self.caller).copied();
-        let of_caller = of_caller.unwrap_or_default();
+    /// Takes so many bytes more, if the caller may have them of the room.
+    pub(super) fn take(&mut self, more: usize, room: &Room) -> Result<()> {
+        let mut callers = self.callers.map();
+        let of_caller = callers.get(&self.caller).copied().unwrap_or_default();
         if of_caller > self.bytes && of_caller + more > room.size() / 2 {
             return Err(Error::TooMany {
                 what: "this caller sends or reads as much at once as there is memory for"
@@ -54,16 +54,21 @@ impl Share {
                 retry_after: RETRY,
             });
         }
+        callers.insert(self.caller, of_caller + more);
+        self.bytes += more;
         Ok(())
+    }
+
+    /// Takes what came beyond that, or gives some of it back.
+    pub(super) fn come_to(&mut self, bytes: usize) {
+        let mut callers = self.callers.map();
+        let of_caller = callers.entry(self.caller).or_default();
+        *of_caller = of_caller.saturating_sub(self.bytes) + bytes;
+        self.bytes = bytes;
     }
 
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
-    }
-
-    pub(super) fn add(&mut self, more: usize) {
-        self.bytes += more;
-        *self.callers.map().entry(self.caller).or_default() += more;
     }
 }
 

@@ -192,8 +192,14 @@ async fn only_the_loss_that_was_seen_is_decided_about(engine: Engine) {
         Some(Code::LossChanged)
     );
     let loss = only_loss(&admin).await;
-    let approved = admin.approve_removal(loss.id, loss.held.as_ref()).await;
+    let seen = loss.held.as_ref();
+    let approved = admin.approve_removal(loss.id, seen).await;
     approved.expect("as it was seen");
+    // Whoever did not hear of it repeats it, when the agent may hold nothing any more.
+    let state = state_of(&agent).await;
+    hold(&agent, &state, cause, keys(&["other"])).await;
+    let again = admin.approve_removal(loss.id, seen).await;
+    again.expect("it was approved");
     broker.stop().await;
 }
 

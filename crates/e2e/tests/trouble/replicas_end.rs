@@ -59,7 +59,7 @@ impl Cast {
     }
 
     /// Everything acknowledged is everywhere, and every agent has the last of it.
-    async fn ends_whole(self, writes: usize) -> Result<()> {
+    async fn ends_whole(self, writes: usize) -> Result<Vec<Polling>> {
         let stacks = self.load.stacks().to_vec();
         let acknowledged = self.load.end().await?;
         ensure!(acknowledged.len() >= writes, "it was not under load");
@@ -74,10 +74,7 @@ impl Cast {
                 agent.has(&stack, last).await?;
             }
         }
-        for agent in self.agents {
-            agent.end().await?;
-        }
-        Ok(())
+        Ok(self.agents)
     }
 }
 
@@ -91,7 +88,10 @@ async fn killing(stage: &Stage) -> Result<()> {
         cast.load.grows(10).await?;
         victim.start_again().await?;
     }
-    cast.ends_whole(20 * rounds).await
+    for agent in cast.ends_whole(20 * rounds).await? {
+        agent.end().await?;
+    }
+    Ok(())
 }
 
 async fn rolling(stage: &Stage) -> Result<()> {
@@ -103,5 +103,8 @@ async fn rolling(stage: &Stage) -> Result<()> {
         cast.load.grows(10).await?;
         broker.start_again().await?;
     }
-    cast.ends_whole(20 * REPLICAS.len()).await
+    for agent in cast.ends_whole(20 * REPLICAS.len()).await? {
+        agent.end_answered().await?;
+    }
+    Ok(())
 }
