@@ -9,6 +9,7 @@ const FOLDER = '../docs/console';
 const VIEWS: [string, string, string | RegExp][] = [
   ['fleet', '/?by=region', 'eu-central'],
   ['agent', '/agents/edge-11', 'Waits until'],
+  ['stacks', '/stacks', 'shop'],
   ['stack', '/stacks/shop', 'Failed 2'],
   ['targets', '/stacks/shop/targets?agent=edge-3', 'the agent has test'],
   ['history', '/stacks/shop/history', 'ConfigMap shop/flags'],
@@ -36,7 +37,13 @@ test('pictures for the documentation', async ({ page, broker, context }) => {
   test.setTimeout(180_000);
   const studio = await context.newPage();
   await live(broker);
-  await page.setViewportSize({ width: 1100, height: 720 });
+  const desk = { width: 1100, height: 720 };
+  const phone = { width: 390, height: 780 };
+  for (const [form, colorScheme, size] of [['light', 'light', desk], ['dark', 'dark', desk], ['phone', 'dark', phone], ['light', 'light', desk]] as const) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize(size);
+    await writeFile(`${FOLDER}/sign-in-${form}.webp`, await small(studio, await page.screenshot()));
+  }
   await signIn(page, broker.key);
   const take = async ([name, path, shows]: (typeof VIEWS)[number], form: string) => {
     await page.goto(broker.url + path);
@@ -52,6 +59,6 @@ test('pictures for the documentation', async ({ page, broker, context }) => {
   for (const view of VIEWS) await take(view, 'light');
   await page.emulateMedia({ colorScheme: 'dark' });
   for (const view of VIEWS) await take(view, 'dark');
-  await page.setViewportSize({ width: 390, height: 780 });
+  await page.setViewportSize(phone);
   for (const view of VIEWS) await take(view, 'phone');
 });

@@ -113,6 +113,23 @@ test('what is published meanwhile is not overwritten unseen', async ({ page, bro
   await expect(dialog.getByRole('alert').first()).toContainText('sequence');
 });
 
+test('files are published together, and again when they were edited', async ({ page, broker }) => {
+  await given(broker);
+  await signIn(page, broker.key);
+  await page.goto(`${broker.url}/stacks/shop/publish`);
+  const file = (name: string, text: string) => ({ name, mimeType: 'application/yaml', buffer: Buffer.from(text) });
+  const flags = file('flags.yaml', OTHER);
+  for (const version of ['1', '2']) {
+    await page.getByLabel('Files').setInputFiles([file('settings.yaml', text(version)), flags]);
+    await expect(page.getByLabel('Manifests')).toHaveValue(new RegExp(`version: '${version}'[^]*name: flags`));
+  }
+  await page.getByRole('button', { name: 'See what that would do' }).click();
+  await page.getByRole('button', { name: 'Publish version 1' }).click();
+  await expect(page.getByText(/^Version 1/)).toBeVisible();
+  const { items } = await broker.ask<{ items: { objects: number }[] }>('GET', '/stacks/shop/deployment-objects');
+  expect(items[0]?.objects).toBe(2);
+});
+
 test('a version for another namespace is told apart', async ({ page, broker }) => {
   await given(broker);
   await broker.publish('shop', '1');

@@ -27,6 +27,7 @@ test('the files of the page are small, and read once', async ({ request, broker 
   expect(page.headers()['cache-control'], 'another broker may have another one').toBe('no-cache');
   const assets = [...(await page.text()).matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path = '']) => path);
   expect(assets.length).toBeGreaterThan(1);
+  let bytes = 0;
   for (const path of assets) {
     const [plain, compressed] = [await get(path), await get(path, 'gzip, br')];
     // What a digest names never changes.
@@ -38,7 +39,14 @@ test('the files of the page are small, and read once', async ({ request, broker 
       expect(compressed.headers()['content-encoding']).toBe('gzip');
       expect(Number(compressed.headers()['content-length'])).toBeLessThan(Number(plain.headers()['content-length']) / 2);
     }
+    bytes += Number(compressed.headers()['content-length']);
+    // What is read later is named in what is read first.
+    for (const [, name] of (await plain.text()).matchAll(/(?:assets|\.)\/([\w-]+\.(?:js|css))/g)) {
+      if (!assets.includes(`/assets/${name}`)) assets.push(`/assets/${name}`);
+    }
   }
+  expect(assets.length).toBeGreaterThan(2);
+  expect(bytes).toBeLessThan(250 * 1024);
 });
 
 test('what somebody points at stays where it is until they are done', async ({ page, broker }) => {
@@ -69,10 +77,16 @@ test('what changes is seen within a second, and through a restart of the broker'
   await broker.publish('shop', '1');
   await expect(page.getByText(/^Version 1/)).toBeVisible();
   // What is read at the beginning is over by now: it is the news that bring these.
+  const took: number[] = [];
   for (const version of [2, 3]) {
+    const seen = page.getByText(new RegExp(`^Version ${version}`)).waitFor();
+    const begun = performance.now();
     await broker.publish('shop', `${version}`);
-    await expect(page.getByText(new RegExp(`^Version ${version}`))).toBeVisible();
+    await seen;
+    took.push(performance.now() - begun);
   }
+  // Other tests have the same two cores.
+  expect(Math.min(...took)).toBeLessThan(1_000);
   const { pak } = await broker.ask<{ pak: string }>('POST', '/agents', { name: 'edge' });
   await broker.ask('POST', '/agent-targets', { agent: 'edge', stack: 'shop' });
   await broker.ask('GET', '/agent/target-state', undefined, pak);
@@ -166,7 +180,10 @@ test('what anybody wrote is text and nothing else', async ({ page, broker }) => 
 });
 
 test('every view is open to all, light and dark, and fits a phone', async ({ page, broker }) => {
-  await isOpenToAll(page);
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    await isOpenToAll(page);
+  }
   await broker.simulate(50);
   await signIn(page, broker.key);
   await expect(page.getByRole('button', { name: 'well 50' })).toBeVisible({ timeout: 30_000 });
@@ -191,7 +208,7 @@ test('every view is open to all, light and dark, and fits a phone', async ({ pag
     [`/stacks/${stack}/nowhere`, 'no such part'],
     ['/removals', 'Nothing is held'],
     ['/events', 'When'],
-    ['/events?outcome=held', 'Nothing is known'],
+    ['/events?outcome=held', 'No agent has told'],
     ['/keys', 'yours'],
     ['/audit', 'What changed'],
     ['/settings', 'How long what is kept'],

@@ -46,3 +46,12 @@ test('a generator sees only its own', async ({ page, broker }) => {
   await expect(page.getByRole('link', { name: 'ci:shop' })).toBeVisible();
   await expect(page.getByText('of-the-operators')).toHaveCount(0);
 });
+
+test('who opens a shared address signs in, and is there', async ({ page, broker }) => {
+  await broker.ask('POST', '/stacks', { name: 'shop' });
+  await page.goto(`${broker.url}/stacks/shop/history?from=1`);
+  await page.getByLabel('Key').fill(broker.key);
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('heading', { name: 'shop' })).toBeVisible();
+  expect(page.url()).toContain('/stacks/shop/history?from=1');
+});

@@ -2,7 +2,7 @@ import { Refusal, said } from '../api/client';
 
 /** Between two readings of the same thing there is at least so long, in milliseconds, and twice as long as one takes: a fleet may change
  * without a pause. */
-const PAUSE = 500;
+const PAUSE = 250;
 /** After a failure it is read again by itself, unless the broker says how soon: soon once, and then ever later, up to so long, in milliseconds. */
 const AGAIN = 5_000;
 

@@ -27,7 +27,7 @@ const ABSENT: &str = "<!doctype html><meta charset=utf-8><title>Brokkr</title><h
 ";
 
 /// Only the broker's own files, in no frame.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Answers what is no part of the API: with a file of the console, or with the page itself, whose views have addresses of their own.

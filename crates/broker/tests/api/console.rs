@@ -21,7 +21,9 @@ async fn the_page_lies_at_every_address_that_is_nobody_elses() {
         assert_eq!(header(X_FRAME_OPTIONS), "DENY");
         let policy = header(CONTENT_SECURITY_POLICY);
         assert!(
-            policy.contains("default-src 'none'") && !policy.contains("unsafe"),
+            policy.contains("default-src 'none'")
+                && policy.contains("frame-ancestors 'none'")
+                && !policy.contains("unsafe"),
             "{policy}"
         );
         let text = answer.text().await.expect("a page");

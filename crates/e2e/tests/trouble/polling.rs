@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use brokkr_client::{Client, Error, Poll};
+use brokkr_client::{Client, Poll};
 use brokkr_core::wire::{Code, TargetState};
 use brokkr_e2e::{PATIENCE, eventually};
 use tokio::sync::watch;
@@ -28,8 +28,7 @@ pub async fn state(client: &Client) -> Result<(String, TargetState)> {
 /// An agent that waits at one of several brokers, and at the next one when that fails.
 pub struct Polling {
     sequences: watch::Receiver<HashMap<String, u64>>,
-    /// How many of its polls were cut off.
-    task: JoinHandle<Result<usize>>,
+    task: JoinHandle<Result<()>>,
 }
 
 impl Polling {
@@ -54,28 +53,14 @@ impl Polling {
     }
 
     pub async fn end(self) -> Result<()> {
-        self.ends().await.map(drop)
-    }
-
-    /// The same of one whose polls were all answered, if with a refusal.
-    pub async fn end_answered(self) -> Result<()> {
-        let cut_off = self.ends().await?;
-        ensure!(cut_off == 0, "{cut_off} polls were cut off");
-        Ok(())
-    }
-
-    async fn ends(self) -> Result<usize> {
         drop(self.sequences);
         self.task.await?
     }
 }
 
-async fn poll(
-    mut clients: Vec<Client>,
-    told: watch::Sender<HashMap<String, u64>>,
-) -> Result<usize> {
+async fn poll(mut clients: Vec<Client>, told: watch::Sender<HashMap<String, u64>>) -> Result<()> {
     let mut accepted: Option<(String, TargetState)> = None;
-    let (mut failures, mut cut_off) = (0, 0);
+    let mut failures = 0;
     while !told.is_closed() {
         let etag = accepted.as_ref().map(|(etag, _)| etag.as_str());
         let poll = clients[0].target_state(etag, WAIT, Duration::from_secs(1));
@@ -110,16 +95,10 @@ async fn poll(
             Err(error) => {
                 is_forgivable(&error)?;
                 failures += 1;
-                cut_off += usize::from(is_cut_off(&error));
                 ensure!(failures < clients.len(), "no broker answers: {error:?}");
                 clients.rotate_left(1);
             }
         }
     }
-    Ok(cut_off)
-}
-
-/// Whether a poll that a broker had taken got no answer.
-fn is_cut_off(error: &Error) -> bool {
-    matches!(error, Error::Unreachable { cause, .. } if !cause.contains("refused"))
+    Ok(())
 }

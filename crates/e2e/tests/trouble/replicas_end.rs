@@ -59,7 +59,7 @@ impl Cast {
     }
 
     /// Everything acknowledged is everywhere, and every agent has the last of it.
-    async fn ends_whole(self, writes: usize) -> Result<Vec<Polling>> {
+    async fn ends_whole(self, writes: usize) -> Result<()> {
         let stacks = self.load.stacks().to_vec();
         let acknowledged = self.load.end().await?;
         ensure!(acknowledged.len() >= writes, "it was not under load");
@@ -74,7 +74,10 @@ impl Cast {
                 agent.has(&stack, last).await?;
             }
         }
-        Ok(self.agents)
+        for agent in self.agents {
+            agent.end().await?;
+        }
+        Ok(())
     }
 }
 
@@ -88,10 +91,7 @@ async fn killing(stage: &Stage) -> Result<()> {
         cast.load.grows(10).await?;
         victim.start_again().await?;
     }
-    for agent in cast.ends_whole(20 * rounds).await? {
-        agent.end().await?;
-    }
-    Ok(())
+    cast.ends_whole(20 * rounds).await
 }
 
 async fn rolling(stage: &Stage) -> Result<()> {
@@ -103,8 +103,5 @@ async fn rolling(stage: &Stage) -> Result<()> {
         cast.load.grows(10).await?;
         broker.start_again().await?;
     }
-    for agent in cast.ends_whole(20 * REPLICAS.len()).await? {
-        agent.end_answered().await?;
-    }
-    Ok(())
+    cast.ends_whole(20 * REPLICAS.len()).await
 }
