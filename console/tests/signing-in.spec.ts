@@ -2,6 +2,8 @@ import { expect, signIn, test } from './person';
 
 test('who signs in sees the fleet, also after coming back, until they sign out', async ({ page, broker, context }) => {
   await expect(page.getByLabel('Key')).toBeFocused();
+  // Only password managers look at the other one.
+  await expect(page.locator('input:visible')).toHaveCount(1);
   await page.getByLabel('Key').fill(`${broker.key.slice(0, -1)}x`);
   await page.keyboard.press('Enter');
   await expect(page.getByRole('alert')).toContainText('not known here');
