@@ -45,10 +45,9 @@ test('a real cluster is shipped to, looked after and cleared by mouse', async ({
   await page.getByRole('link', { name: 'edge' }).click();
   await expect(page.getByText('8 created')).toBeVisible({ timeout: 30_000 });
   await cluster.delete(namespace, 'b');
-  // Why is told too, unless it went before the agent had seen it there.
-  const repaired = page.getByRole('row').filter({ hasText: '1 created, 7 unchanged' }).first();
+  const repaired = page.getByRole('row').filter({ hasText: `ConfigMap ${namespace}/b: it had been deleted` });
   await repaired.getByText('1 created, 7 unchanged').click({ timeout: 30_000 });
-  await expect(repaired.getByRole('listitem')).toContainText([`ConfigMap ${namespace}/b created`]);
+  await expect(repaired.getByRole('listitem')).toHaveText([`ConfigMap ${namespace}/b created: it had been deleted`]);
   await runs(NAMES);
   await isOpenToAll(page);
 
