@@ -169,14 +169,7 @@ pub(super) async fn approve(
     Path(target): Path<AgentTargetId>,
     Query(seen): Query<SeenLoss>,
 ) -> Result<StatusCode> {
-    let decision = DecideLoss {
-        scope,
-        target,
-        verdict: Verdict::Approve,
-        seen: seen.loss,
-    };
-    broker.change(caller.actor(), decision).await?;
-    Ok(StatusCode::NO_CONTENT)
+    decide(&broker, &caller, scope, target, Verdict::Approve, seen).await
 }
 
 /// Refuses a loss: the objects of a removal, or those that the agent holds, stay and are nobody's from then on.
@@ -190,10 +183,21 @@ pub(super) async fn refuse(
     Path(target): Path<AgentTargetId>,
     Query(seen): Query<SeenLoss>,
 ) -> Result<StatusCode> {
+    decide(&broker, &caller, scope, target, Verdict::Refuse, seen).await
+}
+
+async fn decide(
+    broker: &Broker,
+    caller: &Caller,
+    scope: Scope,
+    target: AgentTargetId,
+    verdict: Verdict,
+    seen: SeenLoss,
+) -> Result<StatusCode> {
     let decision = DecideLoss {
         scope,
         target,
-        verdict: Verdict::Refuse,
+        verdict,
         seen: seen.loss,
     };
     broker.change(caller.actor(), decision).await?;
